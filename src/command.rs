@@ -1,5 +1,268 @@
 //! Commands: a method and its params, checked before anything is sent.
 
+use std::fmt;
+
+use crate::error::Error;
+use crate::json;
+
+/// One command of the API: a method and its params, a JSON object that travels byte for byte as written.
+///
+/// ```
+/// use cent::Command;
+///
+/// let command = Command::new("publish", r#"{"channel": "news", "data": 1.0}"#)?;
+/// assert_eq!(command.params(), r#"{"channel": "news", "data": 1.0}"#);
+/// assert!(Command::new("publish", "[]").is_err());
+/// # Ok::<(), cent::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Command {
+    method: String,
+    params: String,
+}
+
+impl Command {
+    /// Makes a command of a method's name and the text of its params.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for
+    /// - an empty method,
+    /// - params that are not one JSON object in UTF-8; the error shows line, column and place.
+    pub fn new(method: impl Into<String>, params: impl Into<Vec<u8>>) -> Result<Self, Error> {
+        let (method, params) = (method.into(), params.into());
+        if method.is_empty() {
+            // Centrifugo 2 and later run a command without a method as publish.
+            return Err(Error::invalid("the method is empty").hint("name one, such as publish"));
+        }
+        json::object(&params).map_err(|flaw| {
+            let (line, column, picture) = json::place(&params, flaw.offset);
+            Error::invalid(format!("no JSON object: found {} at line {line}, column {column}", flaw.what))
+                .hint("params are one JSON object, such as {\"channel\": \"news\"}")
+                .place(picture)
+        })?;
+        let params = String::from_utf8(params).map_err(|error| Error::invalid("invalid UTF-8").with_source(error))?;
+        Ok(Self { method, params })
+    }
+
+    /// The method's name.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The params as written, without white space around them.
+    pub fn params(&self) -> &str {
+        self.params.trim_matches([' ', '\t', '\n', '\r'])
+    }
+
+    /// Checks what the servers of these rules would refuse without a reason, or would take for something else.
+    pub(crate) fn check(&self, rules: Rules) -> Result<(), Error> {
+        let Some(known) = known(&self.method, rules) else { return Ok(()) };
+        for need in known.needs(rules) {
+            if let Some(flaw) = need.flaw(self.params()) {
+                return Err(Error::invalid(format!("{} needs {need}: {flaw}", known.name))
+                    .hint(format!("nothing was sent: add {} to the params", need.key())));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shows the size of the params only: they can be megabytes.
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Command({:?}, {} bytes of params)", self.method, self.params.len())
+    }
+}
+
+/// Which methods there are, and what they need: Centrifugo 1 differs from its successors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// Centrifugo 1: methods in lower case only.
+    First,
+    /// Centrifugo 2 to 6: methods in any case.
+    Later,
+}
+
+/// A param that a method cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// A string that is not empty.
+    Name(&'static str),
+    /// A string; an empty one is the user's choice, but its absence an accident: from Centrifugo 3 on it means all
+    /// connections without a user (seen on 3.2.3 to 6.9.1).
+    User,
+    /// A list, not empty, of strings that are not empty.
+    Channels,
+    /// Any value, null too.
+    Data,
+    /// The same, where `b64data` will do.
+    DataOrB64,
+}
+
+impl Need {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Name(key) => key,
+            Self::User => "user",
+            Self::Channels => "channels",
+            Self::Data | Self::DataOrB64 => "data",
+        }
+    }
+
+    /// What is wrong with it in these params, if anything.
+    fn flaw(self, params: &str) -> Option<&'static str> {
+        let value = value(params, self.key());
+        match self {
+            Self::Name(_) => name_flaw(value),
+            Self::User => {
+                value.map_or(Some("it is missing"), |user| (!user.starts_with('"')).then_some("it is no string"))
+            }
+            Self::Channels => channels_flaw(value),
+            Self::Data => value.is_none().then_some("it is missing"),
+            Self::DataOrB64 => (value.is_none() && self::value(params, "b64data").is_none()).then_some("it is missing"),
+        }
+    }
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key())?;
+        f.write_str(match self {
+            Self::Name(_) => ", a string that is not empty",
+            Self::User => ", a string",
+            Self::Channels => ", a list of channels",
+            Self::Data => ", any JSON value",
+            Self::DataOrB64 => ", any JSON value, or b64data",
+        })
+    }
+}
+
+fn name_flaw(value: Option<&str>) -> Option<&'static str> {
+    match value {
+        None => Some("it is missing"),
+        Some("\"\"") => Some("it is empty"),
+        Some(value) if !value.starts_with('"') => Some("it is no string"),
+        Some(_) => None,
+    }
+}
+
+fn channels_flaw(value: Option<&str>) -> Option<&'static str> {
+    let Some(value) = value else { return Some("it is missing") };
+    match json::elements(value) {
+        None => Some("it is no list"),
+        Some(channels) if channels.is_empty() => Some("it is empty"),
+        Some(channels) => channels
+            .into_iter()
+            .any(|channel| name_flaw(Some(channel)).is_some())
+            .then_some("a channel in it is no string, or empty"),
+    }
+}
+
+/// The value that the servers find under a key: in any letter case, of several the last.
+///
+/// null counts as absent, except for data, which may be null; before another value of the same key it leaves that one
+/// in place (encoding/json of Go; seen on 1.8.0 and 6.9.1).
+fn value<'a>(params: &'a str, name: &str) -> Option<&'a str> {
+    let members = json::members(params)?;
+    let values = members.iter().filter(|(key, _)| json::same_key(key, name)).map(|(_, value)| value);
+    match name {
+        "data" => values.last(),
+        // A list, unlike a string, is emptied by null.
+        "channels" => values.last().filter(|&value| value != "null"),
+        _ => values.filter(|&value| value != "null").last(),
+    }
+}
+
+/// A method that this crate knows.
+struct Known {
+    name: &'static str,
+    /// What Centrifugo 1 needs; nothing where it has no such method.
+    first: Option<&'static [Need]>,
+    /// What Centrifugo 2 to 6 need; nothing where they have no such method.
+    later: Option<&'static [Need]>,
+}
+
+impl Known {
+    fn needs(&self, rules: Rules) -> &'static [Need] {
+        match rules {
+            Rules::First => self.first,
+            Rules::Later => self.later,
+        }
+        .unwrap_or_default()
+    }
+}
+
+const CHANNEL: Need = Need::Name("channel");
+const KEY: Need = Need::Name("key");
+const NOTHING: &[Need] = &[];
+
+const fn both(name: &'static str, first: &'static [Need], later: &'static [Need]) -> Known {
+    Known { name, first: Some(first), later: Some(later) }
+}
+
+const fn first(name: &'static str, needs: &'static [Need]) -> Known {
+    Known { name, first: Some(needs), later: None }
+}
+
+const fn later(name: &'static str, needs: &'static [Need]) -> Known {
+    Known { name, first: None, later: Some(needs) }
+}
+
+/// The methods of Centrifugo 1.8.0 and of 2.8.6 to 6.9.1 (libcentrifugo/api of the one, internal/api of the others).
+const METHODS: &[Known] = &[
+    both("publish", &[CHANNEL, Need::Data], &[CHANNEL, Need::DataOrB64]),
+    both("broadcast", &[Need::Channels, Need::Data], &[Need::Channels, Need::DataOrB64]),
+    later("subscribe", &[Need::User, CHANNEL]),
+    both("unsubscribe", &[Need::User], &[Need::User, CHANNEL]),
+    both("disconnect", &[Need::User], &[Need::User]),
+    later("refresh", &[Need::User]),
+    both("presence", &[CHANNEL], &[CHANNEL]),
+    later("presence_stats", &[CHANNEL]),
+    both("history", &[CHANNEL], &[CHANNEL]),
+    later("history_remove", &[CHANNEL]),
+    both("channels", NOTHING, NOTHING),
+    first("stats", NOTHING),
+    first("node", NOTHING),
+    later("info", NOTHING),
+    later("rpc", NOTHING),
+    later("map_publish", &[CHANNEL, KEY]),
+    later("map_remove", &[CHANNEL, KEY]),
+    later("map_read_state", &[CHANNEL]),
+    later("map_read_stream", &[CHANNEL]),
+    later("map_stats", &[CHANNEL]),
+    later("map_clear", &[CHANNEL]),
+    later("shared_poll_publish", &[CHANNEL, KEY]),
+];
+
+fn known(method: &str, rules: Rules) -> Option<&'static Known> {
+    METHODS.iter().find(|known| match rules {
+        Rules::First => known.first.is_some() && known.name == method,
+        // Upper case, as the servers compare: it takes ı and ſ for I and S.
+        Rules::Later => known.later.is_some() && known.name.to_uppercase() == method.to_uppercase(),
+    })
+}
+
+/// The names of the methods under these rules.
+pub(crate) fn method_names(rules: Rules) -> impl Iterator<Item = &'static str> {
+    METHODS
+        .iter()
+        .filter(move |known| match rules {
+            Rules::First => known.first.is_some(),
+            Rules::Later => known.later.is_some(),
+        })
+        .map(|known| known.name)
+}
+
+/// Whether this is broadcast, whose reply can hold an error for each channel.
+pub(crate) fn is_broadcast(method: &str) -> bool {
+    known(method, Rules::Later).is_some_and(|known| known.name == "broadcast")
+}
+
+/// Whether a method does without params, whatever the version: `channels`, `stats`, `node` and `info`.
+pub fn needs_no_params(method: &str) -> bool {
+    ["channels", "stats", "node", "info"].iter().any(|name| name.to_uppercase() == method.to_uppercase())
+}
+
 /// The candidate that `name` was most likely meant to be, if any is near enough to be worth naming.
 ///
 /// ```
@@ -15,4 +278,131 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .filter(|(slips, candidate)| slips * 3 <= name.chars().count().max(candidate.chars().count()))
         .min_by_key(|&(slips, _)| slips)
         .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(method: &str, params: &str, rules: Rules) -> String {
+        let command = Command::new(method, params).unwrap();
+        command.check(rules).map_or_else(|error| error.to_string(), |()| "fine".to_owned())
+    }
+
+    #[track_caller]
+    fn fine(method: &str, params: &str) {
+        assert_eq!(checked(method, params, Rules::First), "fine");
+        assert_eq!(checked(method, params, Rules::Later), "fine");
+    }
+
+    #[track_caller]
+    fn lacks(method: &str, params: &str, key: &str, flaw: &str) {
+        for rules in [Rules::First, Rules::Later] {
+            let found = checked(method, params, rules);
+            assert!(found.starts_with(&format!("{method} needs {key}")), "{found}");
+            assert!(found.contains(&format!(": {flaw}; nothing was sent")), "{found}");
+        }
+    }
+
+    #[test]
+    fn publish_needs_a_channel_and_data() {
+        fine("publish", r#"{"channel": "news", "data": null}"#);
+        lacks("publish", r#"{"data": 1}"#, "channel", "it is missing");
+        lacks("publish", r#"{"channel": "", "data": 1}"#, "channel", "it is empty");
+        lacks("publish", r#"{"channel": 5, "data": 1}"#, "channel", "it is no string");
+        lacks("publish", r#"{"channel": null, "data": 1}"#, "channel", "it is missing");
+        lacks("publish", r#"{"channel": "news"}"#, "data", "it is missing");
+    }
+
+    #[test]
+    fn broadcast_needs_channels_and_data() {
+        fine("broadcast", r#"{"channels": ["a", "b"], "data": {}}"#);
+        lacks("broadcast", r#"{"data": 1}"#, "channels", "it is missing");
+        lacks("broadcast", r#"{"channels": [], "data": 1}"#, "channels", "it is empty");
+        lacks("broadcast", r#"{"channels": "a", "data": 1}"#, "channels", "it is no list");
+        for bad in [r#"["a", ""]"#, r#"["a", null]"#, r#"["a", 1]"#] {
+            let params = format!(r#"{{"channels": {bad}, "data": 1}}"#);
+            lacks("broadcast", &params, "channels", "a channel in it is no string, or empty");
+        }
+        lacks("broadcast", r#"{"channels": ["a"], "channels": null, "data": 1}"#, "channels", "it is missing");
+        lacks("broadcast", r#"{"channels": ["a"]}"#, "data", "it is missing");
+    }
+
+    #[test]
+    fn user_may_be_empty_but_not_absent() {
+        fine("disconnect", r#"{"user": ""}"#);
+        lacks("disconnect", "{}", "user", "it is missing");
+        lacks("disconnect", r#"{"user": null}"#, "user", "it is missing");
+        lacks("disconnect", r#"{"user": 42}"#, "user", "it is no string");
+        lacks("unsubscribe", r#"{"channel": "a"}"#, "user", "it is missing");
+    }
+
+    #[test]
+    fn channel_methods_need_a_channel() {
+        for method in ["presence", "history"] {
+            fine(method, r#"{"channel": "a"}"#);
+            lacks(method, "{}", "channel", "it is missing");
+        }
+        for method in ["presence_stats", "history_remove", "map_stats"] {
+            assert_eq!(checked(method, "{}", Rules::First), "fine");
+            assert_ne!(checked(method, "{}", Rules::Later), "fine");
+        }
+    }
+
+    #[test]
+    fn later_versions_need_the_channel_of_unsubscribe_and_subscribe() {
+        assert_eq!(checked("unsubscribe", r#"{"user": "u"}"#, Rules::First), "fine");
+        assert_ne!(checked("unsubscribe", r#"{"user": "u"}"#, Rules::Later), "fine");
+        assert_ne!(checked("subscribe", r#"{"user": "u"}"#, Rules::Later), "fine");
+        assert_ne!(checked("subscribe", r#"{"channel": "c"}"#, Rules::Later), "fine");
+        assert_ne!(checked("refresh", r#"{"channel": "c"}"#, Rules::Later), "fine");
+    }
+
+    #[test]
+    fn later_versions_take_b64data_for_data() {
+        let params = r#"{"channel": "a", "b64data": "AA=="}"#;
+        assert_ne!(checked("publish", params, Rules::First), "fine");
+        assert_eq!(checked("publish", params, Rules::Later), "fine");
+    }
+
+    #[test]
+    fn keys_are_read_as_the_servers_do() {
+        fine("publish", r#"{"CHANNEL": "a", "d\u0061ta": 1}"#);
+        fine("publish", r#"{"channel": 5, "Channel": "a", "data": 1}"#);
+        fine("publish", r#"{"channel": "a", "channel": null, "data": 1}"#);
+        fine("disconnect", r#"{"uſer": "a"}"#);
+        lacks("publish", r#"{"channel": "a", "CHANNEL": "", "data": 1}"#, "channel", "it is empty");
+    }
+
+    #[test]
+    fn methods_are_taken_in_any_case_by_later_versions_only() {
+        assert_eq!(checked("DISCONNECT", "{}", Rules::First), "fine");
+        assert_ne!(checked("DISCONNECT", "{}", Rules::Later), "fine");
+        assert_ne!(checked("dıſconnect", "{}", Rules::Later), "fine");
+    }
+
+    #[test]
+    fn unknown_methods_are_not_checked() {
+        fine("quux", "{}");
+    }
+
+    #[test]
+    fn an_empty_method_is_refused() {
+        assert!(Command::new("", "{}").is_err());
+    }
+
+    #[test]
+    fn four_methods_do_without_params() {
+        assert!(["channels", "stats", "node", "info", "INFO"].into_iter().all(needs_no_params));
+        assert!(!needs_no_params("publish"));
+        assert!(!needs_no_params("presence_stats"));
+    }
+
+    #[test]
+    fn near_names_are_found() {
+        assert_eq!(nearest("publsh", method_names(Rules::First)), Some("publish"));
+        assert_eq!(nearest("PUBLISH", method_names(Rules::First)), Some("publish"));
+        assert_eq!(nearest("histroy", method_names(Rules::Later)), Some("history"));
+        assert_eq!(nearest("frobnicate", method_names(Rules::Later)), None);
+    }
 }

@@ -22,19 +22,21 @@ pub enum ErrorKind {
 
 /// Why a call failed: what happened, to what, and what to do about it.
 ///
-/// Its text is one line, and never holds a secret, an API key or a signature.
+/// Its text never holds a secret, an API key or a signature. It is one line, but where a text cannot be read: then a
+/// picture of the place follows.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<Failure>);
 
 /// Boxed in [`Error`], so that results stay small.
 #[derive(Debug, thiserror::Error)]
-#[error("{}{what}{}", before(subject), after(hint))]
+#[error("{}{what}{}{}", before(subject), after(hint), below(place))]
 struct Failure {
     kind: ErrorKind,
     subject: Option<String>,
     what: String,
     hint: Option<String>,
+    place: Option<String>,
     repeatable: bool,
     retry_after: Option<String>,
     replies: Vec<Reply>,
@@ -47,6 +49,10 @@ fn before(subject: &Option<String>) -> String {
 
 fn after(hint: &Option<String>) -> String {
     hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}"))
+}
+
+fn below(place: &Option<String>) -> String {
+    place.as_ref().map_or_else(String::new, |place| format!("\n{place}"))
 }
 
 impl Error {
@@ -78,6 +84,7 @@ impl Error {
             subject: None,
             what: what.into(),
             hint: None,
+            place: None,
             repeatable: true,
             retry_after: None,
             replies: Vec::new(),
@@ -97,6 +104,12 @@ impl Error {
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds a picture of a place in a text, shown on lines of its own.
+    pub(crate) fn place(mut self, picture: String) -> Self {
+        self.0.place = Some(picture);
         self
     }
 

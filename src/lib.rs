@@ -5,9 +5,10 @@
 mod command;
 mod endpoint;
 mod error;
+mod json;
 mod reply;
 
-pub use command::nearest;
+pub use command::{Command, nearest, needs_no_params};
 pub use endpoint::{Address, Endpoint, Scheme};
 pub use error::{Error, ErrorKind};
 pub use reply::Reply;

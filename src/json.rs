@@ -1,0 +1,220 @@
+//! JSON read without decoding it: texts stay as written, whatever their size and depth.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The members of one JSON object in their order, duplicates included.
+#[derive(Debug)]
+pub(crate) struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// Keys with their escapes decoded, and values as written.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, &'a str)> + '_ {
+        self.0.iter().map(|(key, value)| (decoded(key.get()), value.get()))
+    }
+
+    /// The value of the last member with exactly this key.
+    pub(crate) fn last(&self, name: &str) -> Option<&'a str> {
+        self.iter().filter(|(key, _)| key == name).last().map(|(_, value)| value)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+/// The members of the object that `text` is, or nothing where it is no object.
+pub(crate) fn members(text: &str) -> Option<Members<'_>> {
+    serde_json::from_str(text).ok()
+}
+
+/// The elements of the array that `text` is, or nothing where it is no array.
+pub(crate) fn elements(text: &str) -> Option<Vec<&str>> {
+    let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+    Some(elements.into_iter().map(RawValue::get).collect())
+}
+
+/// The text of a JSON string, or nothing where `text` is no string.
+///
+/// One with lone surrogates, which servers keep but no Rust string can hold, is given as written.
+pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
+    text.starts_with('"').then(|| decoded(text))
+}
+
+fn decoded(quoted: &str) -> Cow<'_, str> {
+    let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+    if inner.contains('\\') {
+        serde_json::from_str(quoted).map_or(Cow::Borrowed(inner), Cow::Owned)
+    } else {
+        Cow::Borrowed(inner)
+    }
+}
+
+/// Whether two keys are the same to the servers: in any letter case, with the two letters outside ASCII that Go folds
+/// into it (seen on 1.8.0; encoding/json of Go).
+pub(crate) fn same_key(key: &str, name: &str) -> bool {
+    let folded = |c: char| match c {
+        'ſ' => 's',
+        '\u{212a}' => 'k',
+        c => c.to_ascii_lowercase(),
+    };
+    key.chars().map(folded).eq(name.chars())
+}
+
+/// What kind of value a JSON text begins with, in words.
+pub(crate) fn kind(text: &str) -> &'static str {
+    match text.as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+/// Where a text stops being the JSON it should be, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Flaw {
+    /// What was found there.
+    pub(crate) what: String,
+    /// How many bytes come before it.
+    pub(crate) offset: usize,
+}
+
+/// Reads `bytes` as one JSON object, white space around it apart.
+pub(crate) fn object(bytes: &[u8]) -> Result<Members<'_>, Flaw> {
+    let text = std::str::from_utf8(bytes).map_err(|error| Flaw {
+        what: format!("invalid UTF-8 (byte 0x{:02X})", bytes.get(error.valid_up_to()).copied().unwrap_or_default()),
+        offset: error.valid_up_to(),
+    })?;
+    if text.starts_with('\u{feff}') {
+        return Err(Flaw { what: "a byte order mark".to_owned(), offset: 0 });
+    }
+    let start = text.len() - text.trim_start_matches([' ', '\t', '\n', '\r']).len();
+    serde_json::from_str(text).map_err(|error| match serde_json::from_str::<&RawValue>(text) {
+        // Whole JSON, so only its kind can be wrong.
+        Ok(value) => Flaw { what: format!("{}, not an object", kind(value.get())), offset: start },
+        Err(_) => syntax(&error, text),
+    })
+}
+
+fn syntax(error: &serde_json::Error, text: &str) -> Flaw {
+    if error.is_eof() {
+        return Flaw { what: "the end, too early".to_owned(), offset: text.trim_end().len() };
+    }
+    let message = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    Flaw {
+        what: message.strip_suffix(&place).unwrap_or(&message).to_owned(),
+        offset: offset(text, error.line(), error.column()),
+    }
+}
+
+/// The offset of serde_json's line (from 1) and column (in bytes, from 1; 0 for the line end before it).
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    (before + column).saturating_sub(1).min(text.len())
+}
+
+/// Line and column of an offset, both from 1 and in characters, and a picture of the place.
+pub(crate) fn place(bytes: &[u8], offset: usize) -> (usize, usize, String) {
+    /// How many characters are shown before and after the place: a line of 80 columns in all.
+    const AROUND: usize = 36;
+    let (before, after) = bytes.split_at(offset.min(bytes.len()));
+    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+    let before: Vec<char> = String::from_utf8_lossy(&before[line_start..]).chars().collect();
+    // Four bytes a character at most: no need to look at megabytes.
+    let after = &after[..after.len().min(4 * AROUND)];
+    let after: Vec<char> = String::from_utf8_lossy(after).chars().take_while(|&c| c != '\n').take(AROUND).collect();
+    let shown = &before[before.len().saturating_sub(AROUND)..];
+    let picture: String = shown.iter().chain(&after).map(|&c| if c.is_control() { ' ' } else { c }).collect();
+    (line, before.len() + 1, format!("  {picture}\n  {:>1$}", '^', shown.len() + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flaw(text: &str) -> (String, usize) {
+        let flaw = object(text.as_bytes()).unwrap_err();
+        (flaw.what, flaw.offset)
+    }
+
+    #[test]
+    fn members_keep_order_duplicates_and_lone_surrogates() {
+        let members = members(r#"{"a":1.0,"\u0061":2,"\ud800":"\udfff"}"#).unwrap();
+        let all: Vec<_> = members.iter().map(|(key, value)| (key.into_owned(), value)).collect();
+        assert_eq!(all, [("a".into(), "1.0"), ("a".into(), "2"), ("\\ud800".into(), r#""\udfff""#)]);
+        assert_eq!(members.last("a"), Some("2"));
+    }
+
+    #[test]
+    fn depth_is_no_matter() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        assert!(object(deep.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn keys_are_the_same_as_the_servers_fold_them() {
+        for key in ["users", "USERS", "uſers", "UſERS"] {
+            assert!(same_key(key, "users"), "{key}");
+        }
+        assert!(same_key("\u{212a}ey", "key"));
+        assert!(!same_key("user", "users"));
+        assert!(!same_key("üsers", "users"));
+    }
+
+    #[test]
+    fn flaws_are_named_with_their_place() {
+        assert_eq!(flaw(""), ("the end, too early".into(), 0));
+        assert_eq!(flaw("{\"a\": 1"), ("the end, too early".into(), 7));
+        assert_eq!(flaw(" [1]"), ("an array, not an object".into(), 1));
+        assert_eq!(flaw("null"), ("null, not an object".into(), 0));
+        assert_eq!(flaw("\"x\""), ("a string, not an object".into(), 0));
+        assert_eq!(flaw("{} x"), ("trailing characters".into(), 3));
+        assert_eq!(flaw("{\"a\": NaN}"), ("expected value".into(), 6));
+        assert_eq!(flaw("{\n\"a\" 1}"), ("expected `:`".into(), 6));
+        assert_eq!(flaw("\u{feff}{}"), ("a byte order mark".into(), 0));
+        let flaw = object(b"{\"a\": \"\xff\"}").unwrap_err();
+        assert_eq!((flaw.what.as_str(), flaw.offset), ("invalid UTF-8 (byte 0xFF)", 7));
+    }
+
+    #[test]
+    fn a_place_is_counted_in_characters_and_shown() {
+        assert_eq!(place("{\n\"ä\": x}".as_bytes(), 8), (2, 6, "  \"ä\": x}\n       ^".into()));
+        assert_eq!(place(b"", 0), (1, 1, "  \n  ^".into()));
+        let long = "x".repeat(200);
+        let (line, column, picture) = place(long.as_bytes(), 100);
+        assert_eq!((line, column), (1, 101));
+        assert_eq!(picture, format!("  {}\n  {}^", "x".repeat(72), " ".repeat(36)));
+    }
+}
