@@ -36,7 +36,7 @@ impl Command {
         }
         json::object(&params).map_err(|flaw| {
             let (line, column, picture) = json::place(&params, flaw.offset);
-            Error::invalid(format!("no JSON object: found {} at line {line}, column {column}", flaw.what))
+            Error::invalid(format!("no JSON object: {} at line {line}, column {column}", flaw.what))
                 .hint("params are one JSON object, such as {\"channel\": \"news\"}")
                 .place(picture)
         })?;
@@ -52,6 +52,11 @@ impl Command {
     /// The params as written, without white space around them.
     pub fn params(&self) -> &str {
         self.params.trim_matches([' ', '\t', '\n', '\r'])
+    }
+
+    /// The channels of a broadcast as they are written, quotes included.
+    pub(crate) fn channels(&self) -> Vec<&str> {
+        value(self.params(), "channels").and_then(json::elements).unwrap_or_default()
     }
 
     /// Checks what the servers of these rules would refuse without a reason, or would take for something else.
@@ -251,6 +256,11 @@ pub(crate) fn method_names(rules: Rules) -> impl Iterator<Item = &'static str> {
             Rules::Later => known.later.is_some(),
         })
         .map(|known| known.name)
+}
+
+/// Whether the method is one of those that this crate knows.
+pub(crate) fn is_known(method: &str, rules: Rules) -> bool {
+    known(method, rules).is_some()
 }
 
 /// Whether this is broadcast, whose reply can hold an error for each channel.

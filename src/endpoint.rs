@@ -13,7 +13,7 @@ use crate::error::Error;
 pub(crate) struct Hidden(Zeroizing<String>);
 
 impl Hidden {
-    fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         Self(Zeroizing::new(text.to_owned()))
     }
 

@@ -30,7 +30,7 @@ pub struct Error(Box<Failure>);
 
 /// Boxed in [`Error`], so that results stay small.
 #[derive(Debug, thiserror::Error)]
-#[error("{}{what}{}{}", before(subject), after(hint), below(place))]
+#[error("{}{what}{}{}", before(subject.as_deref()), after(hint.as_deref()), below(place.as_deref()))]
 struct Failure {
     kind: ErrorKind,
     subject: Option<String>,
@@ -43,16 +43,16 @@ struct Failure {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-fn before(subject: &Option<String>) -> String {
-    subject.as_ref().map_or_else(String::new, |subject| format!("{subject}: "))
+fn before(subject: Option<&str>) -> String {
+    subject.map_or_else(String::new, |subject| format!("{subject}: "))
 }
 
-fn after(hint: &Option<String>) -> String {
-    hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}"))
+fn after(hint: Option<&str>) -> String {
+    hint.map_or_else(String::new, |hint| format!("; {hint}"))
 }
 
-fn below(place: &Option<String>) -> String {
-    place.as_ref().map_or_else(String::new, |place| format!("\n{place}"))
+fn below(place: Option<&str>) -> String {
+    place.map_or_else(String::new, |place| format!("\n{place}"))
 }
 
 impl Error {

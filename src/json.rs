@@ -121,14 +121,14 @@ pub(crate) fn object(bytes: &[u8]) -> Result<Members<'_>, Flaw> {
     let start = text.len() - text.trim_start_matches([' ', '\t', '\n', '\r']).len();
     serde_json::from_str(text).map_err(|error| match serde_json::from_str::<&RawValue>(text) {
         // Whole JSON, so only its kind can be wrong.
-        Ok(value) => Flaw { what: format!("{}, not an object", kind(value.get())), offset: start },
+        Ok(value) => Flaw { what: kind(value.get()).to_owned(), offset: start },
         Err(_) => syntax(&error, text),
     })
 }
 
 fn syntax(error: &serde_json::Error, text: &str) -> Flaw {
     if error.is_eof() {
-        return Flaw { what: "the end, too early".to_owned(), offset: text.trim_end().len() };
+        return Flaw { what: "the text ends too early,".to_owned(), offset: text.trim_end().len() };
     }
     let message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -138,7 +138,7 @@ fn syntax(error: &serde_json::Error, text: &str) -> Flaw {
     }
 }
 
-/// The offset of serde_json's line (from 1) and column (in bytes, from 1; 0 for the line end before it).
+/// The offset of `serde_json`'s line (from 1) and column (in bytes, from 1; 0 for the line end before it).
 fn offset(text: &str, line: usize, column: usize) -> usize {
     let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     (before + column).saturating_sub(1).min(text.len())
@@ -149,7 +149,7 @@ pub(crate) fn place(bytes: &[u8], offset: usize) -> (usize, usize, String) {
     /// How many characters are shown before and after the place: a line of 80 columns in all.
     const AROUND: usize = 36;
     let (before, after) = bytes.split_at(offset.min(bytes.len()));
-    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let line = before.split(|&byte| byte == b'\n').count();
     let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
     let before: Vec<char> = String::from_utf8_lossy(&before[line_start..]).chars().collect();
     // Four bytes a character at most: no need to look at megabytes.
@@ -195,11 +195,11 @@ mod tests {
 
     #[test]
     fn flaws_are_named_with_their_place() {
-        assert_eq!(flaw(""), ("the end, too early".into(), 0));
-        assert_eq!(flaw("{\"a\": 1"), ("the end, too early".into(), 7));
-        assert_eq!(flaw(" [1]"), ("an array, not an object".into(), 1));
-        assert_eq!(flaw("null"), ("null, not an object".into(), 0));
-        assert_eq!(flaw("\"x\""), ("a string, not an object".into(), 0));
+        assert_eq!(flaw(""), ("the text ends too early,".into(), 0));
+        assert_eq!(flaw("{\"a\": 1"), ("the text ends too early,".into(), 7));
+        assert_eq!(flaw(" [1]"), ("an array".into(), 1));
+        assert_eq!(flaw("null"), ("null".into(), 0));
+        assert_eq!(flaw("\"x\""), ("a string".into(), 0));
         assert_eq!(flaw("{} x"), ("trailing characters".into(), 3));
         assert_eq!(flaw("{\"a\": NaN}"), ("expected value".into(), 6));
         assert_eq!(flaw("{\n\"a\" 1}"), ("expected `:`".into(), 6));

@@ -1,0 +1,110 @@
+//! A proxy, as a value: where it comes from is the caller's business.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use percent_encoding::percent_decode_str;
+
+use crate::endpoint::{Hidden, bracketed, split_port};
+use crate::error::Error;
+
+/// An HTTP proxy. Requests for `http://` are handed to it whole, for `https://` it opens a tunnel (CONNECT).
+///
+/// ```
+/// let proxy = cent::Proxy::parse("http://user:marked@proxy.example:3128")?;
+/// assert!(!format!("{proxy:?}").contains("marked"));
+/// assert!(cent::Proxy::parse("socks5://proxy.example").is_err());
+/// # Ok::<(), cent::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// The value of `Proxy-Authorization`.
+    pub(crate) authorization: Option<Hidden>,
+}
+
+impl Proxy {
+    /// Reads `[http://][user:password@]host[:port][/]`; without a port it is 1080, as with curl. User and password
+    /// may be percent-coded.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for
+    /// - a scheme other than `http`: proxies that are spoken to by TLS or SOCKS are not supported,
+    /// - no host, or a port outside 1 to 65535.
+    ///
+    /// The text itself is never shown: a password may stand in it.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let rest = match text.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
+            Some(_) => return Err(invalid("only proxies of the scheme http:// are supported")),
+            None => text,
+        };
+        let authority = rest.trim_end_matches('/');
+        let (credentials, authority) = match authority.rsplit_once('@') {
+            Some((credentials, authority)) => (Some(credentials), authority),
+            None => (None, authority),
+        };
+        let (host, port) = split_port(authority).map_err(|_| invalid("its port is no number from 1 to 65535"))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if host.is_empty() || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b)) {
+            return Err(invalid("its host is not valid"));
+        }
+        Ok(Self { host: host.to_owned(), port: port.unwrap_or(1080), authorization: credentials.map(authorization) })
+    }
+
+    /// Host and port, for messages.
+    pub(crate) fn name(&self) -> String {
+        format!("{}:{}", bracketed(&self.host), self.port)
+    }
+}
+
+fn invalid(what: &str) -> Error {
+    Error::invalid(format!("the proxy cannot be used: {what}")).hint("write http://HOST:PORT, or unset it")
+}
+
+fn authorization(credentials: &str) -> Hidden {
+    let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    let mut pair: Vec<u8> = percent_decode_str(user).collect();
+    pair.push(b':');
+    pair.extend(percent_decode_str(password));
+    Hidden::new(&format!("Basic {}", BASE64_STANDARD.encode(pair)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scheme_port_and_slash_may_be_left_out() {
+        for text in ["http://proxy:3128", "HTTP://proxy:3128/", "proxy:3128"] {
+            assert_eq!(Proxy::parse(text).unwrap().name(), "proxy:3128", "{text}");
+        }
+        assert_eq!(Proxy::parse("proxy").unwrap().name(), "proxy:1080");
+        assert_eq!(Proxy::parse("http://[::1]:3128").unwrap().name(), "[::1]:3128");
+    }
+
+    #[test]
+    fn credentials_are_decoded_and_hidden() {
+        let proxy = Proxy::parse("http://us%65r:p%40ss@proxy:3128").unwrap();
+        // The base64 of user:p@ss.
+        assert_eq!(proxy.authorization.as_ref().unwrap().reveal(), "Basic dXNlcjpwQHNz");
+        assert!(!format!("{proxy:?}").contains("dXNlcjpwQHNz"));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_without_showing_it() {
+        for bad in [
+            "socks5://proxy",
+            "https://u:marked@proxy",
+            "http://",
+            "proxy:99999",
+            "u:marked@",
+            "pro xy",
+            "proxy/marked",
+        ] {
+            let error = Proxy::parse(bad).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::Invalid);
+            assert!(!error.to_string().contains("marked"), "{error}");
+        }
+    }
+}

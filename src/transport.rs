@@ -1,0 +1,364 @@
+//! Sends a request and brings back the answer, whatever it says; tells what surely was not accepted from what may have
+//! been.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{AlertDescription, CertificateError};
+use ureq::Agent;
+use ureq::tls::{RootCerts, TlsConfig};
+
+use crate::endpoint::Address;
+use crate::error::{Error, ErrorKind};
+use crate::proxy::Proxy;
+use crate::request::{Body, HttpRequest};
+use crate::wire::{self, Fault, Lookup, Route, Try};
+
+/// The longest answer that is read, in bytes: 64 MiB.
+pub const MAX_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Servers close a connection after 30 s at the earliest (seen on 6.9.1), proxies sooner; a request written to one that
+/// is just being closed is lost and looks like a crash.
+const MAX_IDLE: Duration = Duration::from_secs(5);
+
+/// An answer over HTTP, not yet judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpResponse {
+    pub(crate) status: u16,
+    pub(crate) location: Option<String>,
+    pub(crate) retry_after: Option<String>,
+    pub(crate) proxy: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl HttpResponse {
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The size of the body, in bytes.
+    pub fn body_len(&self) -> usize {
+        self.body.len()
+    }
+}
+
+/// Connections to one server, kept for the next request.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    agent: Agent,
+    route: Route,
+    current: Arc<Try>,
+}
+
+impl Transport {
+    /// Opens nothing yet.
+    pub(crate) fn new(address: &Address, proxy: Option<Proxy>) -> Self {
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::PlatformVerifier)
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .build();
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            // A redirected POST loses its body.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_idle_age(MAX_IDLE)
+            // The default reads the environment; the route is ours.
+            .proxy(None)
+            .tls_config(tls)
+            .accept("")
+            .accept_encoding("")
+            .build();
+        let (route, current) = (Route::new(address, proxy), Arc::new(Try::new()));
+        let agent = Agent::with_parts(
+            config,
+            wire::connector(address, &route, &current),
+            Lookup::new(address, &route, &current),
+        );
+        Self { agent, route, current }
+    }
+
+    /// Sends a request, once, and reads the whole answer within the limit.
+    ///
+    /// Takes `&mut self`: the state of the try is shared with the connection, so one request is under way at a time.
+    pub(crate) fn post(&mut self, request: &HttpRequest<'_>, limit: Duration) -> Result<HttpResponse, Error> {
+        self.current.start(limit);
+        self.exchange(request).map_err(|error| self.explain(error, limit).of(request.url()))
+    }
+
+    fn exchange(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, ureq::Error> {
+        let mut post = self.agent.post(request.url());
+        for (name, value) in &request.plain {
+            post = post.header(*name, value);
+        }
+        post = post.header(request.proof.0, request.proof.1.reveal());
+        if let Route::Forward(Proxy { authorization: Some(authorization), .. }) = &self.route {
+            post = post.header("Proxy-Authorization", authorization.reveal());
+        }
+        let answer = post.send(ureq::SendBody::from_reader(&mut BodyReader::new(&request.body)))?;
+        let header =
+            |name: &str| answer.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Ok(HttpResponse {
+            status: answer.status().as_u16(),
+            location: header("location"),
+            retry_after: header("retry-after"),
+            proxy: self.route.proxy().map(Proxy::name),
+            // To its end for error statuses too: else the connection cannot be used again.
+            body: answer.into_body().into_with_config().limit(MAX_ANSWER_BYTES).read_to_vec()?,
+        })
+    }
+
+    /// Puts a failure into its row of the exit table: the line is whether a byte of the request was handed over.
+    fn explain(&self, error: ureq::Error, limit: Duration) -> Error {
+        let error = unwrapped(error);
+        let begun = self.current.has_begun();
+        let explained = if begun { lost(&error, limit) } else { not_reached(&error, limit) };
+        let explained = match self.route.proxy() {
+            Some(proxy) if !begun && !explained.names_proxy() => explained.via(&proxy.name()),
+            _ => explained,
+        };
+        explained.into_error().with_source(error)
+    }
+}
+
+/// A failure in words: what happened and what to do.
+struct Explained {
+    kind: ErrorKind,
+    what: String,
+    hint: String,
+    repeatable: bool,
+}
+
+impl Explained {
+    fn not_accepted(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::NotAccepted, what: what.into(), hint: hint.into(), repeatable: true }
+    }
+
+    fn certificate(what: &str, hint: &str) -> Self {
+        Self { repeatable: false, ..Self::not_accepted(format!("the server's certificate {what}"), hint) }
+    }
+
+    fn unknown(what: impl Into<String>) -> Self {
+        let hint = "the command may have run: look before repeating".to_owned();
+        Self { kind: ErrorKind::Unknown, what: what.into(), hint, repeatable: false }
+    }
+
+    fn names_proxy(&self) -> bool {
+        self.what.contains("proxy")
+    }
+
+    fn via(mut self, proxy: &str) -> Self {
+        self.what = format!("{} (by the proxy {proxy})", self.what);
+        self
+    }
+
+    fn into_error(self) -> Error {
+        let error = Error::new(self.kind, self.what).hint(self.hint);
+        if self.repeatable { error } else { error.not_repeatable() }
+    }
+}
+
+/// No byte of the request was handed over.
+fn not_reached(error: &ureq::Error, limit: Duration) -> Explained {
+    match error {
+        ureq::Error::Timeout(_) => Explained::not_accepted(
+            format!("no connection within {} s", limit.as_secs_f64()),
+            "nothing was sent: check the address, or raise the timeout",
+        ),
+        ureq::Error::Other(other) => match other.downcast_ref::<Fault>() {
+            Some(fault) => faulty(fault),
+            None => Explained::not_accepted("no connection", "nothing was sent: check the address"),
+        },
+        ureq::Error::Rustls(error) => tls(error),
+        ureq::Error::Io(error) => match tls_error(error) {
+            Some(error) => tls(error),
+            None => Explained::not_accepted(
+                format!("connection lost before anything was sent: {}", reason(error)),
+                "is it a server that speaks TLS? if not, write http://",
+            ),
+        },
+        _ => Explained::not_accepted("no connection", "nothing was sent: check the address"),
+    }
+}
+
+fn faulty(fault: &Fault) -> Explained {
+    match fault {
+        Fault::Lookup(host, error) => Explained::not_accepted(
+            format!("cannot look up {host}: {}", reason(error)),
+            "nothing was sent: check the host's name and the network",
+        ),
+        Fault::Connect(name, error) => Explained::not_accepted(
+            format!("cannot connect to {name}: {}", reason(error)),
+            "nothing was sent: is the server running, and is the port right?",
+        ),
+        Fault::Tunnel(407) => Explained::not_accepted(
+            "the proxy wants credentials (407)",
+            "nothing was sent: write them into the proxy's URL, http://USER:PASSWORD@HOST:PORT",
+        ),
+        Fault::Tunnel(status) => Explained::not_accepted(
+            format!("the proxy refused to connect to the server ({status})"),
+            "nothing was sent: allow it in the proxy, or name the host in NO_PROXY",
+        ),
+        Fault::TunnelAnswer => Explained::not_accepted(
+            "the proxy gave no proper answer",
+            "nothing was sent: check that the proxy's URL names an HTTP proxy",
+        ),
+        Fault::LongAddress => Explained::not_accepted(
+            "the address is too long for a proxy",
+            "nothing was sent: shorten its path, or name the host in NO_PROXY",
+        ),
+    }
+}
+
+/// At least a byte of the request was handed over.
+fn lost(error: &ureq::Error, limit: Duration) -> Explained {
+    match error {
+        ureq::Error::Timeout(_) => {
+            let explained = Explained::unknown(format!("no answer within {} s", limit.as_secs_f64()));
+            Explained { hint: format!("{}, or raise the timeout", explained.hint), ..explained }
+        }
+        ureq::Error::BodyExceedsLimit(_) => {
+            Explained::unknown(format!("the answer is longer than {} MB", MAX_ANSWER_BYTES / (1024 * 1024)))
+        }
+        ureq::Error::LargeResponseHeader(..) => Explained::unknown("the head of the answer is too long"),
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Explained::unknown("the connection was closed before the answer was whole")
+        }
+        ureq::Error::Io(error) => Explained::unknown(format!("the connection was lost: {}", reason(error))),
+        _ => Explained::unknown("the answer is no proper HTTP"),
+    }
+}
+
+fn tls(error: &rustls::Error) -> Explained {
+    match error {
+        rustls::Error::InvalidCertificate(flaw) => certificate(flaw),
+        // What a server that speaks plain HTTP sends cannot be read as TLS.
+        rustls::Error::InvalidMessage(_) => Explained::not_accepted(
+            "the server does not speak TLS",
+            "nothing was sent: write http:// in the address, or the port that speaks TLS",
+        ),
+        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure)
+        | rustls::Error::PeerIncompatible(_) => Explained::not_accepted(
+            "the server offers no TLS that is safe",
+            "nothing was sent: TLS 1.2 or 1.3 has to be switched on in the server",
+        ),
+        rustls::Error::General(_) => Explained::not_accepted(
+            "no certificates to trust were found",
+            "nothing was sent: install the system's CA certificates, or set SSL_CERT_FILE to a PEM file",
+        ),
+        error => Explained::not_accepted(format!("TLS failed: {error}"), "nothing was sent: check the server's TLS"),
+    }
+}
+
+fn certificate(flaw: &CertificateError) -> Explained {
+    match flaw {
+        CertificateError::UnknownIssuer => Explained::certificate(
+            "is signed by an authority that is not trusted",
+            "nothing was sent: set SSL_CERT_FILE to the PEM file of that authority, or check the address",
+        ),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            Explained::certificate("has expired", "nothing was sent: renew it, or check this machine's clock")
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            Explained::certificate("is not valid yet", "nothing was sent: check this machine's clock")
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Explained::certificate(
+            "is for another host",
+            "nothing was sent: write the name that the certificate is for in the address",
+        ),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => Explained::certificate(
+            "is not usable for servers",
+            "nothing was sent: the server needs one with the extended key usage serverAuth",
+        ),
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => Explained::certificate(
+            "is that of an authority, not usable for servers",
+            "nothing was sent: the server needs one that an authority has signed, without the CA flag",
+        ),
+        flaw => Explained::certificate(&format!("is refused: {flaw}"), "nothing was sent: give the server a valid one"),
+    }
+}
+
+/// The error of the TLS library that an I/O error wraps, if any.
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// ureq's own error, where it travels inside an I/O error through a reader or through TLS.
+fn unwrapped(error: ureq::Error) -> ureq::Error {
+    match error {
+        ureq::Error::Io(error) => ureq::Error::from(error),
+        error => error,
+    }
+}
+
+/// The system's own words, without its number and what the standard library puts before them.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// Reads the pieces of a body one after the other.
+struct BodyReader<'a> {
+    pieces: Box<dyn Iterator<Item = &'a str> + 'a>,
+    current: &'a [u8],
+}
+
+impl<'a> BodyReader<'a> {
+    fn new(body: &'a Body<'_>) -> Self {
+        Self { pieces: Box::new(body.pieces()), current: &[] }
+    }
+}
+
+impl Read for BodyReader<'_> {
+    /// Fills the buffer as far as there is anything left: many small pieces leave in one write.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            if self.current.is_empty() {
+                match self.pieces.next() {
+                    Some(piece) => self.current = piece.as_bytes(),
+                    None => break,
+                }
+            }
+            filled += self.current.read(&mut buffer[filled..])?;
+        }
+        Ok(filled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_the_systems_own_words() {
+        let refused = io::Error::from_raw_os_error(111);
+        assert_eq!(reason(&refused), "connection refused");
+        let lookup = io::Error::other("failed to lookup address information: Name or service not known");
+        assert_eq!(reason(&lookup), "name or service not known");
+    }
+
+    #[test]
+    fn what_happened_before_the_request_left_is_not_accepted() {
+        for error in [
+            ureq::Error::Timeout(ureq::Timeout::Global),
+            Fault::Tunnel(502).into(),
+            io::Error::from(io::ErrorKind::ConnectionReset).into(),
+            ureq::Error::ConnectionFailed,
+        ] {
+            assert_eq!(not_reached(&error, Duration::from_secs(1)).kind, ErrorKind::NotAccepted, "{error}");
+            assert_eq!(lost(&error, Duration::from_secs(1)).kind, ErrorKind::Unknown, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_refused_certificate_is_not_worth_repeating() {
+        let error = ureq::Error::Rustls(rustls::Error::InvalidCertificate(CertificateError::Expired));
+        assert!(!not_reached(&error, Duration::ZERO).repeatable);
+    }
+}
