@@ -24,6 +24,9 @@ use crate::proxy::Proxy;
 /// Larger ones bring nothing for answers of a few hundred bytes, and cost page faults at the start.
 const BUFFER_BYTES: usize = 16 * 1024;
 
+/// How long a write may be held up before a look at whether the answer is there already.
+const BLOCKED: Duration = Duration::from_millis(200);
+
 /// What went wrong before a request could leave, where ureq's own errors cannot say it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -119,6 +122,7 @@ impl Route {
 /// The chain of links for an address.
 pub(crate) fn connector(address: &Address, route: &Route, current: &Arc<Try>) -> impl Connector<(), Out: Transport> {
     let sockets = Sockets {
+        scheme: address.scheme(),
         host: address.host().to_owned(),
         port: address.port(),
         route: route.clone(),
@@ -177,6 +181,7 @@ impl Resolver for Lookup {
 /// Opens TCP connections, to the server or through a proxy's tunnel.
 #[derive(Debug)]
 struct Sockets {
+    scheme: Scheme,
     host: String,
     port: u16,
     route: Route,
@@ -191,6 +196,8 @@ impl Connector for Sockets {
         let mut socket = Socket {
             stream,
             buffers: LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES),
+            waiting: Vec::new(),
+            plain: self.scheme == Scheme::Http,
             current: Arc::clone(&self.current),
             broken: None,
         };
@@ -254,6 +261,11 @@ fn tunnel_status(head: &[u8]) -> Option<u16> {
     std::str::from_utf8(rest.get(2..5)?).ok()?.parse().ok()
 }
 
+/// Whether this is the socket's own timer, under either of its names.
+fn is_timer(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
 /// How long one address may take while others wait: half of what is left, the last one all of it.
 fn share(remaining: Duration, addresses_left: usize) -> Duration {
     if addresses_left > 1 { (remaining / 2).max(Duration::from_millis(1)) } else { remaining }
@@ -264,6 +276,10 @@ fn share(remaining: Duration, addresses_left: usize) -> Duration {
 struct Socket {
     stream: TcpStream,
     buffers: LazyBuffers,
+    /// What waits to be written, so that a head and a small body leave in one packet.
+    waiting: Vec<u8>,
+    /// Whether bytes that come while a request is being written can only be the answer: with TLS they need not.
+    plain: bool,
     current: Arc<Try>,
     /// A failed write, held back: a server that refuses early (401, 413) closes before a large body is through, and
     /// its answer can still be read.
@@ -273,13 +289,50 @@ struct Socket {
 impl Socket {
     fn write_whole(&mut self, mut bytes: &[u8]) -> Result<(), ureq::Error> {
         while !bytes.is_empty() {
-            self.stream.set_write_timeout(Some(self.current.remaining()?))?;
+            self.stream.set_write_timeout(Some(self.current.remaining()?.min(BLOCKED)))?;
             match self.stream.write(bytes) {
                 Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-                Err(error) => self.unless_passing(error)?,
+                Err(error) => {
+                    let blocked = is_timer(&error);
+                    self.unless_passing(error)?;
+                    if blocked && self.plain && !self.is_silent()? {
+                        return Err(io::Error::other("answered before the request was through").into());
+                    }
+                }
             }
         }
         Ok(())
+    }
+
+    /// Takes bytes to be written, and writes once there are many.
+    fn write_later(&mut self, bytes: &[u8]) -> Result<(), ureq::Error> {
+        if self.waiting.len() + bytes.len() > BUFFER_BYTES {
+            self.write_waiting()?;
+        }
+        if bytes.len() >= BUFFER_BYTES {
+            return self.write_whole(bytes);
+        }
+        self.waiting.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn write_waiting(&mut self) -> Result<(), ureq::Error> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let result = self.write_whole(&waiting);
+        waiting.clear();
+        self.waiting = waiting;
+        result
+    }
+
+    /// Keeps a failed write to itself: there may be an answer that tells more.
+    fn hold_back(&mut self, written: Result<(), ureq::Error>) -> Result<(), ureq::Error> {
+        match written {
+            Err(ureq::Error::Io(error)) => {
+                self.broken = Some(error);
+                Ok(())
+            }
+            written => written,
+        }
     }
 
     fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, ureq::Error> {
@@ -307,13 +360,14 @@ impl Socket {
 
     /// Passes over what a signal or the socket's own timer did; the time of the try is looked at in the next round.
     fn unless_passing(&self, error: io::Error) -> Result<(), ureq::Error> {
-        match error.kind() {
-            ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut => self.current.remaining().map(drop),
-            _ => Err(error.into()),
+        if is_timer(&error) || error.kind() == ErrorKind::Interrupted {
+            return self.current.remaining().map(drop);
         }
+        Err(error.into())
     }
 
-    fn is_idle(&self) -> io::Result<bool> {
+    /// Whether the connection is open and nothing has come that was not read yet.
+    fn is_silent(&self) -> io::Result<bool> {
         self.stream.set_nonblocking(true)?;
         let waiting = self.stream.peek(&mut [0]);
         self.stream.set_nonblocking(false)?;
@@ -332,18 +386,16 @@ impl Transport for Socket {
             return Ok(());
         }
         let mut buffers = std::mem::replace(&mut self.buffers, LazyBuffers::new(1, 1));
-        let result = self.write_whole(buffers.output().get(..amount).unwrap_or_default());
+        let written = self.write_later(buffers.output().get(..amount).unwrap_or_default());
         self.buffers = buffers;
-        match result {
-            Err(ureq::Error::Io(error)) => {
-                self.broken = Some(error);
-                Ok(())
-            }
-            result => result,
-        }
+        self.hold_back(written)
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        if self.broken.is_none() {
+            let written = self.write_waiting();
+            self.hold_back(written)?;
+        }
         let mut buffers = std::mem::replace(&mut self.buffers, LazyBuffers::new(1, 1));
         let result = self.read_some(buffers.input_append_buf());
         self.buffers = buffers;
@@ -359,7 +411,7 @@ impl Transport for Socket {
     }
 
     fn is_open(&mut self) -> bool {
-        self.broken.is_none() && self.is_idle().unwrap_or(false)
+        self.broken.is_none() && self.is_silent().unwrap_or(false)
     }
 }
 
