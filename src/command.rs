@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::Error;
-use crate::json;
+use crate::json::{self, Members};
 
 /// One command of the API: a method and its params, a JSON object that travels byte for byte as written.
 ///
@@ -56,15 +56,19 @@ impl Command {
 
     /// The channels of a broadcast as they are written, quotes included.
     pub(crate) fn channels(&self) -> Vec<&str> {
-        value(self.params(), "channels").and_then(json::elements).unwrap_or_default()
+        json::members(self.params())
+            .and_then(|params| value(&params, "channels"))
+            .and_then(json::elements)
+            .unwrap_or_default()
     }
 
     /// Checks what the servers of these rules would refuse without a reason, or would take for something else.
     pub(crate) fn check(&self, rules: Rules) -> Result<(), Error> {
-        let Some(known) = known(&self.method, rules) else { return Ok(()) };
-        for need in known.needs(rules) {
-            if let Some(flaw) = need.flaw(self.params()) {
-                return Err(Error::invalid(format!("{} needs {need}: {flaw}", known.name))
+        let needs = known(&self.method, rules).map_or(NOTHING, |known| known.needs(rules));
+        let Some(params) = json::members(self.params()).filter(|_| !needs.is_empty()) else { return Ok(()) };
+        for need in needs {
+            if let Some(flaw) = need.flaw(&params) {
+                return Err(Error::invalid(format!("{} needs {need}: {flaw}", self.method))
                     .hint(format!("nothing was sent: add {} to the params", need.key())));
             }
         }
@@ -115,7 +119,7 @@ impl Need {
     }
 
     /// What is wrong with it in these params, if anything.
-    fn flaw(self, params: &str) -> Option<&'static str> {
+    fn flaw(self, params: &Members<'_>) -> Option<&'static str> {
         let value = value(params, self.key());
         match self {
             Self::Name(_) => name_flaw(value),
@@ -167,9 +171,8 @@ fn channels_flaw(value: Option<&str>) -> Option<&'static str> {
 ///
 /// null counts as absent, except for data, which may be null; before another value of the same key it leaves that one
 /// in place (encoding/json of Go; seen on 1.8.0 and 6.9.1).
-fn value<'a>(params: &'a str, name: &str) -> Option<&'a str> {
-    let members = json::members(params)?;
-    let values = members.iter().filter(|(key, _)| json::same_key(key, name)).map(|(_, value)| value);
+fn value<'a>(params: &Members<'a>, name: &str) -> Option<&'a str> {
+    let values = params.iter().filter(|(key, _)| json::same_key(key, name)).map(|(_, value)| value);
     match name {
         "data" => values.last(),
         // A list, unlike a string, is emptied by null.

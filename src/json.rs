@@ -77,6 +77,17 @@ fn decoded(quoted: &str) -> Cow<'_, str> {
     }
 }
 
+/// Adds `text` as a JSON string.
+pub(crate) fn push_quoted(to: &mut String, text: &str) {
+    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        to.push('"');
+        to.push_str(text);
+        to.push('"');
+    } else {
+        to.push_str(&serde_json::Value::from(text).to_string());
+    }
+}
+
 /// Whether two keys are the same to the servers: in any letter case, with the two letters outside ASCII that Go folds
 /// into it (seen on 1.8.0; encoding/json of Go).
 pub(crate) fn same_key(key: &str, name: &str) -> bool {
