@@ -355,9 +355,16 @@ fn remedy(response: &HttpResponse, request: &HttpRequest<'_>, kind: ErrorKind) -
     }
 }
 
-/// Go's server says so to a plain request on its TLS port (seen on 1.8.0 and 6.9.1).
+/// What servers say to a plain request on their TLS port: Go's (seen on 1.8.0 and 6.9.1), nginx and Apache.
 fn speaks_tls(body: &[u8]) -> bool {
-    body.starts_with(b"Client sent an HTTP request to an HTTPS server")
+    let body = String::from_utf8_lossy(body);
+    [
+        "HTTP request to an HTTPS server",
+        "HTTP request was sent to HTTPS port",
+        "speaking plain HTTP to an SSL-enabled server",
+    ]
+    .iter()
+    .any(|words| body.contains(words))
 }
 
 /// The server does not say why: all that it can be.
