@@ -1,9 +1,11 @@
 //! Commands: a method and its params, checked before anything is sent.
 
 use std::fmt;
+use std::sync::Arc;
 
+use crate::endpoint::Endpoint;
 use crate::error::Error;
-use crate::json::{self, Members};
+use crate::json::{self, Flaw, Members};
 
 /// One command of the API: a method and its params, a JSON object that travels byte for byte as written.
 ///
@@ -17,8 +19,10 @@ use crate::json::{self, Members};
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Command {
-    method: String,
+    method: Arc<str>,
     params: String,
+    /// The rules that it was found to keep.
+    checked: Option<Rules>,
 }
 
 impl Command {
@@ -28,20 +32,71 @@ impl Command {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for
     /// - an empty method,
     /// - params that are not one JSON object in UTF-8; the error shows line, column and place.
-    pub fn new(method: impl Into<String>, params: impl Into<Vec<u8>>) -> Result<Self, Error> {
+    pub fn new(method: impl Into<Arc<str>>, params: impl Into<Vec<u8>>) -> Result<Self, Error> {
         let (method, params) = (method.into(), params.into());
         if method.is_empty() {
             // Centrifugo 2 and later run a command without a method as publish.
             return Err(Error::invalid("the method is empty").hint("name one, such as publish"));
         }
-        json::object(&params).map_err(|flaw| {
-            let (line, column, picture) = json::place(&params, flaw.offset);
-            Error::invalid(format!("no JSON object: {} at line {line}, column {column}", flaw.what))
-                .hint("params are one JSON object, such as {\"channel\": \"news\"}")
-                .place(picture)
-        })?;
+        json::object(&params)
+            .map_err(|flaw| no_object(&params, &flaw, r#"params are one JSON object, such as {"channel": "news"}"#))?;
         let params = String::from_utf8(params).map_err(|error| Error::invalid("invalid UTF-8").with_source(error))?;
-        Ok(Self { method, params })
+        Ok(Self { method, params, checked: None })
+    }
+
+    /// Reads a command that is written out: `{"method": …, "params": …}`; without params they are `{}`.
+    ///
+    /// ```
+    /// use cent::Command;
+    ///
+    /// let command = Command::from_json(r#"{"method": "history", "params": {"channel": "news"}}"#)?;
+    /// assert_eq!(command.method(), "history");
+    /// assert!(Command::from_json(r#"{"params": {}}"#).is_err());
+    /// # Ok::<(), cent::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for
+    /// - a text that is not one JSON object in UTF-8,
+    /// - a method that is missing, empty, or no string,
+    /// - params that are no object,
+    /// - any further key, and any that is there twice.
+    pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, Error> {
+        const FORM: &str = r#"write {"method": "publish", "params": {…}}"#;
+        let text = text.as_ref();
+        let members = json::object(text).map_err(|flaw| no_object(text, &flaw, FORM))?;
+        let (mut method, mut params) = (None, None);
+        for (key, value) in members.iter() {
+            let known = match &*key {
+                "method" => &mut method,
+                "params" => &mut params,
+                _ => return Err(Error::invalid(format!("a command has no key {key:?}")).hint(FORM)),
+            };
+            if known.replace(value).is_some() {
+                return Err(Error::invalid(format!("the command has two keys {key:?}")).hint(FORM));
+            }
+        }
+        let method = method.ok_or_else(|| Error::invalid("the command names no method").hint(FORM))?;
+        let method: String = serde_json::from_str(method)
+            .map_err(|_| Error::invalid(format!("the method is {}, no string", json::kind(method))).hint(FORM))?;
+        let params = params.unwrap_or("{}");
+        if !params.starts_with('{') {
+            return Err(Error::invalid(format!("the params are {}, no object", json::kind(params))).hint(FORM));
+        }
+        Self::new(method, params)
+    }
+
+    /// Checks what the servers of this endpoint's form would refuse without a reason or take for something else, so
+    /// that it need not be found when the command stands in a request with others.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a known method without the params that it needs, such as a
+    /// publish without a channel or a disconnect without a user.
+    pub fn checked(mut self, endpoint: &Endpoint) -> Result<Self, Error> {
+        let rules = endpoint.rules();
+        self.check(rules)?;
+        self.checked = Some(rules);
+        Ok(self)
     }
 
     /// The method's name.
@@ -64,6 +119,9 @@ impl Command {
 
     /// Checks what the servers of these rules would refuse without a reason, or would take for something else.
     pub(crate) fn check(&self, rules: Rules) -> Result<(), Error> {
+        if self.checked == Some(rules) {
+            return Ok(());
+        }
         let needs = known(&self.method, rules).map_or(NOTHING, |known| known.needs(rules));
         let Some(params) = json::members(self.params()).filter(|_| !needs.is_empty()) else { return Ok(()) };
         for need in needs {
@@ -74,6 +132,10 @@ impl Command {
         }
         Ok(())
     }
+}
+
+fn no_object(text: &[u8], flaw: &Flaw, hint: &str) -> Error {
+    Error::invalid(format!("no JSON object: {}", flaw.what)).hint(hint).place(json::place(text, flaw.offset))
 }
 
 /// Shows the size of the params only: they can be megabytes.
@@ -402,6 +464,39 @@ mod tests {
     #[test]
     fn an_empty_method_is_refused() {
         assert!(Command::new("", "{}").is_err());
+    }
+
+    #[test]
+    fn a_command_written_out_has_a_method_and_params() {
+        let command = Command::from_json(r#" {"params": {"a": 1.0}, "m\u0065thod": "pub\u006cish"} "#).unwrap();
+        assert_eq!((command.method(), command.params()), ("publish", r#"{"a": 1.0}"#));
+        assert_eq!(Command::from_json(r#"{"method": "info"}"#).unwrap().params(), "{}");
+    }
+
+    #[test]
+    fn what_is_no_command_is_refused() {
+        for (bad, flaw) in [
+            ("[]", "no JSON object: an array at line 1, column 1"),
+            ("{", "no JSON object: the text ends too early at line 1, column 2"),
+            ("{}", "the command names no method"),
+            (r#"{"method": ""}"#, "the method is empty"),
+            (r#"{"method": 1}"#, "the method is a number, no string"),
+            (r#"{"method": "\ud800"}"#, "the method is a string, no string"),
+            (r#"{"method": "x", "params": null}"#, "the params are null, no object"),
+            (r#"{"method": "x", "params": [{}]}"#, "the params are an array, no object"),
+            (r#"{"method": "x", "uid": "1"}"#, "a command has no key \"uid\""),
+            (r#"{"method": "x", "METHOD": "y"}"#, "a command has no key \"METHOD\""),
+            (r#"{"method": "x", "method": "x"}"#, "the command has two keys \"method\""),
+        ] {
+            let error = Command::from_json(bad).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{flaw}; ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_a_larger_text_is_counted_as_such() {
+        let error = Command::new("publish", "{\"a\" 1}").unwrap_err().counted_from(5001).to_string();
+        assert!(error.starts_with("no JSON object: expected `:` at line 5001, column 6; "), "{error}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::command::Rules;
 use crate::error::Error;
 
 /// A text that `Debug` does not show and that is wiped when dropped.
@@ -252,6 +253,14 @@ impl Endpoint {
     /// The address.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// The rules that commands have to keep.
+    pub(crate) fn rules(&self) -> Rules {
+        match self.credential {
+            Credential::Secret(_) => Rules::First,
+            Credential::ApiKey(_) => Rules::Later,
+        }
     }
 
     pub(crate) fn credential(&self) -> &Credential {

@@ -30,13 +30,13 @@ pub struct Error(Box<Failure>);
 
 /// Boxed in [`Error`], so that results stay small.
 #[derive(Debug, thiserror::Error)]
-#[error("{}{what}{}{}", before(subject.as_deref()), after(hint.as_deref()), below(place.as_deref()))]
+#[error("{}{what}{}{}{}", before(subject.as_deref()), at(place.as_ref()), after(hint.as_deref()), below(place.as_ref()))]
 struct Failure {
     kind: ErrorKind,
     subject: Option<String>,
     what: String,
     hint: Option<String>,
-    place: Option<String>,
+    place: Option<Place>,
     repeatable: bool,
     retry_after: Option<String>,
     replies: Vec<Reply>,
@@ -51,8 +51,21 @@ fn after(hint: Option<&str>) -> String {
     hint.map_or_else(String::new, |hint| format!("; {hint}"))
 }
 
-fn below(place: Option<&str>) -> String {
-    place.map_or_else(String::new, |place| format!("\n{place}"))
+fn at(place: Option<&Place>) -> String {
+    place.map_or_else(String::new, |place| format!(" at line {}, column {}", place.line, place.column))
+}
+
+fn below(place: Option<&Place>) -> String {
+    place.map_or_else(String::new, |place| format!("\n{}", place.picture))
+}
+
+/// A place in a text; lines and columns count from 1, columns in characters.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) line: u64,
+    pub(crate) column: usize,
+    /// The text around it and a mark below, on two lines.
+    pub(crate) picture: String,
 }
 
 impl Error {
@@ -76,6 +89,16 @@ impl Error {
     /// The `Retry-After` of the answer as the server wrote it: seconds, or an HTTP date.
     pub fn retry_after(&self) -> Option<&str> {
         self.0.retry_after.as_deref()
+    }
+
+    /// Counts the lines of the text that could not be read from `first` on instead of 1: for a text that is itself a
+    /// line of a larger one.
+    #[must_use]
+    pub fn counted_from(mut self, first: u64) -> Self {
+        if let Some(place) = &mut self.0.place {
+            place.line += first.saturating_sub(1);
+        }
+        self
     }
 
     pub(crate) fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
@@ -107,9 +130,9 @@ impl Error {
         self
     }
 
-    /// Adds a picture of a place in a text, shown on lines of its own.
-    pub(crate) fn place(mut self, picture: String) -> Self {
-        self.0.place = Some(picture);
+    /// Adds the place in a text; its picture is shown on lines of its own.
+    pub(crate) fn place(mut self, place: Place) -> Self {
+        self.0.place = Some(place);
         self
     }
 

@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::error::Place;
+
 /// The members of one JSON object in their order, duplicates included.
 #[derive(Debug)]
 pub(crate) struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
@@ -139,7 +141,7 @@ pub(crate) fn object(bytes: &[u8]) -> Result<Members<'_>, Flaw> {
 
 fn syntax(error: &serde_json::Error, text: &str) -> Flaw {
     if error.is_eof() {
-        return Flaw { what: "the text ends too early,".to_owned(), offset: text.trim_end().len() };
+        return Flaw { what: "the text ends too early".to_owned(), offset: text.trim_end().len() };
     }
     let message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -155,20 +157,21 @@ fn offset(text: &str, line: usize, column: usize) -> usize {
     (before + column).saturating_sub(1).min(text.len())
 }
 
-/// Line and column of an offset, both from 1 and in characters, and a picture of the place.
-pub(crate) fn place(bytes: &[u8], offset: usize) -> (usize, usize, String) {
+/// The place of an offset, with the text around it.
+pub(crate) fn place(bytes: &[u8], offset: usize) -> Place {
     /// How many characters are shown before and after the place: a line of 80 columns in all.
     const AROUND: usize = 36;
     let (before, after) = bytes.split_at(offset.min(bytes.len()));
-    let line = before.split(|&byte| byte == b'\n').count();
+    let line = before.split(|&byte| byte == b'\n').count() as u64;
     let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
-    let before: Vec<char> = String::from_utf8_lossy(&before[line_start..]).chars().collect();
+    let before: Vec<char> = String::from_utf8_lossy(before.get(line_start..).unwrap_or_default()).chars().collect();
     // Four bytes a character at most: no need to look at megabytes.
-    let after = &after[..after.len().min(4 * AROUND)];
+    let after = after.get(..4 * AROUND).unwrap_or(after);
     let after: Vec<char> = String::from_utf8_lossy(after).chars().take_while(|&c| c != '\n').take(AROUND).collect();
-    let shown = &before[before.len().saturating_sub(AROUND)..];
+    let shown = before.get(before.len().saturating_sub(AROUND)..).unwrap_or_default();
     let picture: String = shown.iter().chain(&after).map(|&c| if c.is_control() { ' ' } else { c }).collect();
-    (line, before.len() + 1, format!("  {picture}\n  {:>1$}", '^', shown.len() + 1))
+    let picture = format!("  {picture}\n  {:>1$}", '^', shown.len() + 1);
+    Place { line, column: before.len() + 1, picture }
 }
 
 #[cfg(test)]
@@ -206,8 +209,8 @@ mod tests {
 
     #[test]
     fn flaws_are_named_with_their_place() {
-        assert_eq!(flaw(""), ("the text ends too early,".into(), 0));
-        assert_eq!(flaw("{\"a\": 1"), ("the text ends too early,".into(), 7));
+        assert_eq!(flaw(""), ("the text ends too early".into(), 0));
+        assert_eq!(flaw("{\"a\": 1"), ("the text ends too early".into(), 7));
         assert_eq!(flaw(" [1]"), ("an array".into(), 1));
         assert_eq!(flaw("null"), ("null".into(), 0));
         assert_eq!(flaw("\"x\""), ("a string".into(), 0));
@@ -219,13 +222,16 @@ mod tests {
         assert_eq!((flaw.what.as_str(), flaw.offset), ("invalid UTF-8 (byte 0xFF)", 7));
     }
 
+    #[track_caller]
+    fn is_at(bytes: &[u8], offset: usize, line: u64, column: usize, picture: &str) {
+        assert_eq!(place(bytes, offset), Place { line, column, picture: picture.to_owned() });
+    }
+
     #[test]
     fn a_place_is_counted_in_characters_and_shown() {
-        assert_eq!(place("{\n\"ä\": x}".as_bytes(), 8), (2, 6, "  \"ä\": x}\n       ^".into()));
-        assert_eq!(place(b"", 0), (1, 1, "  \n  ^".into()));
+        is_at("{\n\"ä\": x}".as_bytes(), 8, 2, 6, "  \"ä\": x}\n       ^");
+        is_at(b"", 0, 1, 1, "  \n  ^");
         let long = "x".repeat(200);
-        let (line, column, picture) = place(long.as_bytes(), 100);
-        assert_eq!((line, column), (1, 101));
-        assert_eq!(picture, format!("  {}\n  {}^", "x".repeat(72), " ".repeat(36)));
+        is_at(long.as_bytes(), 100, 1, 101, &format!("  {}\n  {}^", "x".repeat(72), " ".repeat(36)));
     }
 }
