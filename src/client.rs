@@ -9,7 +9,7 @@ use crate::endpoint::{Address, Endpoint};
 use crate::error::{Error, ErrorKind};
 use crate::proxy::Proxy;
 use crate::reply::Reply;
-use crate::request::HttpRequest;
+use crate::request::{self, HttpRequest};
 use crate::transport::{HttpResponse, Transport};
 
 /// How long one try may take unless [`Client::with_timeout`] says otherwise: 5 s.
@@ -25,6 +25,22 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// client.add("history", &serde_json::json!({"channel": "news"}))?;
 /// for reply in client.send()? {
 ///     println!("{}", reply.text());
+/// }
+/// # Ok::<(), cent::Error>(())
+/// ```
+///
+/// A stream of commands goes in batches over the same connection; after a failure its kind tells whether the batch may
+/// be sent again:
+///
+/// ```no_run
+/// use cent::{Client, Command};
+///
+/// let commands: Vec<Command> = (0..100_000)
+///     .map(|number| Command::new("publish", format!(r#"{{"channel": "news", "data": {number}}}"#)))
+///     .collect::<Result<_, _>>()?;
+/// let mut client = Client::new("http://localhost:8000", "secret")?;
+/// for batch in commands.chunks(100) {
+///     client.send_commands(batch)?;
 /// }
 /// # Ok::<(), cent::Error>(())
 /// ```
@@ -102,6 +118,11 @@ impl Client {
     pub fn send_commands(&mut self, commands: &[Command]) -> Result<Vec<Reply>, Error> {
         let request = HttpRequest::new(&self.endpoint, commands)?;
         self.exchange(&request)?.into_replies(&request)
+    }
+
+    /// The URL that requests go to.
+    pub fn url(&self) -> String {
+        request::url(&self.endpoint)
     }
 
     /// Writes the request that would send these commands.
@@ -209,7 +230,6 @@ impl Client {
 
     fn call(&mut self, method: &str, params: &impl Serialize) -> Result<String, Error> {
         let commands = [command(method, params)?];
-        let url = self.request(&commands)?.url().to_owned();
         let replies = self.send_commands(&commands)?;
         // One command has one reply: anything else was an error already.
         let reply = replies.first().map_or("null", Reply::data).to_owned();
@@ -218,7 +238,9 @@ impl Client {
             .and_then(|reply| reply.errors().iter().max_by_key(|error| error.kind() == ErrorKind::Unknown))
         {
             None => Ok(reply),
-            Some(error) => Err(Error::new(error.kind(), format!("{method}: {error}")).of(url).with_replies(replies)),
+            Some(error) => {
+                Err(Error::new(error.kind(), format!("{method}: {error}")).of(self.url()).with_replies(replies))
+            }
         }
     }
 }

@@ -51,10 +51,9 @@ impl<'a> HttpRequest<'a> {
     /// - a command that the server would refuse without a reason or take for something else, such as a publish
     ///   without a channel or a disconnect without a user.
     pub fn new(endpoint: &Endpoint, commands: &'a [Command]) -> Result<Self, Error> {
-        let (form, path) = match endpoint.credential() {
-            Credential::Secret(_) => (Form::Signed, "/api/"),
-            // With a slash it is 404 (seen on 2.8.6 to 6.9.1).
-            Credential::ApiKey(_) => (Form::Keyed, "/api"),
+        let form = match endpoint.credential() {
+            Credential::Secret(_) => Form::Signed,
+            Credential::ApiKey(_) => Form::Keyed,
         };
         if commands.is_empty() {
             return Err(Error::invalid("no commands to send").hint("add one first"));
@@ -74,7 +73,7 @@ impl<'a> HttpRequest<'a> {
             ("Content-Length", body.len().to_string()),
             ("User-Agent", concat!("cent/", env!("CARGO_PKG_VERSION")).to_owned()),
         ];
-        let url = format!("{}{path}", endpoint.address());
+        let url = url(endpoint);
         Ok(Self { url, plain, proof, body, form, commands })
     }
 
@@ -97,6 +96,16 @@ impl<'a> HttpRequest<'a> {
     pub fn body_len(&self) -> u64 {
         self.body.len()
     }
+}
+
+/// The URL that requests to an endpoint go to.
+pub(crate) fn url(endpoint: &Endpoint) -> String {
+    let path = match endpoint.credential() {
+        Credential::Secret(_) => "/api/",
+        // With a slash it is 404 (seen on 2.8.6 to 6.9.1).
+        Credential::ApiKey(_) => "/api",
+    };
+    format!("{}{path}", endpoint.address())
 }
 
 /// A body in pieces: small params are joined, large ones borrowed, so that megabytes are not copied.

@@ -1,0 +1,271 @@
+//! HTTP as Go's server speaks it: requests with their exact bytes, and responses as they go over the wire.
+
+use std::io::{self, Read, Write};
+
+/// A connection: TCP, or TLS over it.
+pub trait Stream: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Stream for T {}
+
+/// A request, or as much of it as was read.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The exact bytes, head and body.
+    pub raw: Vec<u8>,
+    pub method: String,
+    /// The path of the request line, without the query, and without the origin that a proxy is told.
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    head_len: usize,
+    unchunked: Option<Vec<u8>>,
+}
+
+impl Request {
+    /// What can be told from these bytes; the body is whatever comes after the head.
+    pub fn of(raw: Vec<u8>) -> Self {
+        let head_len = head_len(&raw).unwrap_or(raw.len());
+        let head = String::from_utf8_lossy(&raw[..head_len]).into_owned();
+        let mut lines = head.split("\r\n");
+        let mut words = lines.next().unwrap_or_default().split(' ');
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let target = target.split_once("://").map_or(target, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
+        let header = |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
+        Self {
+            method: method.to_owned(),
+            path: target.split('?').next().unwrap_or_default().to_owned(),
+            headers: lines.filter_map(header).collect(),
+            head_len,
+            unchunked: None,
+            raw,
+        }
+    }
+
+    /// The value of a header, its name in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// Request line and headers as they came, with the empty line.
+    pub fn head(&self) -> &[u8] {
+        &self.raw[..self.head_len]
+    }
+
+    /// The body, without the frame of a chunked one.
+    pub fn body(&self) -> &[u8] {
+        self.unchunked.as_deref().unwrap_or(&self.raw[self.head_len..])
+    }
+
+    /// The body as text, for assertions.
+    pub fn body_text(&self) -> String {
+        String::from_utf8_lossy(self.body()).into_owned()
+    }
+
+    pub fn content_length(&self) -> usize {
+        self.header("Content-Length").and_then(|length| length.parse().ok()).unwrap_or_default()
+    }
+
+    fn is_chunked(&self) -> bool {
+        self.header("Transfer-Encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+    }
+
+    /// Whether the client leaves the connection open.
+    pub fn keeps_alive(&self) -> bool {
+        let line = self.head().split(|&byte| byte == b'\r').next().unwrap_or_default();
+        line.ends_with(b"HTTP/1.1")
+            && !self.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+    }
+}
+
+/// How many bytes the head has, once it is there.
+fn head_len(raw: &[u8]) -> Option<usize> {
+    raw.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
+}
+
+/// Takes requests from a connection, never a byte more than asked for.
+pub struct Inbox {
+    pub stream: Box<dyn Stream>,
+    /// Received and not yet taken, from `taken` on.
+    received: Vec<u8>,
+    taken: usize,
+}
+
+impl Inbox {
+    pub fn new(stream: Box<dyn Stream>) -> Self {
+        Self { stream, received: Vec::new(), taken: 0 }
+    }
+
+    /// Waits for a byte; false at the end of the connection.
+    pub fn waits(&mut self) -> io::Result<bool> {
+        if self.taken < self.received.len() {
+            return Ok(true);
+        }
+        self.received.resize(16 * 1024, 0);
+        self.taken = 0;
+        let count = self.stream.read(&mut self.received);
+        self.received.truncate(*count.as_ref().unwrap_or(&0));
+        count.map(|count| count > 0)
+    }
+
+    /// Takes bytes until `raw` has `length` of them.
+    pub fn take(&mut self, raw: &mut Vec<u8>, length: usize) -> io::Result<()> {
+        while raw.len() < length {
+            let missing = length - raw.len();
+            let waiting = &self.received[self.taken..];
+            if waiting.is_empty() && missing > 16 * 1024 {
+                // A large body goes straight to its place.
+                (&mut self.stream).take(missing as u64).read_to_end(raw)?;
+                return if raw.len() < length { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) };
+            }
+            if waiting.is_empty() && !self.waits()? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let count = missing.min(self.received.len() - self.taken);
+            raw.extend_from_slice(&self.received[self.taken..self.taken + count]);
+            self.taken += count;
+        }
+        Ok(())
+    }
+
+    /// Takes the rest of the head.
+    pub fn take_head(&mut self, raw: &mut Vec<u8>) -> io::Result<()> {
+        while head_len(&raw[raw.len().saturating_sub(4)..]).is_none() && head_len(raw).is_none() {
+            self.take_line(raw, raw.len())?;
+        }
+        Ok(())
+    }
+
+    /// Takes the rest of the request.
+    pub fn take_request(&mut self, raw: &mut Vec<u8>) -> io::Result<Request> {
+        self.take_head(raw)?;
+        let head = Request::of(raw.clone());
+        let unchunked = if head.is_chunked() {
+            Some(self.take_chunks(raw, head.head_len)?)
+        } else {
+            self.take(raw, head.head_len + head.content_length())?;
+            None
+        };
+        Ok(Request { raw: std::mem::take(raw), unchunked, ..head })
+    }
+
+    fn take_chunks(&mut self, raw: &mut Vec<u8>, mut at: usize) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let end = self.take_line(raw, at)?;
+            let size = std::str::from_utf8(&raw[at..end]).ok().map(|line| line.split(';').next().unwrap_or_default());
+            let size = size.and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
+            let size = size.ok_or(io::ErrorKind::InvalidData)?;
+            self.take(raw, end + size + 2)?;
+            body.extend_from_slice(&raw[end..end + size]);
+            at = end + size + 2;
+            if size == 0 {
+                return Ok(body);
+            }
+        }
+    }
+
+    /// Takes bytes to the end of the line that starts at `start`; gives where the next one starts.
+    fn take_line(&mut self, raw: &mut Vec<u8>, start: usize) -> io::Result<usize> {
+        let mut at = start;
+        loop {
+            self.take(raw, at + 1)?;
+            at += 1;
+            if raw[at - 1] == b'\n' {
+                return Ok(at);
+            }
+        }
+    }
+
+    /// Reads and forgets, until the connection ends or `most` bytes have passed; whether it has ended.
+    pub fn discard(&mut self, most: usize) -> bool {
+        let mut passed = self.received.len() - self.taken;
+        self.taken = self.received.len();
+        let mut buffer = [0; 4096];
+        while passed < most {
+            match self.stream.read(&mut buffer) {
+                Ok(0) | Err(_) => return true,
+                Ok(count) => passed += count,
+            }
+        }
+        false
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// More than this in the body, and Go's server does not know its length beforehand.
+const MAX_UNCHUNKED: usize = 2048;
+
+impl Response {
+    /// An answer without headers of its own and without a body.
+    pub fn new(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// What Go's `http.Error` answers: the text and a line feed.
+    pub fn plain(status: u16, text: &str) -> Self {
+        Self::new(status).header("Content-Type", "text/plain; charset=utf-8").body(format!("{text}\n"))
+    }
+
+    /// 200 with JSON.
+    pub fn json(body: impl Into<Vec<u8>>) -> Self {
+        Self::new(200).header("Content-Type", "application/json").body(body)
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), ..self }
+    }
+
+    /// The bytes on the wire: chunked above 2048 bytes of body, unless a header says how long it is.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).into_bytes();
+        for (name, value) in &self.headers {
+            bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        // Always the same: an answer has the same bytes on every run.
+        bytes.extend_from_slice(b"Date: Mon, 01 Jan 2024 00:00:00 GMT\r\n");
+        let has = |wanted: &str| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        if has("Content-Length") || has("Transfer-Encoding") || matches!(self.status, 100..200 | 204 | 304) {
+            bytes.extend_from_slice(b"\r\n");
+            bytes.extend_from_slice(&self.body);
+        } else if self.body.len() > MAX_UNCHUNKED {
+            bytes.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+            for chunk in self.body.chunks(32 * 1024) {
+                bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+                bytes.extend_from_slice(chunk);
+                bytes.extend_from_slice(b"\r\n");
+            }
+            bytes.extend_from_slice(b"0\r\n\r\n");
+        } else {
+            bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", self.body.len()).as_bytes());
+            bytes.extend_from_slice(&self.body);
+        }
+        bytes
+    }
+}
+
+/// The words of the status line; those of the others are of no interest.
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        301 => "Moved Permanently",
+        307 => "Temporary Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        _ => "Status",
+    }
+}
