@@ -1,2 +1,135 @@
-//! The program.
-fn main() {}
+//! The console client: `cent SECTION METHOD`.
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use cent::{Client, Command, Reply};
+
+use args::{Args, Call};
+use config::{Config, Section};
+use output::Layout;
+use report::{Exit, OutputError, Refusals};
+use send::Sender;
+
+mod args;
+mod config;
+mod lines;
+mod output;
+mod params;
+mod proxy;
+mod report;
+mod send;
+mod stream;
+
+fn main() -> ExitCode {
+    let exit = run().unwrap_or_else(|error| {
+        report::failure(&error);
+        report::exit_of(&error)
+    });
+    exit.into()
+}
+
+fn run() -> anyhow::Result<Exit> {
+    let args = match args::parse(env::args_os())? {
+        Call::Run(args) => args,
+        Call::Print(text) => return done(io::stdout().write_all(text.as_bytes())),
+    };
+    let config = config::read(config::locate(args.config.clone(), env::var_os("CENT_CONFIG"), home())?)?;
+    let Some(name) = &args.section else { return names(&args, &config) };
+    told(args.verbose)(&format!("config file {}, section [{name}]", config.path()));
+    let section = config.section(name)?;
+    match &args.method {
+        Some(method) if !args.lines => call(&args, &section, method),
+        method => stream::run(&args, &section.endpoint, client(&args, &section)?, method.as_deref()),
+    }
+}
+
+/// The home folder. Without HOME none is guessed: a service would read the file of whatever user it runs as.
+fn home() -> Option<PathBuf> {
+    env::var_os("HOME").filter(|home| !home.is_empty()).and_then(|_| dirs::home_dir())
+}
+
+fn names(args: &Args, config: &Config) -> anyhow::Result<Exit> {
+    if args.quiet { Ok(Exit::Done) } else { done(output::names(&config.names(), io::stdout())) }
+}
+
+/// One command.
+fn call(args: &Args, section: &Section, method: &str) -> anyhow::Result<Exit> {
+    let commands = [params::command(args.params.as_deref(), method)?];
+    let mut client = client(args, section)?;
+    if args.dry_run {
+        return dry_run(args, &client, &commands);
+    }
+    let sender = Sender { retries: args.retry, tell: told(args.verbose), announce: report::say, wait: sleep };
+    let sent = sender.send(&mut client, &commands);
+    let replies = replies(&sent);
+    let printed = if replies.is_empty() && sent.is_err() { Ok(()) } else { print(args, replies, output::list) };
+    let mut refusals = Refusals::new();
+    for reply in replies {
+        refusals.add(reply, || format!("{}: {method}", client.url()), report::say);
+    }
+    let refused = refusals.conclude(report::say);
+    OutputError::check(printed, true)?;
+    sent?;
+    Ok(refused)
+}
+
+fn client(args: &Args, section: &Section) -> anyhow::Result<Client> {
+    let mut client = Client::to(section.endpoint.clone());
+    if let Some(timeout) = args.timeout.or(section.timeout) {
+        client = client.with_timeout(timeout);
+    }
+    let proxy = proxy::find(section.endpoint.address(), |name| {
+        env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+    })?;
+    Ok(match proxy {
+        Some(proxy) => client.with_proxy(proxy),
+        None => client,
+    })
+}
+
+fn sleep(pause: Duration) -> bool {
+    thread::sleep(pause);
+    true
+}
+
+/// What `--verbose` is told through; without it, nothing is.
+fn told(verbose: bool) -> impl Fn(&str) + use<> {
+    move |line| {
+        if verbose {
+            report::say(line);
+        }
+    }
+}
+
+fn dry_run(args: &Args, client: &Client, commands: &[Command]) -> anyhow::Result<Exit> {
+    let request = client.request(commands)?;
+    if args.quiet { Ok(Exit::Done) } else { done(output::request(&request, io::stdout())) }
+}
+
+/// The replies that there are, also where they came with a failure.
+fn replies(sent: &Result<Vec<Reply>, cent::Error>) -> &[Reply] {
+    sent.as_deref().unwrap_or_else(|error| error.replies())
+}
+
+fn print(
+    args: &Args,
+    replies: &[Reply],
+    print: impl Fn(&[Reply], Layout, io::Stdout) -> io::Result<()>,
+) -> io::Result<()> {
+    if args.quiet {
+        return Ok(());
+    }
+    let stdout = io::stdout();
+    let layout = Layout { compact: args.compact, terminal: stdout.is_terminal() };
+    print(replies, layout, stdout)
+}
+
+fn done(written: io::Result<()>) -> anyhow::Result<Exit> {
+    OutputError::check(written, false)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,379 @@
+//! Standard error, and the exit status: the one place that turns what happened into a number.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
+use std::time::{Duration, Instant};
+
+use cent::{ErrorKind, Reply};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::lines::Account;
+
+/// How many refused replies are named; a count stands for the rest.
+const MAX_NAMED: usize = 20;
+
+/// What a call comes to, one for each row of the exit table; of several the worst counts, which is the greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    Done,
+    Refused,
+    Invalid,
+    NotReached,
+    /// Ended by the signal of this number.
+    Signal(i32),
+    Unknown,
+}
+
+impl Exit {
+    fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Refused => 1,
+            Self::Invalid => 2,
+            Self::NotReached => 3,
+            // As shells have it: 130 for Ctrl-C, 143 for SIGTERM.
+            Self::Signal(number) => u8::try_from(128 + number).unwrap_or(u8::MAX),
+            Self::Unknown => 4,
+        }
+    }
+}
+
+impl From<ErrorKind> for Exit {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Refused => Self::Refused,
+            ErrorKind::Invalid => Self::Invalid,
+            ErrorKind::NotAccepted => Self::NotReached,
+            // Also what a later library may add: unknown is the careful answer.
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// The rows of the exit table: status, what it means, what a script can do.
+const EXITS: [(Exit, &str, &str); 5] = [
+    (Exit::Done, "done: every reply is free of errors", "go on"),
+    (Exit::Refused, "the server said no", "repeating does not help"),
+    (Exit::Invalid, "wrong arguments, config or params: nothing was sent", "mend the call"),
+    (Exit::NotReached, "not reached, or turned away for now: nothing was accepted", "repeat, it is safe"),
+    (Exit::Unknown, "unknown: the time was over or the connection lost on the way", "it may have run: look first"),
+];
+
+/// The exit table as the help shows it.
+pub(crate) fn exit_table() -> String {
+    EXITS.iter().fold(String::new(), |mut table, (exit, meaning, advice)| {
+        let _ = writeln!(table, "  {}  {meaning}; {advice}", exit.code());
+        table
+    })
+}
+
+/// A failed write to standard output.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output: cannot be written{}", if *sent { " (the command has run)" } else { "" })]
+pub(crate) struct OutputError {
+    source: io::Error,
+    /// Whether the request went out before.
+    sent: bool,
+}
+
+impl OutputError {
+    /// What a failed write comes to: a reader that went away is none of our business, a full disk is.
+    pub(crate) fn check(result: io::Result<()>, sent: bool) -> Result<(), Self> {
+        match result {
+            Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(Self { source, sent }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The exit status of a failure. What is neither the library's nor the output's was found before anything was sent.
+pub(crate) fn exit_of(error: &anyhow::Error) -> Exit {
+    if let Some(error) = error.downcast_ref::<cent::Error>() {
+        error.kind().into()
+    } else if error.is::<OutputError>() {
+        Exit::Unknown
+    } else {
+        Exit::Invalid
+    }
+}
+
+/// Tells of a failure: the places it happened in, from outside in, then what happened.
+pub(crate) fn failure(error: &anyhow::Error) {
+    let mut text = String::new();
+    for cause in error.chain() {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&words(cause));
+        // It holds all that its own causes say.
+        if cause.is::<cent::Error>() {
+            break;
+        }
+    }
+    say(&text);
+}
+
+/// What an error says; of the system's errors the words only, without their number.
+fn words(error: &(dyn std::error::Error + 'static)) -> String {
+    let text = error.to_string();
+    match error.downcast_ref::<io::Error>().and_then(|_| text.split_once(" (os error")) {
+        Some((words, _)) => words.to_lowercase(),
+        None => text,
+    }
+}
+
+/// The errors in replies: the first ones are named, a count stands for the others.
+#[derive(Debug)]
+pub(crate) struct Refusals {
+    count: usize,
+    worst: Exit,
+}
+
+impl Refusals {
+    pub(crate) fn new() -> Self {
+        Self { count: 0, worst: Exit::Done }
+    }
+
+    /// Names the errors of a reply, as far as there are not too many; `place` says what was refused.
+    pub(crate) fn add(&mut self, reply: &Reply, place: impl Fn() -> String, say: impl Fn(&str)) {
+        for error in reply.errors() {
+            if self.count < MAX_NAMED {
+                say(&format!("{}: {error}", place()));
+            }
+            self.count += 1;
+            self.worst = self.worst.max(error.kind().into());
+        }
+    }
+
+    /// Counts the errors that were not named; gives back the worst of all.
+    pub(crate) fn conclude(self, say: impl Fn(&str)) -> Exit {
+        if let Some(more @ 1..) = self.count.checked_sub(MAX_NAMED) {
+            say(&format!("{more} more errors in replies"));
+        }
+        self.worst
+    }
+}
+
+/// The way of `--lines`, shown on a terminal.
+#[derive(Debug, Clone)]
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+    start: Instant,
+}
+
+impl Progress {
+    /// Shows nothing yet; with the size of the input, in bytes, it shows the share that is done.
+    pub(crate) fn new(shown: bool, input_bytes: Option<u64>) -> Self {
+        let bar = shown.then(|| {
+            let style = ProgressStyle::with_template(if input_bytes.is_some() { SHARE } else { COUNT });
+            let target = ProgressDrawTarget::stderr_with_hz(DRAWN_A_SECOND);
+            let bar = ProgressBar::with_draw_target(input_bytes, target);
+            match style {
+                Ok(style) => bar.with_style(style),
+                Err(_) => bar,
+            }
+        });
+        Self { bar, start: Instant::now() }
+    }
+
+    /// Draws how far it is: commands that were answered, and bytes of the input.
+    pub(crate) fn advance(&self, answered: u64, input_end: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{answered} commands, {} a second", rate(answered, self.start.elapsed())));
+            bar.set_position(input_end);
+        }
+    }
+
+    /// As [`say`], above the bar.
+    pub(crate) fn say(&self, message: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(message)),
+            None => say(message),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+}
+
+const DRAWN_A_SECOND: u8 = 10;
+const SHARE: &str = "{bar:24} {percent:>3} %  {msg}";
+const COUNT: &str = "{spinner} {msg}";
+
+fn rate(count: u64, elapsed: Duration) -> u128 {
+    u128::from(count) * 1000 / elapsed.as_millis().max(1)
+}
+
+/// The summary of a run of `--lines` that is through.
+pub(crate) fn through(account: &Account, elapsed: Duration) -> String {
+    if account.accepted == 0 {
+        return "no commands on standard input".to_owned();
+    }
+    format!(
+        "{} accepted{}, in {:.1} s ({} a second)",
+        commands(account.accepted),
+        with_error(account),
+        elapsed.as_secs_f64(),
+        rate(account.accepted, elapsed)
+    )
+}
+
+/// The summary of one that was stopped: which lines are accepted, unknown, and left, and how to go on.
+pub(crate) fn stopped(account: &Account, left: bool) -> String {
+    let accepted = match account.accepted_to {
+        0 => "no line accepted".to_owned(),
+        last => format!("{} accepted{}", span(1, last), with_error(account)),
+    };
+    let unknown = account.unknown_to.map_or_else(String::new, |last| {
+        let first = account.accepted_to + 1;
+        format!("; {} unknown, may have run: look first (tail -n +{first})", span(first, last))
+    });
+    let unsent = account.unsent_from();
+    let rest = if left {
+        format!("; from line {unsent} on nothing was accepted: go on with tail -n +{unsent}")
+    } else {
+        "; no line is left".to_owned()
+    };
+    format!("{accepted}{unknown}{rest}")
+}
+
+/// The summary of a dry run.
+pub(crate) fn dry(count: u64, requests: u64) -> String {
+    format!("{} in {requests} request{}: nothing was sent", commands(count), if requests == 1 { "" } else { "s" })
+}
+
+fn commands(count: u64) -> String {
+    format!("{count} command{}", if count == 1 { "" } else { "s" })
+}
+
+fn span(first: u64, last: u64) -> String {
+    if first == last { format!("line {first}") } else { format!("lines {first} to {last}") }
+}
+
+fn with_error(account: &Account) -> String {
+    match account.with_error {
+        0 => String::new(),
+        count => format!(" ({count} with an error)"),
+    }
+}
+
+/// Writes a message to standard error, each line with the program's name before it.
+///
+/// A standard error that is closed or full cannot be told of anywhere; the exit status stands.
+pub(crate) fn say(message: &str) {
+    let mut text = String::new();
+    for line in message.lines().filter(|line| !line.trim().is_empty()) {
+        let _ = writeln!(text, "cent: {}", Harmless(line));
+    }
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// A text that cannot drive a terminal: control characters and those that turn the direction of writing are escaped.
+struct Harmless<'a>(&'a str);
+
+impl fmt::Display for Harmless<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                write!(f, "{}", c.escape_unicode())
+            }
+            c if c.is_control() => write!(f, "{}", c.escape_unicode()),
+            c => f.write_char(c),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_row() {
+        assert_eq!(Exit::from(ErrorKind::Refused).code(), 1);
+        assert_eq!(Exit::from(ErrorKind::Invalid).code(), 2);
+        assert_eq!(Exit::from(ErrorKind::NotAccepted).code(), 3);
+        assert_eq!(Exit::from(ErrorKind::Unknown).code(), 4);
+        assert_eq!((Exit::Signal(2).code(), Exit::Signal(15).code()), (130, 143));
+    }
+
+    #[test]
+    fn rows_are_in_order_and_complete() {
+        for (number, (exit, ..)) in EXITS.iter().enumerate() {
+            assert_eq!(usize::from(exit.code()), number);
+        }
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        assert!(OutputError::check(Err(io::ErrorKind::BrokenPipe.into()), true).is_ok());
+        let full = OutputError::check(Err(io::ErrorKind::StorageFull.into()), true).unwrap_err();
+        assert!(full.to_string().ends_with(" (the command has run)"), "{full}");
+        assert_eq!(exit_of(&full.into()), Exit::Unknown);
+    }
+
+    #[test]
+    fn what_the_program_finds_itself_was_found_before_sending() {
+        assert_eq!(exit_of(&anyhow::anyhow!("no such file")), Exit::Invalid);
+    }
+
+    #[test]
+    fn the_summary_of_a_stopped_run_says_how_to_go_on() {
+        let account =
+            |accepted_to, with_error, unknown_to| Account { accepted: 9, with_error, accepted_to, unknown_to };
+        assert_eq!(
+            stopped(&account(0, 0, None), true),
+            "no line accepted; from line 1 on nothing was accepted: go on with tail -n +1"
+        );
+        assert_eq!(
+            stopped(&account(200, 2, Some(300)), true),
+            "lines 1 to 200 accepted (2 with an error); lines 201 to 300 unknown, may have run: look first (tail -n +201); \
+             from line 301 on nothing was accepted: go on with tail -n +301"
+        );
+        assert_eq!(
+            stopped(&account(1, 0, Some(2)), false),
+            "line 1 accepted; line 2 unknown, may have run: look first (tail -n +2); no line is left"
+        );
+    }
+
+    #[test]
+    fn the_summary_of_a_run_that_is_through_counts() {
+        let account = |accepted, with_error| Account { accepted, with_error, accepted_to: 9, unknown_to: None };
+        let second = Duration::from_secs(1);
+        assert_eq!(through(&account(0, 0), second), "no commands on standard input");
+        assert_eq!(through(&account(1, 0), second), "1 command accepted, in 1.0 s (1 a second)");
+        assert_eq!(
+            through(&account(3000, 2), 2 * second),
+            "3000 commands accepted (2 with an error), in 2.0 s (1500 a second)"
+        );
+        assert_eq!(dry(1, 1), "1 command in 1 request: nothing was sent");
+    }
+
+    #[test]
+    fn the_templates_of_the_bar_are_understood() {
+        for input_bytes in [None, Some(100)] {
+            let progress = Progress::new(true, input_bytes);
+            progress.advance(1, 50);
+            progress.clear();
+        }
+        assert!(ProgressStyle::with_template(SHARE).is_ok() && ProgressStyle::with_template(COUNT).is_ok());
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(Harmless("a\u{1b}[2J\u{9b}\u{202e}é").to_string(), "a\\u{1b}[2J\\u{9b}\\u{202e}é");
+    }
+}

@@ -1,0 +1,132 @@
+//! A run of `--lines`: where lines, requests, output and report meet.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+
+use cent::{Client, Command, Endpoint};
+
+use crate::args::Args;
+use crate::lines::{self, Account, End, Queue, Sent, Stop};
+use crate::report::{self, Exit, OutputError, Progress, Refusals};
+use crate::send::Sender;
+use crate::{dry_run, output, print, replies, told};
+
+pub(crate) fn run(args: &Args, endpoint: &Endpoint, mut client: Client, method: Option<&str>) -> anyhow::Result<Exit> {
+    let queue = lines::read_input(args.batch(), command_of_line(method, endpoint.clone()))?;
+    if args.dry_run {
+        return dry(args, &client, &queue);
+    }
+    let shown = !args.quiet && !args.verbose && io::stderr().is_terminal() && !io::stdout().is_terminal();
+    let progress = Progress::new(shown, lines::input_bytes());
+    let mut run = Run::new(progress.clone());
+    let sender = Sender {
+        retries: args.retry,
+        tell: told(args.verbose),
+        announce: move |message: &str| progress.say(message),
+        wait: {
+            let queue = Arc::clone(&queue);
+            move |pause| queue.wait_unless_stopped(pause)
+        },
+    };
+    let outcomes = lines::send_all(&queue, move |commands| sender.send(&mut client, commands))?;
+    for sent in outcomes {
+        run.take(args, &queue, sent);
+    }
+    Ok(run.conclude(args, queue.end()))
+}
+
+/// What makes a command of a line of input: its params, or without a method the whole of it.
+fn command_of_line(
+    method: Option<&str>,
+    endpoint: Endpoint,
+) -> impl Fn(Vec<u8>, u64) -> Result<Command, cent::Error> + use<> {
+    let method: Option<Arc<str>> = method.map(Arc::from);
+    move |text, number| {
+        let command = match &method {
+            Some(method) => Command::new(Arc::clone(method), text),
+            None => Command::from_json(text),
+        };
+        command.and_then(|command| command.checked(&endpoint)).map_err(|error| error.counted_from(number))
+    }
+}
+
+/// What has come of a run so far.
+struct Run {
+    progress: Progress,
+    account: Account,
+    refusals: Refusals,
+    written: io::Result<()>,
+    failed: Option<cent::Error>,
+}
+
+impl Run {
+    fn new(progress: Progress) -> Self {
+        Self { progress, account: Account::default(), refusals: Refusals::new(), written: Ok(()), failed: None }
+    }
+
+    /// Prints what came of a batch.
+    fn take(&mut self, args: &Args, queue: &Queue, sent: Sent) {
+        self.account.add(&sent);
+        let replies = replies(&sent.result);
+        if self.written.is_ok() {
+            self.written = print(args, replies, output::lines);
+            if self.written.is_err() {
+                queue.stop(Stop::Failure);
+            }
+        }
+        for ((reply, command), line) in replies.iter().zip(&sent.batch.commands).zip(&sent.batch.lines) {
+            let place = || format!("line {line}: {}", command.method());
+            self.refusals.add(reply, place, |message| self.progress.say(message));
+        }
+        self.progress.advance(self.account.accepted, sent.batch.input_end);
+        self.failed = sent.result.err();
+    }
+
+    /// Tells how it ended; of several outcomes the worst is the exit status.
+    fn conclude(self, args: &Args, end: End) -> Exit {
+        self.progress.clear();
+        let mut exit = self.refusals.conclude(report::say);
+        if self.written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) && end.left {
+            exit = Exit::Unknown;
+        }
+        let written = OutputError::check(self.written, true).err().map(anyhow::Error::from);
+        for error in [written, self.failed.map(Into::into), end.bad].iter().flatten() {
+            report::failure(error);
+            exit = exit.max(report::exit_of(error));
+        }
+        if let Some(Stop::Signal(number)) = end.stop {
+            exit = exit.max(Exit::Signal(number));
+        }
+        if end.stop.is_some() || end.left {
+            // With --quiet too: it belongs to the error.
+            report::say(&report::stopped(&self.account, end.left));
+        } else if !args.quiet {
+            report::say(&report::through(&self.account, self.progress.elapsed()));
+        }
+        exit
+    }
+}
+
+/// Prints each request, with a blank line between.
+fn dry(args: &Args, client: &Client, queue: &Queue) -> anyhow::Result<Exit> {
+    let (mut commands, mut requests) = (0, 0);
+    while let Some(batch) = queue.pop() {
+        if requests > 0 && !args.quiet {
+            OutputError::check(io::stdout().write_all(b"\n"), false)?;
+        }
+        dry_run(args, client, &batch.commands)?;
+        commands += batch.commands.len() as u64;
+        requests += 1;
+    }
+    let end = queue.end();
+    if let Some(error) = end.bad {
+        return Err(error);
+    }
+    if !args.quiet {
+        report::say(&report::dry(commands, requests));
+    }
+    Ok(match end.stop {
+        Some(Stop::Signal(number)) => Exit::Signal(number),
+        _ => Exit::Done,
+    })
+}

@@ -1,0 +1,145 @@
+//! The program as a user runs it, without the caller's environment.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// A call of the program in an empty home folder, with standard input at its end (`/dev/null`) unless told otherwise.
+pub struct Cent {
+    home: TempDir,
+    command: Command,
+    input: Option<Vec<u8>>,
+}
+
+/// Starts without anything of the caller's: home, proxies, `SSL_CERT_*`, `CENT_CONFIG`, back traces.
+pub fn cent() -> Cent {
+    let home = tempfile::tempdir().expect("a temporary folder can be made");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cent"));
+    command.env_clear().env("HOME", home.path()).current_dir(home.path());
+    Cent { home, command, input: None }
+}
+
+impl Cent {
+    /// Writes `~/.centrc`.
+    pub fn config(self, text: impl AsRef<[u8]>) -> Self {
+        self.file(".centrc", text)
+    }
+
+    /// Writes a file into the home folder, which is the working folder too.
+    pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        fs::write(self.home.path().join(name), content).expect("a file can be written");
+        self
+    }
+
+    /// The home folder, which is the working folder too; removed when the call is dropped.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The path of a file in the home folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    pub fn arg(mut self, word: impl AsRef<OsStr>) -> Self {
+        self.command.arg(word);
+        self
+    }
+
+    pub fn args(mut self, words: &[&str]) -> Self {
+        self.command.args(words);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn env_remove(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Gives standard input this content, through a pipe.
+    pub fn input(mut self, content: impl Into<Vec<u8>>) -> Self {
+        self.input = Some(content.into());
+        self
+    }
+
+    /// Gives standard input, output and error, as far as they are named here; see [`Command`].
+    pub fn with(mut self, set: impl FnOnce(&mut Command)) -> Self {
+        set(&mut self.command);
+        self
+    }
+
+    /// Runs to the end.
+    pub fn run(mut self) -> Ran {
+        let piped = self.input.is_some();
+        if piped {
+            self.command.stdin(Stdio::piped());
+        }
+        // A standard input that the test set itself must stay.
+        let output = if piped { fed(&mut self.command, self.input.take().unwrap_or_default()) } else { self.plain() };
+        Ran { output, home: self.home }
+    }
+
+    fn plain(&mut self) -> Output {
+        self.command.output().expect("the program starts")
+    }
+}
+
+/// Runs a command and feeds it from a thread, so that neither side waits for the other for ever.
+fn fed(command: &mut Command, content: Vec<u8>) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut input = child.stdin.take().expect("it was piped");
+    let feeder = std::thread::spawn(move || {
+        // The program may end before it has read everything.
+        let _ = input.write_all(&content);
+    });
+    let output = child.wait_with_output().expect("the program ends");
+    feeder.join().expect("the feeder does not panic");
+    output
+}
+
+/// What came of a call.
+pub struct Ran {
+    pub output: Output,
+    /// Kept, so that tests can look at what is there afterwards.
+    pub home: TempDir,
+}
+
+impl Ran {
+    pub fn exit(&self) -> Option<i32> {
+        self.output.status.code()
+    }
+
+    pub fn stdout(&self) -> String {
+        self.shown(&self.output.stdout)
+    }
+
+    pub fn stderr(&self) -> String {
+        self.shown(&self.output.stderr)
+    }
+
+    /// As text, with `[HOME]` for the path of the home folder, which differs in every run.
+    fn shown(&self, bytes: &[u8]) -> String {
+        String::from_utf8_lossy(bytes).replace(&*self.home.path().to_string_lossy(), "[HOME]")
+    }
+
+    /// Holds exit status, the whole of standard output and the whole of standard error to what is expected.
+    #[track_caller]
+    pub fn is(&self, exit: i32, stdout: &str, stderr: &str) {
+        let (found_out, found_err) = (self.stdout(), self.stderr());
+        assert!(
+            self.exit() == Some(exit) && found_out == stdout && found_err == stderr,
+            "expected exit {exit}\n--- standard output\n{stdout}\n--- standard error\n{stderr}\n\
+             found exit {:?}\n--- standard output\n{found_out}\n--- standard error\n{found_err}",
+            self.output.status,
+        );
+    }
+}
