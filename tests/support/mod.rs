@@ -5,4 +5,5 @@
 
 #[cfg(feature = "cli")]
 pub mod program;
+pub mod recorded;
 pub mod server;
