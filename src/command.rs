@@ -127,7 +127,7 @@ impl Command {
         for need in needs {
             if let Some(flaw) = need.flaw(&params) {
                 return Err(Error::invalid(format!("{} needs {need}: {flaw}", self.method))
-                    .hint(format!("nothing was sent: add {} to the params", need.key())));
+                    .hint(format!("add {} to the params", need.key())));
             }
         }
         Ok(())
@@ -375,7 +375,7 @@ mod tests {
         for rules in [Rules::First, Rules::Later] {
             let found = checked(method, params, rules);
             assert!(found.starts_with(&format!("{method} needs {key}")), "{found}");
-            assert!(found.contains(&format!(": {flaw}; nothing was sent")), "{found}");
+            assert!(found.contains(&format!(": {flaw}; add ")), "{found}");
         }
     }
 
