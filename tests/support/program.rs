@@ -71,9 +71,15 @@ impl Cent {
         self
     }
 
-    /// Gives standard input, output and error, as far as they are named here; see [`Command`].
-    pub fn with(mut self, set: impl FnOnce(&mut Command)) -> Self {
-        set(&mut self.command);
+    /// Gives standard input; it is at its end otherwise.
+    pub fn stdin(mut self, input: impl Into<Stdio>) -> Self {
+        self.command.stdin(input);
+        self
+    }
+
+    /// Gives standard output; it is kept for the test otherwise.
+    pub fn stdout(mut self, output: impl Into<Stdio>) -> Self {
+        self.command.stdout(output);
         self
     }
 
