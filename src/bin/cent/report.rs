@@ -182,10 +182,10 @@ impl Progress {
         Self { bar, start: Instant::now() }
     }
 
-    /// Draws how far it is: commands that were answered, and bytes of the input.
-    pub(crate) fn advance(&self, answered: u64, input_end: u64) {
+    /// Draws how far it is: commands that were accepted, and bytes of the input.
+    pub(crate) fn advance(&self, accepted: u64, input_end: u64) {
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("{answered} commands, {} a second", rate(answered, self.start.elapsed())));
+            bar.set_message(format!("{accepted} commands, {}", rate(accepted, self.start.elapsed())));
             bar.set_position(input_end);
         }
     }
@@ -214,8 +214,10 @@ const DRAWN_A_SECOND: u8 = 10;
 const SHARE: &str = "{bar:24} {percent:>3} %  {msg}";
 const COUNT: &str = "{spinner} {msg}";
 
-fn rate(count: u64, elapsed: Duration) -> u128 {
-    u128::from(count) * 1000 / elapsed.as_millis().max(1)
+/// How many a second; with a digit after the point where it is a small number.
+fn rate(count: u64, elapsed: Duration) -> String {
+    let tenths = u128::from(count) * 10_000 / elapsed.as_millis().max(1);
+    if tenths < 100 { format!("{}.{} a second", tenths / 10, tenths % 10) } else { format!("{} a second", tenths / 10) }
 }
 
 /// The summary of a run of `--lines` that is through.
@@ -224,7 +226,7 @@ pub(crate) fn through(account: &Account, elapsed: Duration) -> String {
         return "no commands on standard input".to_owned();
     }
     format!(
-        "{} accepted{}, in {:.1} s ({} a second)",
+        "{} accepted{}, in {:.1} s ({})",
         commands(account.accepted),
         with_error(account),
         elapsed.as_secs_f64(),
@@ -354,7 +356,7 @@ mod tests {
         let account = |accepted, with_error| Account { accepted, with_error, accepted_to: 9, unknown_to: None };
         let second = Duration::from_secs(1);
         assert_eq!(through(&account(0, 0), second), "no commands on standard input");
-        assert_eq!(through(&account(1, 0), second), "1 command accepted, in 1.0 s (1 a second)");
+        assert_eq!(through(&account(1, 0), second), "1 command accepted, in 1.0 s (1.0 a second)");
         assert_eq!(
             through(&account(3000, 2), 2 * second),
             "3000 commands accepted (2 with an error), in 2.0 s (1500 a second)"
