@@ -104,7 +104,11 @@ impl Transport {
             status: answer.status().as_u16(),
             location: header("location"),
             retry_after: header("retry-after"),
-            proxy: self.route.proxy().map(Proxy::name),
+            proxy: match &self.route {
+                Route::Forward(proxy) => Some(proxy.name()),
+                // What comes through a tunnel is the server's own.
+                Route::Direct | Route::Tunnel(_) => None,
+            },
             // To its end for error statuses too: else the connection cannot be used again.
             body: answer.into_body().into_with_config().limit(MAX_ANSWER_BYTES).read_to_vec()?,
         })
@@ -113,11 +117,13 @@ impl Transport {
     /// Puts a failure into its row of the exit table: the line is whether a byte of the request was handed over.
     fn explain(&self, error: ureq::Error, limit: Duration) -> Error {
         let error = unwrapped(error);
-        let begun = self.current.has_begun();
-        let explained = if begun { lost(&error, limit) } else { not_reached(&error, limit) };
-        let explained = match self.route.proxy() {
-            Some(proxy) if !begun && !explained.names_proxy() => explained.via(&proxy.name()),
-            _ => explained,
+        let proxy = self.route.proxy().map(Proxy::name);
+        let explained = if self.current.has_begun() {
+            lost(&error, limit).by(proxy.as_deref())
+        } else if let Some(fault) = fault(&error) {
+            faulty(fault, proxy.as_deref())
+        } else {
+            not_reached(&error, limit).by(proxy.as_deref())
         };
         explained.into_error().with_source(error)
     }
@@ -136,8 +142,13 @@ impl Explained {
         Self { kind: ErrorKind::NotAccepted, what: what.into(), hint: hint.into(), repeatable: true }
     }
 
+    /// Time does not mend what is wrong with trust.
+    fn untrusted(what: impl Into<String>, hint: &str) -> Self {
+        Self { repeatable: false, ..Self::not_accepted(what, hint) }
+    }
+
     fn certificate(what: &str, hint: &str) -> Self {
-        Self { repeatable: false, ..Self::not_accepted(format!("the server's certificate {what}"), hint) }
+        Self::untrusted(format!("the server's certificate {what}"), hint)
     }
 
     fn unknown(what: impl Into<String>) -> Self {
@@ -145,18 +156,25 @@ impl Explained {
         Self { kind: ErrorKind::Unknown, what: what.into(), hint, repeatable: false }
     }
 
-    fn names_proxy(&self) -> bool {
-        self.what.contains("proxy")
-    }
-
-    fn via(mut self, proxy: &str) -> Self {
-        self.what = format!("{} (by the proxy {proxy})", self.what);
-        self
+    /// Names the proxy in between, which a user may have forgotten.
+    fn by(self, proxy: Option<&str>) -> Self {
+        match proxy {
+            Some(proxy) => Self { what: format!("{} (by the proxy {proxy})", self.what), ..self },
+            None => self,
+        }
     }
 
     fn into_error(self) -> Error {
         let error = Error::new(self.kind, self.what).hint(self.hint);
         if self.repeatable { error } else { error.not_repeatable() }
+    }
+}
+
+/// What the connection below says that ureq cannot.
+fn fault(error: &ureq::Error) -> Option<&Fault> {
+    match error {
+        ureq::Error::Other(other) => other.downcast_ref(),
+        _ => None,
     }
 }
 
@@ -167,10 +185,6 @@ fn not_reached(error: &ureq::Error, limit: Duration) -> Explained {
             format!("no connection within {} s", limit.as_secs_f64()),
             "nothing was sent: check the address, or raise the timeout",
         ),
-        ureq::Error::Other(other) => match other.downcast_ref::<Fault>() {
-            Some(fault) => faulty(fault),
-            None => Explained::not_accepted("no connection", "nothing was sent: check the address"),
-        },
         ureq::Error::Rustls(error) => tls(error),
         ureq::Error::Io(error) => match tls_error(error) {
             Some(error) => tls(error),
@@ -183,26 +197,40 @@ fn not_reached(error: &ureq::Error, limit: Duration) -> Explained {
     }
 }
 
-fn faulty(fault: &Fault) -> Explained {
+/// No connection, or no tunnel through the proxy; where there is one, it is the proxy that was connected to.
+fn faulty(fault: &Fault, proxy: Option<&str>) -> Explained {
+    let the_proxy = proxy.map_or_else(|| "the proxy".to_owned(), |proxy| format!("the proxy {proxy}"));
     match fault {
+        Fault::Lookup(_, error) if proxy.is_some() => Explained::not_accepted(
+            format!("cannot look up {the_proxy}: {}", reason(error)),
+            "nothing was sent: check the proxy's URL and the network",
+        ),
         Fault::Lookup(host, error) => Explained::not_accepted(
             format!("cannot look up {host}: {}", reason(error)),
             "nothing was sent: check the host's name and the network",
+        ),
+        Fault::Connect(_, error) if proxy.is_some() => Explained::not_accepted(
+            format!("cannot connect to {the_proxy}: {}", reason(error)),
+            "nothing was sent: is the proxy running, and is its URL right?",
         ),
         Fault::Connect(name, error) => Explained::not_accepted(
             format!("cannot connect to {name}: {}", reason(error)),
             "nothing was sent: is the server running, and is the port right?",
         ),
         Fault::Tunnel(407) => Explained::not_accepted(
-            "the proxy wants credentials (407)",
-            "nothing was sent: write them into the proxy's URL, http://USER:PASSWORD@HOST:PORT",
+            format!("{the_proxy} wants credentials (407)"),
+            "nothing was sent: write the right ones into the proxy's URL, http://USER:PASSWORD@HOST:PORT",
+        ),
+        Fault::Tunnel(status @ 500..) => Explained::not_accepted(
+            format!("{the_proxy} could not connect to the server ({status})"),
+            "nothing was sent: check the address, and that the server is running, or name the host in NO_PROXY",
         ),
         Fault::Tunnel(status) => Explained::not_accepted(
-            format!("the proxy refused to connect to the server ({status})"),
+            format!("{the_proxy} refused to connect to the server ({status})"),
             "nothing was sent: allow it in the proxy, or name the host in NO_PROXY",
         ),
         Fault::TunnelAnswer => Explained::not_accepted(
-            "the proxy gave no proper answer",
+            format!("{the_proxy} gave no proper answer"),
             "nothing was sent: check that the proxy's URL names an HTTP proxy",
         ),
         Fault::LongAddress => Explained::not_accepted(
@@ -226,7 +254,10 @@ fn lost(error: &ureq::Error, limit: Duration) -> Explained {
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             Explained::unknown("the connection was closed before the answer was whole")
         }
-        ureq::Error::Io(error) => Explained::unknown(format!("the connection was lost: {}", reason(error))),
+        ureq::Error::Io(error) => match tls_error(error) {
+            Some(error) if wants_certificate(error) => tls(error),
+            _ => Explained::unknown(format!("the connection was lost: {}", reason(error))),
+        },
         _ => Explained::unknown("the answer is no proper HTTP"),
     }
 }
@@ -239,14 +270,20 @@ fn tls(error: &rustls::Error) -> Explained {
             "the server does not speak TLS",
             "nothing was sent: write http:// in the address, or the port that speaks TLS",
         ),
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => Explained::untrusted(
+            "the server wants a certificate of its client",
+            "nothing was accepted: such are not supported; use an address of the server that does without",
+        ),
         rustls::Error::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure)
         | rustls::Error::PeerIncompatible(_) => Explained::not_accepted(
             "the server offers no TLS that is safe",
             "nothing was sent: TLS 1.2 or 1.3 has to be switched on in the server",
         ),
-        rustls::Error::General(_) => Explained::not_accepted(
+        // The trust store found none, wherever it looked.
+        rustls::Error::General(_) => Explained::untrusted(
             "no certificates to trust were found",
-            "nothing was sent: install the system's CA certificates, or set SSL_CERT_FILE to a PEM file",
+            "nothing was sent: check the PEM file or the folder that SSL_CERT_FILE or SSL_CERT_DIR names; without \
+             them, install the system's CA certificates",
         ),
         error => Explained::not_accepted(format!("TLS failed: {error}"), "nothing was sent: check the server's TLS"),
     }
@@ -254,7 +291,8 @@ fn tls(error: &rustls::Error) -> Explained {
 
 fn certificate(flaw: &CertificateError) -> Explained {
     match flaw {
-        CertificateError::UnknownIssuer => Explained::certificate(
+        // A bad signature comes of an authority made anew under its old name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => Explained::certificate(
             "is signed by an authority that is not trusted",
             "nothing was sent: set SSL_CERT_FILE to the PEM file of that authority, or check the address",
         ),
@@ -264,20 +302,47 @@ fn certificate(flaw: &CertificateError) -> Explained {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             Explained::certificate("is not valid yet", "nothing was sent: check this machine's clock")
         }
+        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => Explained::certificate(
+            "names no host",
+            "nothing was sent: the server needs one with its host as subjectAltName; the common name does not count",
+        ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Explained::certificate(
             "is for another host",
             "nothing was sent: write the name that the certificate is for in the address",
         ),
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => Explained::certificate(
-            "is not usable for servers",
-            "nothing was sent: the server needs one with the extended key usage serverAuth",
-        ),
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => Explained::certificate(
-            "is that of an authority, not usable for servers",
-            "nothing was sent: the server needs one that an authority has signed, without the CA flag",
-        ),
-        flaw => Explained::certificate(&format!("is refused: {flaw}"), "nothing was sent: give the server a valid one"),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => wrong_purpose(),
+        CertificateError::Other(other) => match other.0.downcast_ref() {
+            Some(webpki::Error::CaUsedAsEndEntity) => Explained::certificate(
+                "is that of an authority, not usable for servers",
+                "nothing was sent: the server needs one that an authority has signed, without the CA flag",
+            ),
+            Some(_) => refused(),
+            // The platform's verifier keeps the type that it has for this to itself.
+            None => wrong_purpose(),
+        },
+        _ => refused(),
     }
+}
+
+fn wrong_purpose() -> Explained {
+    Explained::certificate(
+        "is not usable for servers",
+        "nothing was sent: the server needs one with the extended key usage serverAuth",
+    )
+}
+
+fn refused() -> Explained {
+    Explained::certificate(
+        "cannot be checked",
+        "nothing was sent: the server needs one of X.509 version 3, signed with a current algorithm, for a host that its \
+         authority may sign for",
+    )
+}
+
+/// Whether the server ended the connection for want of a certificate of the client's: with TLS 1.3 that comes to light
+/// when the request is on its way, but before the server looks at it (RFC 8446, section 6.2).
+fn wants_certificate(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::AlertReceived(AlertDescription::CertificateRequired))
 }
 
 /// The error of the TLS library that an I/O error wraps, if any.
@@ -347,7 +412,6 @@ mod tests {
     fn what_happened_before_the_request_left_is_not_accepted() {
         for error in [
             ureq::Error::Timeout(ureq::Timeout::Global),
-            Fault::Tunnel(502).into(),
             io::Error::from(io::ErrorKind::ConnectionReset).into(),
             ureq::Error::ConnectionFailed,
         ] {

@@ -6,6 +6,7 @@ mod support;
 mod config;
 mod params;
 mod result;
+mod tls;
 mod wire;
 
 use support::program::{Cent, cent};

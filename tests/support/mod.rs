@@ -7,3 +7,4 @@
 pub mod program;
 pub mod recorded;
 pub mod server;
+pub mod tls;
