@@ -344,7 +344,9 @@ fn remedy(response: &HttpResponse, request: &HttpRequest<'_>, kind: ErrorKind) -
         (404, Form::Keyed) => {
             "check the address's path and port: the API may be elsewhere, on an internal port, or off".to_owned()
         }
-        (407, _) => "write the credentials into the proxy's URL, http://USER:PASSWORD@HOST:PORT".to_owned(),
+        (407, _) if response.proxy.is_some() => {
+            "write the credentials into the proxy's URL, http://USER:PASSWORD@HOST:PORT".to_owned()
+        }
         (413, _) if request.commands.len() > 1 => "send fewer commands at once, with a smaller --batch".to_owned(),
         (413, _) => "send less, or raise the limit of the proxy before the server".to_owned(),
         (408 | 425 | 429 | 503, _) if kind == ErrorKind::NotAccepted => {

@@ -5,6 +5,7 @@ mod support;
 
 mod config;
 mod params;
+mod proxy;
 mod result;
 mod tls;
 mod wire;

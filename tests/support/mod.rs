@@ -5,6 +5,7 @@
 
 #[cfg(feature = "cli")]
 pub mod program;
+pub mod proxy;
 pub mod recorded;
 pub mod server;
 pub mod tls;

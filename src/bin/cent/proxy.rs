@@ -8,14 +8,16 @@ use cent::{Address, Proxy, Scheme};
 /// Finds the proxy for an address.
 ///
 /// The variable goes by the address's scheme, `ALL_PROXY` serves both; lower case beats upper case, and an empty variable
-/// is as good as none.
+/// is as good as none. Below a web server (CGI), `HTTP_PROXY` is what a visitor wrote into the header `Proxy`, and does
+/// not count; curl never reads it in upper case for that reason.
 ///
 /// # Errors
 /// For a proxy that cannot be used: to pass it by would send the command another way than the user wants.
 pub(crate) fn find(address: &Address, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Option<Proxy>> {
+    let is_forged = |name: &str| name == "HTTP_PROXY" && variable("REQUEST_METHOD").is_some();
     let either_case = |name: &'static str| {
         let lower = name.to_ascii_lowercase();
-        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty() && !is_forged(name));
         set(&lower).map(|value| (lower.clone(), value)).or_else(|| set(name).map(|value| (name.to_owned(), value)))
     };
     let by_scheme = match address.scheme() {
@@ -107,6 +109,14 @@ mod tests {
         assert_eq!(found("http://h", &[("HTTP_PROXY", "upper"), ("http_proxy", "lower")]), "lower");
         assert_eq!(found("http://h", &[("HTTP_PROXY", "upper"), ("http_proxy", "")]), "upper");
         assert_eq!(found("http://h", &[("HTTP_PROXY", "")]), "none");
+    }
+
+    #[test]
+    fn visitors_of_a_web_server_do_not_choose_the_proxy() {
+        let cgi = ("REQUEST_METHOD", "GET");
+        assert_eq!(found("http://h", &[("HTTP_PROXY", "http://visitors"), cgi]), "none");
+        assert_eq!(found("http://h", &[("http_proxy", "http://ours"), ("HTTP_PROXY", "http://visitors"), cgi]), "ours");
+        assert_eq!(found("https://h", &[("HTTPS_PROXY", "http://ours"), cgi]), "ours");
     }
 
     #[test]
