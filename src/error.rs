@@ -81,7 +81,8 @@ impl Error {
 
     /// Whether trying again could help: nothing was accepted, and time may mend it.
     ///
-    /// False where trust is missing, such as for a certificate that is refused, and for every kind but [`ErrorKind::NotAccepted`].
+    /// False where trust is missing, such as for a certificate that is refused, and for every kind but
+    /// [`ErrorKind::NotAccepted`].
     pub fn is_repeatable(&self) -> bool {
         self.0.kind == ErrorKind::NotAccepted && self.0.repeatable
     }
