@@ -323,6 +323,15 @@ pub(crate) fn method_names(rules: Rules) -> impl Iterator<Item = &'static str> {
         .map(|known| known.name)
 }
 
+/// The names of all methods that this crate knows, whatever the version; [`Endpoint::known_methods`] tells those of one.
+///
+/// ```
+/// assert!(cent::known_methods().any(|name| name == "publish"));
+/// ```
+pub fn known_methods() -> impl Iterator<Item = &'static str> {
+    METHODS.iter().map(|known| known.name)
+}
+
 /// Whether the method is one of those that this crate knows.
 pub(crate) fn is_known(method: &str, rules: Rules) -> bool {
     known(method, rules).is_some()

@@ -6,7 +6,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::command::Rules;
+use crate::command::{self, Rules};
 use crate::error::Error;
 
 /// A text that `Debug` does not show and that is wiped when dropped.
@@ -253,6 +253,18 @@ impl Endpoint {
     /// The address.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// The names of the methods that this crate knows of servers of this form; others are sent as they are.
+    ///
+    /// ```
+    /// let endpoint = cent::Endpoint::with_secret(cent::Address::parse("http://localhost:8000")?, "long-secret")?;
+    /// assert!(endpoint.known_methods().any(|name| name == "stats"));
+    /// assert!(!endpoint.known_methods().any(|name| name == "info"));
+    /// # Ok::<(), cent::Error>(())
+    /// ```
+    pub fn known_methods(&self) -> impl Iterator<Item = &'static str> + use<> {
+        command::method_names(self.rules())
     }
 
     /// The rules that commands have to keep.

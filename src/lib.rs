@@ -23,7 +23,7 @@ mod transport;
 mod wire;
 
 pub use client::{Client, DEFAULT_TIMEOUT};
-pub use command::{Command, nearest, needs_no_params};
+pub use command::{Command, known_methods, nearest, needs_no_params};
 pub use endpoint::{Address, Endpoint, Scheme};
 pub use error::{Error, ErrorKind};
 pub use proxy::Proxy;
