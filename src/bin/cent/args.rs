@@ -3,78 +3,129 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, FromArgMatches, Parser};
+use anyhow::bail;
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
-use crate::report;
+use crate::color::When;
+use crate::completions::Shell;
+use crate::{help, slips};
 
-/// Console client for Centrifugo, the real-time messaging server.
-///
-/// Reads address and secret or API key from a section of ~/.centrc, sends one command, pretty-prints the list of
-/// replies.
+/// The one table of options: help, man page, and the test of the completions come from it.
 #[derive(Debug, Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[expect(clippy::doc_markdown, reason = "what users read is no Markdown")]
 #[command(
     name = "cent",
     bin_name = "cent",
     version,
-    about = "Console client for Centrifugo, the real-time messaging server",
-    override_usage = "cent [OPTIONS] SECTION METHOD\n       cent [OPTIONS] --lines SECTION [METHOD]",
-    help_template = HELP,
-    after_help = SHORT_EXAMPLES,
+    about = help::ABOUT,
+    override_usage = help::USAGE,
+    help_template = "{before-help}{usage-heading} {usage}\n{options}{after-help}\n",
     args_override_self = true,
+    disable_help_flag = true,
+    disable_version_flag = true,
     disable_help_subcommand = true,
 )]
 pub(crate) struct Args {
-    #[arg(value_name = "SECTION", hide = true, required_unless_present = "sections")]
+    #[arg(value_name = "SECTION", hide = true, required_unless_present_any = ["sections", "completions"])]
     pub(crate) section: Option<String>,
 
-    #[arg(value_name = "METHOD", hide = true, required_unless_present_any = ["sections", "lines"])]
+    #[arg(value_name = "METHOD", hide = true, required_unless_present_any = ["sections", "completions", "lines"])]
     pub(crate) method: Option<String>,
 
-    /// Params of the method: a JSON object, the content of @FILE, or standard input (-)
-    #[arg(long, value_name = "JSON", conflicts_with = "sections")]
+    /// Params: a JSON object, @FILE, or - (standard input)
+    ///
+    /// Without it they are read from standard input if that is a pipe or
+    /// a file, and else they are {}.
+    #[arg(long, value_name = "JSON", verbatim_doc_comment, conflicts_with_all = ["sections", "completions"])]
     pub(crate) params: Option<OsString>,
 
-    /// Try again what surely was not accepted, N times at most; default 0
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    pub(crate) retry: u32,
+    /// Config file instead of ~/.centrc
+    ///
+    /// Any readable file, a pipe too.
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
+    pub(crate) config: Option<OsString>,
 
-    /// Many commands: each line of standard input holds the params of one, or a whole command without METHOD
-    #[arg(short, long, conflicts_with_all = ["params", "sections"])]
+    /// Limit for one try; default 5
+    ///
+    /// From name lookup to the last byte; fractions allowed. It beats the
+    /// section's timeout, which beats the default.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        verbatim_doc_comment,
+        value_parser = seconds,
+        allow_negative_numbers = true
+    )]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Tries after the first, if nothing was accepted
+    ///
+    /// A request that surely was not accepted (exit 3) is tried again so
+    /// many times at most, with growing pauses. Default: 0.
+    #[arg(long, value_name = "N", verbatim_doc_comment, value_parser = retry, allow_negative_numbers = true)]
+    retry: Option<u32>,
+
+    /// Many commands: params a line of standard input
+    ///
+    /// Without METHOD each line is a whole command,
+    /// {"method": …, "params": …}. Prints a reply a line.
+    #[arg(short, long, verbatim_doc_comment, conflicts_with_all = ["params", "sections", "completions"])]
     pub(crate) lines: bool,
 
     /// With --lines: commands a request; default 100
-    #[arg(long, value_name = "N", requires = "lines", value_parser = batch)]
+    #[arg(
+        long,
+        value_name = "N",
+        verbatim_doc_comment,
+        requires = "lines",
+        value_parser = batch,
+        allow_negative_numbers = true
+    )]
     batch: Option<usize>,
 
-    /// Config file instead of ~/.centrc
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<OsString>,
-
-    /// Limit for one try, from name lookup to the last byte; default 5, or the section's timeout
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) timeout: Option<Duration>,
-
     /// One line instead of pretty-printed
-    #[arg(short, long)]
+    #[arg(short, long, verbatim_doc_comment)]
     pub(crate) compact: bool,
 
-    /// Nothing on standard output; errors still go to standard error
-    #[arg(short, long)]
+    /// Nothing on standard output; errors still are told
+    #[arg(short, long, verbatim_doc_comment)]
     pub(crate) quiet: bool,
 
-    /// Config file, request, status, sizes and time on standard error
-    #[arg(short, long)]
+    /// Request, status, sizes, times on standard error
+    #[arg(short, long, verbatim_doc_comment)]
     pub(crate) verbose: bool,
 
-    /// Check everything, print the request without its secret parts, send nothing
-    #[arg(short = 'n', long)]
+    /// Check all, print the request, send nothing
+    ///
+    /// Signature or API key are shown as [hidden].
+    #[arg(short = 'n', long, verbatim_doc_comment)]
     pub(crate) dry_run: bool,
 
-    /// The names of the config file's sections, a line each
-    #[arg(long, conflicts_with_all = ["section", "method", "dry_run"])]
+    /// Colours: auto, always or never
+    ///
+    /// Those of the printed JSON and of errors. auto, the default: on a
+    /// terminal, unless NO_COLOR is set.
+    #[arg(long, value_name = "WHEN", verbatim_doc_comment, default_value = "auto", hide_default_value = true)]
+    #[arg(value_enum, hide_possible_values = true)]
+    pub(crate) color: When,
+
+    /// Names of the config file's sections, a line each
+    #[arg(long, verbatim_doc_comment, conflicts_with_all = ["section", "method", "dry_run", "completions"])]
     pub(crate) sections: bool,
+
+    /// Completion script of bash, zsh or fish
+    #[arg(long, value_name = "SHELL", verbatim_doc_comment, conflicts_with_all = ["section", "method", "dry_run"])]
+    #[arg(value_enum, hide_possible_values = true)]
+    completions: Option<Shell>,
+
+    /// Help; --help tells more
+    #[arg(short, long, verbatim_doc_comment, action = ArgAction::Help)]
+    help: Option<bool>,
+
+    /// Version
+    #[arg(short = 'V', long, verbatim_doc_comment, action = ArgAction::Version)]
+    version: Option<bool>,
 }
 
 impl Args {
@@ -82,57 +133,12 @@ impl Args {
     pub(crate) fn batch(&self) -> usize {
         self.batch.unwrap_or(100)
     }
+
+    /// How many further tries a request gets that surely was not accepted.
+    pub(crate) fn retry(&self) -> u32 {
+        self.retry.unwrap_or(0)
+    }
 }
-
-/// The words are written out here: they are required, but clap would show them as if they were not, since `--sections`
-/// does without.
-const HELP: &str = "\
-{about-with-newline}
-{usage-heading} {usage}
-
-Arguments:
-  SECTION  section of the config file: which server, which secret or API key
-  METHOD   API method: publish, broadcast, unsubscribe, disconnect, presence, history, channels,
-           stats and node of Centrifugo 1; info, subscribe, refresh and more of later ones
-
-Options:
-{options}{after-help}
-";
-
-const SHORT_EXAMPLES: &str = r#"Examples:
-  cent bananas publish --params='{"channel": "news", "data": {"title": "World Cup 2018"}}'
-  cent bananas history --params='{"channel": "news"}' --compact
-  cent bananas publish --params=@message.json --dry-run
-
-Exit status: 0 done, 1 refused, 2 wrong call, 3 not reached, 4 unknown; more with --help."#;
-
-const FILES: &str = r"Files:
-  ~/.centrc  sections of the form
-               [bananas]
-               address = http://localhost:8000
-               secret = long-secret-key-for-bananas-project
-             with api_key instead of secret for Centrifugo 2 to 6; optional: timeout = 5
-             secret_file or api_key_file name a file that holds it instead
-
-Environment:
-  CENT_CONFIG                        config file instead of ~/.centrc; --config beats it
-  HTTP_PROXY, HTTPS_PROXY,           proxy for http:// and https:// addresses, for both; hosts
-  ALL_PROXY, NO_PROXY                that need none; in either case
-  SSL_CERT_FILE, SSL_CERT_DIR        certificates to trust instead of the system's";
-
-const EXAMPLES: &str = r#"Examples:
-  In a shell, params from a file or a pipe:
-    cent bananas publish --params=@message.json
-    jq -n '{channel: "news", data: {title: $t}}' --arg t "$TITLE" | cent bananas publish
-  In cron, where % means a new line unless it is written \%; errors come by mail:
-    5 * * * *  cent bananas publish --quiet --params='{"channel": "clock", "data": "tick"}'
-  In a deploy script:
-    cent live publish --quiet --params=@deployed.json
-    case $? in
-      0) ;;
-      3) echo "not reached: safe to run again" ;;
-      *) exit 1 ;;
-    esac"#;
 
 /// What a call comes to: arguments to go by, or a text to print and be done.
 #[derive(Debug)]
@@ -145,54 +151,52 @@ pub(crate) enum Call {
 ///
 /// # Errors
 /// A message that says what is wrong and what to type, for everything that clap refuses.
-pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> anyhow::Result<Call> {
-    let matches = match command().try_get_matches_from(words) {
-        Ok(matches) => matches,
-        Err(error) if !error.use_stderr() => return Ok(Call::Print(error.render().to_string())),
-        Err(error) => return Err(anyhow::anyhow!(message(&error))),
-    };
-    Ok(Call::Run(Box::new(Args::from_arg_matches(&matches).map_err(|error| anyhow::anyhow!(message(&error)))?)))
-}
-
-fn command() -> clap::Command {
-    Args::command().after_long_help(format!("Exit status:\n{}\n{FILES}\n\n{EXAMPLES}", report::exit_table()))
-}
-
-const USAGE: &str = "write cent [OPTIONS] SECTION METHOD, or cent --help";
-
-/// What is wrong with the call and what to type instead, in one line.
-fn message(error: &clap::Error) -> String {
-    let word = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(word)) => word.as_str(),
-        Some(ContextValue::Strings(words)) => words.first().map_or("", String::as_str),
-        _ => "",
-    };
-    match error.kind() {
-        ErrorKind::MissingRequiredArgument if word.contains("SECTION") => format!("no SECTION and no METHOD; {USAGE}"),
-        ErrorKind::MissingRequiredArgument => format!("no METHOD, such as publish; {USAGE}"),
-        ErrorKind::UnknownArgument if word.starts_with('-') && word != "-" => unknown_option(word),
-        ErrorKind::UnknownArgument if word.trim_start().starts_with('{') => {
-            "params are no word of their own; write them as --params='{…}'".to_owned()
-        }
-        ErrorKind::UnknownArgument => format!("one word too many: {word}; {USAGE}"),
-        _ => {
-            let text = error.render().to_string();
-            let first = text.lines().next().unwrap_or_default();
-            format!("{}; {USAGE}", first.strip_prefix("error: ").unwrap_or(first))
-        }
+pub(crate) fn parse(words: &[OsString]) -> anyhow::Result<Call> {
+    let parsed = command().try_get_matches_from(words).and_then(|matches| Args::from_arg_matches(&matches));
+    match parsed {
+        Ok(args) => Ok(match args.completions {
+            Some(_) if args.quiet => Call::Print(String::new()),
+            Some(shell) => Call::Print(shell.script().to_owned()),
+            None => Call::Run(Box::new(args)),
+        }),
+        Err(error) if !error.use_stderr() => Ok(Call::Print(error.render().to_string())),
+        Err(error) => bail!(slips::message(&error, words)),
     }
 }
 
-fn unknown_option(word: &str) -> String {
-    let options: Vec<String> =
-        command().get_arguments().filter_map(|arg| Some(format!("--{}", arg.get_long()?))).collect();
-    let guess = cent::nearest(word, options.iter().map(String::as_str));
-    let guess = guess.map_or_else(|| "see cent --help".to_owned(), |option| format!("did you mean {option}?"));
-    format!("no option {word}; {guess}")
+pub(crate) fn command() -> clap::Command {
+    Args::command()
+        .before_help(help::opening())
+        .after_help(help::EXITS_IN_SHORT)
+        .before_long_help(help::long_opening())
+        .after_long_help(help::long_end())
+}
+
+/// What `--color` says. It is looked for in the words themselves: errors have their colour in a call, too, that cannot
+/// be read.
+pub(crate) fn color(words: &[OsString]) -> When {
+    let mut found = When::Auto;
+    let mut words = words.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
+    while let Some(word) = words.next() {
+        let value = match word.strip_prefix("--color") {
+            Some("") => words.next(),
+            Some(rest) => rest.strip_prefix('=').map(|value| value.to_owned().into()),
+            None => None,
+        };
+        if let Some(when) = value.and_then(|value| When::from_str(&value, false).ok()) {
+            found = when;
+        }
+    }
+    found
+}
+
+fn retry(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|_| !text.starts_with('+')).ok_or_else(|| "not a whole number, such as 3".to_owned())
 }
 
 fn batch(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&number| number > 0).ok_or_else(|| "not a whole number above 0, such as 100".to_owned())
+    let number = text.parse().ok().filter(|&number| number > 0 && !text.starts_with('+'));
+    number.ok_or_else(|| "not a whole number above 0, such as 100".to_owned())
 }
 
 /// Seconds, whole or fractional, above 0.
@@ -208,12 +212,16 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
 mod tests {
     use super::*;
 
+    fn typed(words: &[&str]) -> Vec<OsString> {
+        ["cent"].iter().chain(words).map(OsString::from).collect()
+    }
+
     fn refused(words: &[&str]) -> String {
-        parse(["cent"].iter().chain(words).map(OsString::from)).unwrap_err().to_string()
+        parse(&typed(words)).unwrap_err().to_string()
     }
 
     fn run(words: &[&str]) -> Args {
-        match parse(["cent"].iter().chain(words).map(OsString::from)).unwrap() {
+        match parse(&typed(words)).unwrap() {
             Call::Run(args) => *args,
             Call::Print(text) => panic!("{text}"),
         }
@@ -240,27 +248,35 @@ mod tests {
     }
 
     #[test]
-    fn slips_are_told_with_what_to_type() {
-        assert_eq!(refused(&[]), format!("no SECTION and no METHOD; {USAGE}"));
-        assert_eq!(refused(&["bananas"]), format!("no METHOD, such as publish; {USAGE}"));
-        assert_eq!(refused(&["bananas", "publish", "--param", "x"]), "no option --param; did you mean --params?");
-        assert_eq!(refused(&["bananas", "publish", "--frobnicate"]), "no option --frobnicate; see cent --help");
-        assert_eq!(
-            refused(&["bananas", "publish", "{}"]),
-            "params are no word of their own; write them as --params='{…}'"
-        );
-        assert_eq!(refused(&["bananas", "publish", "news"]), format!("one word too many: news; {USAGE}"));
-    }
-
-    #[test]
     fn a_value_that_looks_like_an_option_is_refused() {
-        assert!(refused(&["bananas", "publish", "--params", "--compact"]).starts_with("a value is required for"));
+        assert_eq!(
+            refused(&["bananas", "publish", "--params", "--compact"]),
+            "--params needs a value; type --params=JSON"
+        );
     }
 
     #[test]
-    fn what_makes_no_sense_together_is_refused() {
-        assert!(refused(&["--sections", "bananas"]).contains("cannot be used with"));
-        assert!(refused(&["--sections", "--params={}"]).contains("cannot be used with"));
+    fn sections_and_completions_need_no_words() {
+        assert!(run(&["--sections"]).sections);
+        assert!(
+            matches!(parse(&typed(&["--completions", "fish"])), Ok(Call::Print(text)) if text.contains("complete -c cent"))
+        );
+        assert!(matches!(parse(&typed(&["--completions=fish", "-q"])), Ok(Call::Print(text)) if text.is_empty()));
+    }
+
+    #[test]
+    fn the_colour_of_errors_is_known_before_the_words_are_understood() {
+        assert_eq!(color(&typed(&["--color=never", "--frobnicate", "--color", "always"])), When::Always);
+        assert_eq!(color(&typed(&["--color", "always", "--color=never"])), When::Never);
+        assert_eq!(color(&typed(&["--color=red", "--colors=never", "--color"])), When::Auto);
+        assert_eq!(color(&typed(&["--", "--color=never"])), When::Auto);
+    }
+
+    #[test]
+    fn counts_are_plain_numbers() {
+        assert_eq!((retry("3"), batch("1")), (Ok(3), Ok(1)));
+        assert!(["", "-1", "+1", "1.5", "x"].into_iter().all(|bad| retry(bad).is_err() && batch(bad).is_err()));
+        assert!(batch("0").is_err());
     }
 
     #[test]

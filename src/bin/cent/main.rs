@@ -1,6 +1,7 @@
 //! The console client: `cent SECTION METHOD`.
 
 use std::env;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,31 +11,42 @@ use std::time::Duration;
 use cent::{Client, Command, Reply};
 
 use args::{Args, Call};
+use color::When;
 use config::{Config, Section};
 use output::Layout;
-use report::{Exit, OutputError, Refusals};
+use report::{Alarm, Exit, OutputError, Refusals};
 use send::Sender;
 
 mod args;
+mod color;
+mod completions;
 mod config;
+mod help;
 mod lines;
 mod output;
 mod params;
 mod proxy;
 mod report;
 mod send;
+mod slips;
 mod stream;
 
 fn main() -> ExitCode {
-    let exit = run().unwrap_or_else(|error| {
-        report::failure(&error);
+    let words: Vec<OsString> = env::args_os().collect();
+    let alarm = Alarm { color: colored(args::color(&words), &io::stderr()) };
+    let exit = run(&words, alarm).unwrap_or_else(|error| {
+        alarm.failure(&error);
         report::exit_of(&error)
     });
     exit.into()
 }
 
-fn run() -> anyhow::Result<Exit> {
-    let args = match args::parse(env::args_os())? {
+fn colored(when: When, output: &impl IsTerminal) -> bool {
+    color::wanted(when, |name| env::var_os(name), || output.is_terminal())
+}
+
+fn run(words: &[OsString], alarm: Alarm) -> anyhow::Result<Exit> {
+    let args = match args::parse(words)? {
         Call::Run(args) => args,
         Call::Print(text) => return done(io::stdout().write_all(text.as_bytes())),
     };
@@ -43,8 +55,8 @@ fn run() -> anyhow::Result<Exit> {
     told(args.verbose)(&format!("config file {}, section [{name}]", config.path()));
     let section = config.section(name)?;
     match &args.method {
-        Some(method) if !args.lines => call(&args, &section, method),
-        method => stream::run(&args, &section.endpoint, client(&args, &section)?, method.as_deref()),
+        Some(method) if !args.lines => call(&args, alarm, &section, method),
+        method => stream::run(&args, alarm, &section.endpoint, client(&args, &section)?, method.as_deref()),
     }
 }
 
@@ -58,21 +70,21 @@ fn names(args: &Args, config: &Config) -> anyhow::Result<Exit> {
 }
 
 /// One command.
-fn call(args: &Args, section: &Section, method: &str) -> anyhow::Result<Exit> {
+fn call(args: &Args, alarm: Alarm, section: &Section, method: &str) -> anyhow::Result<Exit> {
     let commands = [params::command(args.params.as_deref(), method)?];
     let mut client = client(args, section)?;
     if args.dry_run {
         return dry_run(args, &client, &commands);
     }
-    let sender = Sender { retries: args.retry, tell: told(args.verbose), announce: report::say, wait: sleep };
+    let sender = Sender { retries: args.retry(), tell: told(args.verbose), announce: report::say, wait: sleep };
     let sent = sender.send(&mut client, &commands);
     let replies = replies(&sent);
     let printed = if replies.is_empty() && sent.is_err() { Ok(()) } else { print(args, replies, output::list) };
     let mut refusals = Refusals::new();
     for reply in replies {
-        refusals.add(reply, || format!("{}: {method}", client.url()), report::say);
+        refusals.add(reply, || format!("{}: {method}", client.url()), |message| alarm.error(message));
     }
-    let refused = refusals.conclude(report::say);
+    let refused = refusals.conclude(|message| alarm.error(message));
     OutputError::check(printed, true)?;
     sent?;
     Ok(refused)
@@ -125,7 +137,7 @@ fn print(
         return Ok(());
     }
     let stdout = io::stdout();
-    let layout = Layout { compact: args.compact, terminal: stdout.is_terminal() };
+    let layout = Layout { compact: args.compact, terminal: stdout.is_terminal(), color: colored(args.color, &stdout) };
     print(replies, layout, stdout)
 }
 

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use cent::{HttpRequest, Reply};
 
+use crate::color;
+
 /// How JSON is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
@@ -11,6 +13,8 @@ pub(crate) struct Layout {
     pub(crate) compact: bool,
     /// Writes DEL and C1 characters as `\u00XX`: a terminal would obey them.
     pub(crate) terminal: bool,
+    /// Keys, strings, numbers and literals in colours of their own.
+    pub(crate) color: bool,
 }
 
 /// Prints the list of replies and a line end.
@@ -62,6 +66,7 @@ pub(crate) fn names(names: &[&str], out: impl Write) -> io::Result<()> {
 }
 
 /// Lays JSON out anew and leaves every token as it is; neither depth nor size matters. The text has to be valid JSON.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact about the text so far")]
 struct Reindent<W> {
     layout: Layout,
     out: W,
@@ -71,11 +76,15 @@ struct Reindent<W> {
     escaped: bool,
     /// An opening bracket stands last: what follows decides whether a new line comes first.
     opened: bool,
+    /// For each open bracket whether it is an object's; kept only where colours tell keys from other strings.
+    objects: Vec<bool>,
+    /// The next string is a key.
+    key: bool,
 }
 
 impl<W: Write> Reindent<W> {
     fn new(layout: Layout, out: W) -> Self {
-        Self { layout, out, depth: 0, in_string: false, escaped: false, opened: false }
+        Self { layout, out, depth: 0, in_string: false, escaped: false, opened: false, objects: Vec::new(), key: false }
     }
 
     /// Takes the next part of the text, which is whole tokens.
@@ -102,7 +111,11 @@ impl<W: Write> Reindent<W> {
             return Ok(plain);
         }
         match first {
-            '"' => self.in_string = false,
+            '"' => {
+                self.in_string = false;
+                self.out.write_all(b"\"")?;
+                return self.end_color().map(|()| 1);
+            }
             '\\' => self.escaped = true,
             control => {
                 write!(self.out, "\\u{:04x}", u32::from(control))?;
@@ -123,28 +136,40 @@ impl<W: Write> Reindent<W> {
                     self.line()?;
                 }
                 self.out.write_all(&[first as u8])?;
+                self.objects.pop();
             }
             ',' => {
+                self.key = self.objects.last().copied().unwrap_or_default();
                 self.out.write_all(b",")?;
                 self.line()?;
             }
-            ':' => self.out.write_all(if self.layout.compact { b":" } else { b": " })?,
+            ':' => {
+                self.key = false;
+                self.out.write_all(if self.layout.compact { b":" } else { b": " })?;
+            }
             '{' | '[' => {
                 self.begin()?;
                 self.out.write_all(&[first as u8])?;
                 self.depth += 1;
                 self.opened = true;
+                if self.layout.color {
+                    self.key = first == '{';
+                    self.objects.push(self.key);
+                }
             }
             '"' => {
                 self.begin()?;
                 self.in_string = true;
+                self.color(if self.key { color::KEY } else { color::STRING })?;
                 self.out.write_all(b"\"")?;
             }
             _ => {
                 self.begin()?;
                 let end = |c: char| c.is_ascii_whitespace() || ",]}".contains(c);
                 let literal = text.find(end).unwrap_or(text.len());
+                self.color(if first.is_ascii_alphabetic() { color::LITERAL } else { color::NUMBER })?;
                 self.out.write_all(text.get(..literal).unwrap_or_default().as_bytes())?;
+                self.end_color()?;
                 return Ok(literal);
             }
         }
@@ -154,6 +179,14 @@ impl<W: Write> Reindent<W> {
     /// Begins a value: the first one after a bracket stands on a line of its own.
     fn begin(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.opened) { self.line() } else { Ok(()) }
+    }
+
+    fn color(&mut self, color: &str) -> io::Result<()> {
+        if self.layout.color { self.out.write_all(color.as_bytes()) } else { Ok(()) }
+    }
+
+    fn end_color(&mut self) -> io::Result<()> {
+        self.color(color::END)
     }
 
     /// Starts a line; the spaces go a run at a time, since answers can nest thousands of levels deep.
@@ -192,8 +225,8 @@ mod tests {
         String::from_utf8(json.out).unwrap()
     }
 
-    const PRETTY: Layout = Layout { compact: false, terminal: false };
-    const COMPACT: Layout = Layout { compact: true, terminal: false };
+    const PRETTY: Layout = Layout { compact: false, terminal: false, color: false };
+    const COMPACT: Layout = Layout { compact: true, terminal: false, color: false };
 
     #[test]
     fn lists_are_indented_by_two_spaces() {
@@ -220,6 +253,22 @@ mod tests {
     fn depth_does_not_matter() {
         let deep = format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
         assert_eq!(laid_out(&[&deep], COMPACT), deep);
+        assert_eq!(laid_out(&[&deep], Layout { color: true, ..COMPACT }), deep);
+    }
+
+    #[test]
+    fn keys_strings_numbers_and_literals_have_colours() {
+        let text = r#"{"a":["b",{"c":-1.5e3}],"d":null,"e\"":{},"f":[true,"g"]}"#;
+        let marked = laid_out(&[text], Layout { color: true, ..COMPACT })
+            .replace(color::KEY, "<k>")
+            .replace(color::STRING, "<s>")
+            .replace(color::NUMBER, "<n>")
+            .replace(color::LITERAL, "<l>")
+            .replace(color::END, "</>");
+        assert_eq!(
+            marked,
+            r#"{<k>"a"</>:[<s>"b"</>,{<k>"c"</>:<n>-1.5e3</>}],<k>"d"</>:<l>null</>,<k>"e\""</>:{},<k>"f"</>:[<l>true</>,<s>"g"</>]}"#
+        );
     }
 
     fn json() -> impl Strategy<Value = serde_json::Value> {
@@ -244,6 +293,18 @@ mod tests {
             let text = value.to_string();
             prop_assert_eq!(laid_out(&[&text], PRETTY), serde_json::to_string_pretty(&value).unwrap());
             prop_assert_eq!(laid_out(&[&serde_json::to_string_pretty(&value).unwrap()], COMPACT), text);
+        }
+
+        #[test]
+        fn without_its_colours_it_is_the_same(value in json(), compact: bool) {
+            let text = value.to_string();
+            let plain = Layout { compact, ..PRETTY };
+            let mut colored = laid_out(&[&text], Layout { color: true, ..plain });
+            // JSON strings hold no escape character as such: these are ours.
+            for color in [color::KEY, color::STRING, color::NUMBER, color::LITERAL, color::END] {
+                colored = colored.replace(color, "");
+            }
+            prop_assert_eq!(colored, laid_out(&[&text], plain));
         }
     }
 }

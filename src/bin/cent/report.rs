@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use cent::{ErrorKind, Reply};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::color;
 use crate::lines::Account;
 
 /// How many refused replies are named; a count stands for the rest.
@@ -65,12 +66,17 @@ const EXITS: [(Exit, &str, &str); 5] = [
     (Exit::Unknown, "unknown: the time was over or the connection lost on the way", "it may have run: look first"),
 ];
 
-/// The exit table as the help shows it.
-pub(crate) fn exit_table() -> String {
-    EXITS.iter().fold(String::new(), |mut table, (exit, meaning, advice)| {
-        let _ = writeln!(table, "  {}  {meaning}; {advice}", exit.code());
-        table
-    })
+/// The row of the signals that a run of `--lines` ends after in good order.
+const SIGNALS: (&str, &str, &str) =
+    ("130, 143", "--lines: ended by Ctrl-C, by SIGTERM", "go on with the line that the summary names");
+
+/// Stands below the table.
+pub(crate) const WORST: &str = "Of several outcomes of --lines the worst counts: 4, then 3, 2, 1.";
+
+/// The exit table, as help, man page and README show it.
+pub(crate) fn exits() -> impl Iterator<Item = (String, &'static str, &'static str)> {
+    let rows = EXITS.iter().map(|&(exit, meaning, advice)| (exit.code().to_string(), meaning, advice));
+    rows.chain([(SIGNALS.0.to_owned(), SIGNALS.1, SIGNALS.2)])
 }
 
 /// A failed write to standard output.
@@ -103,20 +109,33 @@ pub(crate) fn exit_of(error: &anyhow::Error) -> Exit {
     }
 }
 
-/// Tells of a failure: the places it happened in, from outside in, then what happened.
-pub(crate) fn failure(error: &anyhow::Error) {
-    let mut text = String::new();
-    for cause in error.chain() {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&words(cause));
-        // It holds all that its own causes say.
-        if cause.is::<cent::Error>() {
-            break;
-        }
+/// How errors are told: like all messages, but in a colour if there are any.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Alarm {
+    pub(crate) color: bool,
+}
+
+impl Alarm {
+    /// Writes an error to standard error.
+    pub(crate) fn error(self, message: &str) {
+        if self.color { write(message, &format!("{}{PREFIX}{}", color::ERROR, color::END)) } else { say(message) }
     }
-    say(&text);
+
+    /// Tells of a failure: the places it happened in, from outside in, then what happened.
+    pub(crate) fn failure(self, error: &anyhow::Error) {
+        let mut text = String::new();
+        for cause in error.chain() {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&words(cause));
+            // It holds all that its own causes say.
+            if cause.is::<cent::Error>() {
+                break;
+            }
+        }
+        self.error(&text);
+    }
 }
 
 /// What an error says; of the system's errors the words only, without their number.
@@ -163,13 +182,14 @@ impl Refusals {
 /// The way of `--lines`, shown on a terminal.
 #[derive(Debug, Clone)]
 pub(crate) struct Progress {
+    alarm: Alarm,
     bar: Option<ProgressBar>,
     start: Instant,
 }
 
 impl Progress {
     /// Shows nothing yet; with the size of the input, in bytes, it shows the share that is done.
-    pub(crate) fn new(shown: bool, input_bytes: Option<u64>) -> Self {
+    pub(crate) fn new(alarm: Alarm, shown: bool, input_bytes: Option<u64>) -> Self {
         let bar = shown.then(|| {
             let style = ProgressStyle::with_template(if input_bytes.is_some() { SHARE } else { COUNT });
             let target = ProgressDrawTarget::stderr_with_hz(DRAWN_A_SECOND);
@@ -179,7 +199,7 @@ impl Progress {
                 Err(_) => bar,
             }
         });
-        Self { bar, start: Instant::now() }
+        Self { alarm, bar, start: Instant::now() }
     }
 
     /// Draws how far it is: commands that were accepted, and bytes of the input.
@@ -192,9 +212,18 @@ impl Progress {
 
     /// As [`say`], above the bar.
     pub(crate) fn say(&self, message: &str) {
+        self.above(|| say(message));
+    }
+
+    /// As [`Alarm::error`], above the bar.
+    pub(crate) fn error(&self, message: &str) {
+        self.above(|| self.alarm.error(message));
+    }
+
+    fn above(&self, write: impl FnOnce()) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| say(message)),
-            None => say(message),
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 
@@ -277,9 +306,15 @@ fn with_error(account: &Account) -> String {
 ///
 /// A standard error that is closed or full cannot be told of anywhere; the exit status stands.
 pub(crate) fn say(message: &str) {
+    write(message, PREFIX);
+}
+
+const PREFIX: &str = "cent:";
+
+fn write(message: &str, prefix: &str) {
     let mut text = String::new();
     for line in message.lines().filter(|line| !line.trim().is_empty()) {
-        let _ = writeln!(text, "cent: {}", Harmless(line));
+        let _ = writeln!(text, "{prefix} {}", Harmless(line));
     }
     let _ = io::stderr().write_all(text.as_bytes());
 }
@@ -367,7 +402,7 @@ mod tests {
     #[test]
     fn the_templates_of_the_bar_are_understood() {
         for input_bytes in [None, Some(100)] {
-            let progress = Progress::new(true, input_bytes);
+            let progress = Progress::new(Alarm { color: false }, true, input_bytes);
             progress.advance(1, 50);
             progress.clear();
         }

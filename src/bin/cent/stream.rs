@@ -7,20 +7,26 @@ use cent::{Client, Command, Endpoint};
 
 use crate::args::Args;
 use crate::lines::{self, Account, End, Queue, Sent, Stop};
-use crate::report::{self, Exit, OutputError, Progress, Refusals};
+use crate::report::{self, Alarm, Exit, OutputError, Progress, Refusals};
 use crate::send::Sender;
 use crate::{dry_run, output, print, replies, told};
 
-pub(crate) fn run(args: &Args, endpoint: &Endpoint, mut client: Client, method: Option<&str>) -> anyhow::Result<Exit> {
+pub(crate) fn run(
+    args: &Args,
+    alarm: Alarm,
+    endpoint: &Endpoint,
+    mut client: Client,
+    method: Option<&str>,
+) -> anyhow::Result<Exit> {
     let queue = lines::read_input(args.batch(), command_of_line(method, endpoint.clone()))?;
     if args.dry_run {
         return dry(args, &client, &queue);
     }
     let shown = !args.quiet && !args.verbose && io::stderr().is_terminal() && !io::stdout().is_terminal();
-    let progress = Progress::new(shown, lines::input_bytes());
+    let progress = Progress::new(alarm, shown, lines::input_bytes());
     let mut run = Run::new(progress.clone());
     let sender = Sender {
-        retries: args.retry,
+        retries: args.retry(),
         tell: told(args.verbose),
         announce: move |message: &str| progress.say(message),
         wait: {
@@ -32,7 +38,7 @@ pub(crate) fn run(args: &Args, endpoint: &Endpoint, mut client: Client, method: 
     for sent in outcomes {
         run.take(args, &queue, sent);
     }
-    Ok(run.conclude(args, queue.end()))
+    Ok(run.conclude(args, alarm, queue.end()))
 }
 
 /// What makes a command of a line of input: its params, or without a method the whole of it.
@@ -76,22 +82,22 @@ impl Run {
         }
         for ((reply, command), line) in replies.iter().zip(&sent.batch.commands).zip(&sent.batch.lines) {
             let place = || format!("line {line}: {}", command.method());
-            self.refusals.add(reply, place, |message| self.progress.say(message));
+            self.refusals.add(reply, place, |message| self.progress.error(message));
         }
         self.progress.advance(self.account.accepted, sent.batch.input_end);
         self.failed = sent.result.err();
     }
 
     /// Tells how it ended; of several outcomes the worst is the exit status.
-    fn conclude(self, args: &Args, end: End) -> Exit {
+    fn conclude(self, args: &Args, alarm: Alarm, end: End) -> Exit {
         self.progress.clear();
-        let mut exit = self.refusals.conclude(report::say);
+        let mut exit = self.refusals.conclude(|message| alarm.error(message));
         if self.written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) && end.left {
             exit = Exit::Unknown;
         }
         let written = OutputError::check(self.written, true).err().map(anyhow::Error::from);
         for error in [written, self.failed.map(Into::into), end.bad].iter().flatten() {
-            report::failure(error);
+            alarm.failure(error);
             exit = exit.max(report::exit_of(error));
         }
         if let Some(Stop::Signal(number)) = end.stop {

@@ -1,0 +1,197 @@
+# Completion of cent for bash 3.2 or newer; bash-completion is not needed.
+
+# Splits a line into words, quotes and backslashes taken away, nothing expanded: COMP_WORDS is cut at = : and @, and
+# holds the quotes. Sets
+#   words     the words before the last one
+#   cur       the last one
+#   quote     the quote that is open at its end
+#   kept      how many characters of it readline leaves alone
+#   closed    not empty if it holds a quoted part that is closed
+#   redirect  not empty if it is the file of a redirection
+_cent_split() {
+    local line=$1 chunk char begun=''
+    words=() cur='' quote='' kept=0 closed='' redirect=''
+    while [[ -n $line ]]; do
+        if [[ $quote == "'" ]]; then
+            chunk=${line%%\'*} line=${line#"${line%%\'*}"}
+            cur+=$chunk
+            [[ -n $line ]] && quote='' closed=1 line=${line:1}
+        elif [[ $quote == '"' ]]; then
+            chunk=${line%%[\\\"]*} line=${line#"${line%%[\\\"]*}"}
+            cur+=$chunk
+            case $line in
+                \"*) quote='' closed=1 line=${line:1} ;;
+                \\[\\\"\$\`]*) cur+=${line:1:1} line=${line:2} ;;
+                \\*) cur+=\\ line=${line:1} ;;
+            esac
+        else
+            chunk=${line%%[[:space:]\'\"\\=:@<>]*} line=${line#"${line%%[[:space:]\'\"\\=:@<>]*}"}
+            cur+=$chunk
+            [[ -n $chunk ]] && begun=1
+            char=${line:0:1} line=${line:1}
+            case $char in
+                '') ;;
+                [[:space:]\<\>])
+                    if [[ -n $begun ]]; then
+                        [[ -n $redirect ]] || words+=("$cur")
+                        redirect=''
+                    fi
+                    cur='' kept=0 closed='' begun=''
+                    [[ $char == [\<\>] ]] && redirect=1
+                    ;;
+                [\'\"]) quote=$char kept=${#cur} begun=1 ;;
+                \\) cur+=${line:0:1} line=${line:1} begun=1 ;;
+                *)
+                    cur+=$char begun=1
+                    [[ $COMP_WORDBREAKS == *"$char"* ]] && kept=${#cur}
+                    ;;
+            esac
+        fi
+    done
+    # Assignments before the command.
+    while [[ ${words[0]-} == [A-Za-z_]*=* ]]; do
+        words=("${words[@]:1}")
+    done
+}
+
+# Reads words. Sets section, method, config, the option that waits for its value, and none where no SECTION is wanted.
+_cent_read() {
+    local word plain=''
+    section='' method='' option='' none=''
+    config=${CENT_CONFIG:-$HOME/.centrc}
+    for word in "${words[@]:1}"; do
+        if [[ -n $option ]]; then
+            [[ $option == --config ]] && config=$word
+            option=''
+        elif [[ -z $plain && $word == -?* ]]; then
+            case $word in
+                --) plain=1 ;;
+                --config=*) config=${word#*=} ;;
+                --completions) option=$word none=1 ;;
+                --params | --config | --timeout | --retry | --batch | --color) option=$word ;;
+                --sections | --completions=*) none=1 ;;
+            esac
+        elif [[ -z $section ]]; then
+            section=$word
+        else
+            method=$word
+        fi
+    done
+    [[ $config == '~/'* ]] && config=$HOME/${config#'~/'}
+}
+
+# Asks the program that is to be run about the config file; a pipe is left to it, and without a file there is nothing to
+# ask.
+_cent_ask() {
+    [[ -f $config && -r $config ]] || return
+    local program=${words[0]}
+    [[ $program == '~/'* ]] && program=$HOME/${program#'~/'}
+    program=$(type -P -- "$program" || type -P cent) || return
+    "$program" --config="$config" "$@" 2>/dev/null </dev/null
+}
+
+# Offers those of the words given that cur begins, quoted as it is.
+_cent_offer() {
+    local word text
+    for word; do
+        [[ $word == "$cur"* ]] || continue
+        text=${word:kept}
+        case $quote in
+            \') text=${text//\'/\'\\\'\'} ;;
+            \") text=${text//\\/\\\\} text=${text//\"/\\\"} text=${text//\$/\\\$} text=${text//\`/\\\`} ;;
+            *)
+                if [[ $text == '~/'* ]]; then
+                    printf -v text '~/%q' "${text#'~/'}"
+                elif [[ -n $text ]]; then
+                    printf -v text %q "$text"
+                fi
+                ;;
+        esac
+        COMPREPLY+=("$text")
+    done
+    # More is to come; bash 3.2 has no compopt.
+    if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[=/] ]]; then
+        compopt -o nospace 2>/dev/null
+    fi
+}
+
+# Offers files; $1 is what stands before the path in cur.
+_cent_files() {
+    local path=${cur#"$1"} file home='' files=()
+    [[ $path == '~/'* && $1 != *@ ]] && home=$HOME/ path=$HOME/${path#'~/'}
+    while IFS= read -r file; do
+        [[ -d $file ]] && file=$file/
+        [[ -n $home ]] && file='~/'${file#"$home"}
+        [[ -n $file ]] && files+=("$1$file")
+    done <<<"$(compgen -f -- "$path")"
+    _cent_offer "${files[@]}"
+}
+
+# Offers values of an option; $2 is what stands before the value in cur.
+_cent_values() {
+    case $1 in
+        --config) _cent_files "$2" ;;
+        --params) [[ $cur == "$2"@* ]] && _cent_files "$2@" ;;
+        --color) _cent_offer "$2"auto "$2"always "$2"never ;;
+        --completions) _cent_offer "$2"bash "$2"zsh "$2"fish ;;
+    esac
+}
+
+_cent_sections() {
+    local name names=()
+    while IFS= read -r name; do
+        [[ -z $name || $name == -* ]] || names+=("$name")
+    done <<<"$(_cent_ask --sections)"
+    _cent_offer "${names[@]}"
+}
+
+# A dry run sends nothing, and shows which of the two forms the section's server is spoken to in.
+_cent_methods() {
+    local first='publish broadcast unsubscribe disconnect presence history channels stats node'
+    local later='publish broadcast subscribe unsubscribe disconnect refresh presence presence_stats history
+        history_remove channels info rpc map_publish map_remove map_read_state map_read_stream map_stats map_clear
+        shared_poll_publish'
+    local IFS=$' \t\n'
+    case $(_cent_ask --dry-run -- "$section" info) in
+        *$'\nX-API-Sign: '*) _cent_offer $first ;;
+        *$'\nAuthorization: '*) _cent_offer $later ;;
+        *) _cent_offer $first $later ;;
+    esac
+}
+
+_cent_options() {
+    _cent_offer --params= --config= --timeout= --retry= --lines --batch= --compact --quiet --verbose --dry-run \
+        --color= --sections --completions= --help --version
+}
+
+_cent() {
+    local words cur quote kept closed redirect section method config option none all
+    COMPREPLY=()
+    # --config counts behind the cursor too.
+    _cent_split "$COMP_LINE "
+    _cent_read
+    all=$config
+    _cent_split "${COMP_LINE:0:COMP_POINT}"
+    _cent_read
+    config=$all
+    if [[ -n $closed ]]; then
+        # Readline does not say where such a word begins.
+        return
+    elif [[ -n $redirect ]]; then
+        _cent_files ''
+    elif [[ -n $option ]]; then
+        _cent_values "$option" ''
+    elif [[ $cur == --*=* ]]; then
+        _cent_values "${cur%%=*}" "${cur%%=*}="
+    elif [[ $cur == -* || -n $method ]]; then
+        _cent_options
+    elif [[ -n $none ]]; then
+        return
+    elif [[ -z $section ]]; then
+        _cent_sections
+    else
+        _cent_methods
+    fi
+}
+
+complete -F _cent cent
