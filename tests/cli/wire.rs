@@ -16,12 +16,15 @@ fn publish(cent: Cent) -> Cent {
     cent.args(&["bananas", "publish", "--params", PLAIN])
 }
 
+/// Long enough for megabytes from a debug build on a machine under load.
+const PATIENT: &str = "--timeout=60";
+
 /// Holds a publish to a server with this script to exit status and message, and the server to have got one request.
 #[track_caller]
 fn fails(dialect: Dialect, script: Script, exit: i32, message: &str) {
     let server = dialect.server().script(script);
     let url = dialect.url(&server.address());
-    publish(dialect.cent(&server)).run().is(exit, "", &format!("cent: {url}: {message}\n"));
+    publish(dialect.cent(&server)).arg(PATIENT).run().is(exit, "", &format!("cent: {url}: {message}\n"));
     assert_eq!(server.settled(1).len(), 1);
 }
 
@@ -116,7 +119,7 @@ fn a_wrong_secret_or_key_is_unauthorized() {
 fn a_refusal_before_a_large_body_is_through_is_told_as_such() {
     let server = Server::start(Centrifugo::later(6).with_credential("another"));
     let params = format!(r#"{{"channel": "a", "data": "{}"}}"#, "x".repeat(20_000_000));
-    let ran = Later.cent(&server).input(params.clone()).args(&["bananas", "publish"]).run();
+    let ran = Later.cent(&server).input(params.clone()).args(&["bananas", "publish", PATIENT]).run();
     let remedy = "the server knows another API key, or none: write the one of its config as api_key";
     ran.is(1, "", &format!("cent: {}/api: unauthorized (401); {remedy}\n", server.address()));
     assert!(server.requests()[0].body().len() < params.len());
@@ -124,7 +127,7 @@ fn a_refusal_before_a_large_body_is_through_is_told_as_such() {
     for dialect in BOTH {
         let server =
             dialect.server().script(vec![Step::Read(1000), Step::respond(&Response::plain(413, "no")), Step::Hang]);
-        let ran = dialect.cent(&server).input(params.clone()).args(&["bananas", "publish"]).run();
+        let ran = dialect.cent(&server).input(params.clone()).args(&["bananas", "publish", PATIENT]).run();
         assert_eq!(ran.exit(), Some(1), "{}", ran.stderr());
         assert!(ran.stderr().contains(" bytes is too large (413); send less, or raise the limit"), "{}", ran.stderr());
     }
