@@ -41,6 +41,11 @@ _cent_split() {
                     ;;
                 [\'\"]) quote=$char kept=${#cur} begun=1 ;;
                 \\) cur+=${line:0:1} line=${line:1} begun=1 ;;
+                @)
+                    # Readline takes it along.
+                    [[ $COMP_WORDBREAKS == *@* ]] && kept=${#cur}
+                    cur+=$char begun=1
+                    ;;
                 *)
                     cur+=$char begun=1
                     [[ $COMP_WORDBREAKS == *"$char"* ]] && kept=${#cur}

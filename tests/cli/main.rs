@@ -3,8 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod completions;
 mod config;
 mod params;
+mod people;
 mod proxy;
 mod result;
 mod tls;

@@ -1,0 +1,259 @@
+//! Completion in the real shells, as a person presses TAB; run by `.ci/run`, which installs the shells.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::support::program::cent;
+
+const CONFIG: &str = r#"[bananas]
+address = http://bananas
+secret = x
+[basket]
+address = http://basket
+api_key = k
+[my server]
+address = http://mine
+secret = x
+[it's "$HOME" (& more)]
+address = http://odd
+api_key = k
+[a:b=c@d]
+address = http://breaks
+secret = x
+[бананы]
+address = http://cyrillic
+secret = x
+"#;
+
+const OTHER: &str = "[other]\naddress = http://other\napi_key = k\n";
+
+/// What a person types, TABs included, and the request that it comes to.
+const TYPED: [(&str, &str, &str); 14] = [
+    ("cent ban\tpub\t--dr\t--params=@my\t", "http://bananas/api/", r#"[{"method":"publish","params":{"a":1,"#),
+    ("cent ban\tpub\t-n --params @dir\tin\t", "http://bananas/api/", r#"[{"method":"publish","params":{"b":1,"#),
+    ("cent -n my\tsta\t", "http://mine/api/", r#"[{"method":"stats""#),
+    ("cent -n \"my\tsta\t", "http://mine/api/", r#"[{"method":"stats""#),
+    ("cent -n bas\tinf\t", "http://basket/api", r#"{"method":"info""#),
+    ("cent -n it\tinf\t", "http://odd/api", r#"{"method":"info""#),
+    ("cent -n 'it\tinf\t", "http://odd/api", r#"{"method":"info""#),
+    ("cent -n a\tnod\t", "http://breaks/api/", r#"[{"method":"node""#),
+    ("cent -n a:b=c@\tnod\t", "http://breaks/api/", r#"[{"method":"node""#),
+    ("cent -n бан\tsta\t", "http://cyrillic/api/", r#"[{"method":"stats""#),
+    ("cent -n --config=oth\toth\tinf\t", "http://other/api", r#"{"method":"info""#),
+    ("cent -n --config oth\toth\tinf\t", "http://other/api", r#"{"method":"info""#),
+    ("cent -n --config=~/oth\toth\tinf\t", "http://other/api", r#"{"method":"info""#),
+    ("cent -n --color=nev\tban\tsta\t", "http://bananas/api/", r#"[{"method":"stats""#),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shell {
+    Bash,
+    BashCompletion,
+    Zsh,
+    Fish,
+}
+
+use Shell::{Bash, BashCompletion, Fish, Zsh};
+
+impl Shell {
+    /// The shell's name as `--completions` takes it.
+    fn name(self) -> &'static str {
+        match self {
+            Bash | BashCompletion => "bash",
+            Zsh => "zsh",
+            Fish => "fish",
+        }
+    }
+
+    /// The file that the shell reads first, and what it is started with.
+    fn start(self, home: &Path) -> (&'static str, String, &'static str) {
+        let load = format!("{}/completions", home.display());
+        match self {
+            Bash => ("rc", format!("PS1='ready> '\nsource {load}\n"), "bash --noprofile --rcfile rc -i"),
+            BashCompletion => {
+                let first = "source /usr/share/bash-completion/bash_completion";
+                ("rc", format!("PS1='ready> '\n{first}\nsource {load}\n"), "bash --noprofile --rcfile rc -i")
+            }
+            Zsh => {
+                let first = "autoload -U compinit\ncompinit -u -D\nunsetopt zle_bracketed_paste prompt_sp";
+                (".zshrc", format!("PS1='ready> '\n{first}\nsource {load}\n"), "zsh -i")
+            }
+            Fish => {
+                let prompt = "function fish_greeting; end\nfunction fish_prompt; printf 'ready> '; end";
+                ("rc", format!("{prompt}\nsource {load}\n"), "fish --no-config -i --init-command 'source rc'")
+            }
+        }
+    }
+}
+
+/// A shell on a terminal of its own, in a home folder with the completions, which notes each call of `cent`.
+struct Terminal {
+    home: TempDir,
+    child: Child,
+    keyboard: ChildStdin,
+    screen: Receiver<Vec<u8>>,
+    seen: String,
+}
+
+impl Terminal {
+    fn open(shell: Shell, files: &[(&str, &str)]) -> Self {
+        let home = tempfile::tempdir().expect("a temporary folder can be made");
+        let write = |name: &str, text: &str| fs::write(home.path().join(name), text).expect("a file can be written");
+        for folder in ["bin", "dir"] {
+            fs::create_dir(home.path().join(folder)).expect("a folder can be made");
+        }
+        for (name, text) in files {
+            write(name, text);
+        }
+        write("completions", &cent().args(&["--completions", shell.name()]).run().stdout());
+        let program = env!("CARGO_BIN_EXE_cent");
+        write("bin/cent", &format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >>\"$HOME/calls\"\nexec {program} \"$@\"\n"));
+        let executable = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(home.path().join("bin/cent"), executable).expect("a mode can be set");
+        let (rc, text, command) = shell.start(home.path());
+        write(rc, &text);
+        // script lends the terminal.
+        let mut child = Command::new("script")
+            .args(["--quiet", "--command", command, "/dev/null"])
+            .env_clear()
+            .env("HOME", home.path())
+            .env("PATH", format!("{}/bin:/usr/bin:/bin", home.path().display()))
+            .env("SHELL", "/bin/sh")
+            .envs([("LANG", "C.UTF-8"), ("TERM", "xterm"), ("COLUMNS", "500")])
+            .current_dir(home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("script starts");
+        let keyboard = child.stdin.take().expect("it was piped");
+        let screen = read_on(child.stdout.take().expect("it was piped"));
+        let mut terminal = Self { home, child, keyboard, screen, seen: String::new() };
+        terminal.wait_for("ready> ");
+        terminal
+    }
+
+    /// Types a line and waits until these stand on the screen, one after the other.
+    fn types(&mut self, keys: &str, expected: &[&str]) {
+        self.seen.clear();
+        write!(self.keyboard, "{keys}\r").expect("the shell reads");
+        for text in expected {
+            self.wait_for(text);
+        }
+        self.wait_for("ready> ");
+    }
+
+    /// Waits for this on the screen, and forgets what comes before it.
+    fn wait_for(&mut self, text: &str) {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some((_, rest)) = self.seen.split_once(text) {
+                self.seen = rest.to_owned();
+                return;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            let Ok(bytes) = self.screen.recv_timeout(left) else {
+                panic!("{text:?} does not come; on the screen:\n{}", self.seen);
+            };
+            self.seen.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+
+    fn calls(&self) -> String {
+        fs::read_to_string(self.home.path().join("calls")).unwrap_or_default()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_on(mut screen: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = screen.read(&mut bytes) {
+            if sender.send(bytes[..count].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+fn sections_methods_options_and_files_are_completed(shell: Shell) {
+    let files = [
+        (".centrc", CONFIG),
+        ("other.rc", OTHER),
+        ("my file.json", r#"{"a":1,"channel":"a","data":1}"#),
+        ("dir/in it.json", r#"{"b":1,"channel":"a","data":1}"#),
+    ];
+    for (keys, url, body) in TYPED {
+        // A terminal each: lists and messages of the line before would stand between.
+        let mut terminal = Terminal::open(shell, &files);
+        terminal.types(keys, &[&format!("POST {url}\r\n"), body]);
+    }
+}
+
+/// The one call is the person's own.
+fn without_a_config_file_nothing_is_asked(shell: Shell) {
+    let mut terminal = Terminal::open(shell, &[]);
+    terminal.types("cent ban\tanas pub\t", &["~/.centrc: no such file"]);
+    assert_eq!(terminal.calls().lines().count(), 1, "{}", terminal.calls());
+}
+
+/// Reading it would take it from the program, and hang where nobody writes.
+fn a_pipe_is_left_alone(shell: Shell) {
+    let mut terminal = Terminal::open(shell, &[]);
+    let made = Command::new("mkfifo").arg(terminal.home.path().join("pipe")).status().expect("mkfifo starts");
+    assert!(made.success());
+    terminal.types("cent --config pipe ban\tanas --version", &["cent 0."]);
+    assert_eq!(terminal.calls(), "--config pipe bananas --version\n");
+}
+
+fn a_bad_config_file_is_not_told_of(shell: Shell) {
+    let mut terminal = Terminal::open(shell, &[(".centrc", "secret = marked\n")]);
+    terminal.types("cent ban\tanas --version", &["cent 0."]);
+    assert!(!terminal.seen.contains("stands before any section"), "{}", terminal.seen);
+}
+
+fn all_works(shell: Shell) {
+    sections_methods_options_and_files_are_completed(shell);
+    without_a_config_file_nothing_is_asked(shell);
+    a_pipe_is_left_alone(shell);
+    a_bad_config_file_is_not_told_of(shell);
+}
+
+#[test]
+#[ignore = "needs bash and script"]
+fn bash_completes_live() {
+    all_works(Bash);
+}
+
+#[test]
+#[ignore = "needs bash, bash-completion and script"]
+fn bash_with_bash_completion_completes_live() {
+    all_works(BashCompletion);
+}
+
+#[test]
+#[ignore = "needs zsh and script"]
+fn zsh_completes_live() {
+    all_works(Zsh);
+}
+
+#[test]
+#[ignore = "needs fish and script"]
+fn fish_completes_live() {
+    all_works(Fish);
+}
