@@ -30,7 +30,7 @@ but info, subscribe, refresh, presence_stats, history_remove, rpc and more. A
 method that is not known here is sent as it is.",
 ];
 
-/// A name, and what there is to say about it in lines of at most 72 characters.
+/// A name, and what there is to say about it in lines of at most 66 characters.
 pub(crate) type Entry = (&'static str, &'static str);
 
 pub(crate) const FILES: [Entry; 1] = [(
@@ -41,8 +41,8 @@ Sections of the form
   address = http://localhost:8000
   secret = long-secret-key-for-bananas-project
   timeout = 5
-with api_key instead of secret for Centrifugo 2 to 6. secret_file or
-api_key_file name a file that holds it instead; timeout is optional.",
+with api_key instead of secret for Centrifugo 2 to 6; timeout is
+optional; secret_file or api_key_file name a file with it instead.",
 )];
 
 pub(crate) const ENVIRONMENT: [Entry; 5] = [
@@ -62,7 +62,7 @@ echo '{"channel": "news"}' | cent bananas history --compact"#,
     ),
     (
         r"In cron, where % ends the command unless it is written \%; errors are mailed:",
-        r#"5 * * * * cent bananas publish -q --params='{"channel": "a", "data": "9\%"}'"#,
+        r#"@daily cent bananas publish -q --params='{"channel":"a","data":"9\%"}'"#,
     ),
     (
         "In a deploy script:",

@@ -23,6 +23,8 @@ mod completions;
 mod config;
 mod help;
 mod lines;
+#[cfg(test)]
+mod man;
 mod output;
 mod params;
 mod proxy;
