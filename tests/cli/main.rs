@@ -5,6 +5,7 @@ mod support;
 
 mod completions;
 mod config;
+mod documents;
 mod params;
 mod people;
 mod proxy;

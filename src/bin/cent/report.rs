@@ -71,7 +71,7 @@ const SIGNALS: (&str, &str, &str) =
     ("130, 143", "--lines: ended by Ctrl-C, by SIGTERM", "go on with the line that the summary names");
 
 /// Stands below the table.
-pub(crate) const WORST: &str = "Of several outcomes of --lines the worst counts: 4, then 3, 2, 1.";
+pub(crate) const WORST: &str = "Of several outcomes of --lines the worst counts: 4, then 130 and 143, 3, 2, 1.";
 
 /// The exit table, as help, man page and README show it.
 pub(crate) fn exits() -> impl Iterator<Item = (String, &'static str, &'static str)> {

@@ -1,0 +1,220 @@
+//! README and help are held to the program, and what they say to type is typed.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::support::program::cent;
+use crate::support::server::{SECRET, Server};
+
+const README: &str = include_str!("../../README.md");
+
+fn help(option: &str) -> String {
+    cent().arg(option).run().stdout()
+}
+
+/// The part of the README below a heading.
+#[track_caller]
+fn part(heading: &str) -> &'static str {
+    let (_, rest) = README.split_once(&format!("\n## {heading}\n")).expect("the README has this heading");
+    rest.split("\n## ").next().unwrap_or_default()
+}
+
+/// The blocks of this language in a part of the README.
+fn blocks(part: &str, language: &str) -> Vec<String> {
+    let begin = format!("```{language}\n");
+    part.split(&begin).skip(1).filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect()
+}
+
+#[test]
+fn the_readme_shows_the_short_help() {
+    let found = blocks(part("Use"), "text").concat();
+    assert!(found == help("-h"), "README.md, ## Use: put what `cargo run -- -h` prints into the block");
+}
+
+/// The rows of the exit table in the help: status, meaning, advice.
+fn exits() -> Vec<[String; 3]> {
+    let help = help("--help");
+    let (_, table) = help.split_once("\nExit status:\n").expect("the help has an exit table");
+    let lines: Vec<&str> = table.lines().take_while(|line| !line.is_empty()).collect();
+    let row = |pair: &[&str]| match pair {
+        [first, second] => {
+            let (status, meaning) = first.trim().split_once("  ")?;
+            Some([status, meaning.trim().trim_end_matches(';'), second.trim()].map(str::to_owned))
+        }
+        _ => None,
+    };
+    lines.chunks(2).filter_map(row).collect()
+}
+
+#[test]
+fn the_readme_shows_the_exit_table() {
+    let rows = exits();
+    assert_eq!(rows.len(), 6);
+    let rows: Vec<String> = rows.iter().map(|row| format!("| {} |", row.join(" | "))).collect();
+    let table = format!("\n| exit | meaning | what a script can do |\n|---|---|---|\n{}\n", rows.join("\n"));
+    assert!(part("Exit status").starts_with(&table), "README.md, ## Exit status: the table has to be\n{table}");
+}
+
+/// Options of other programs in the README's commands.
+const OF_OTHERS: [&str; 4] = ["--locked", "--path", "--example", "--arg"];
+
+#[test]
+fn the_readme_names_no_option_that_there_is_not() {
+    let help = help("-h");
+    let known: Vec<&str> = options(&help);
+    for option in options(README).into_iter().filter(|option| !OF_OTHERS.contains(option)) {
+        assert!(known.contains(&option), "README.md: there is no option {option}; mend it, or name it in OF_OTHERS");
+    }
+}
+
+fn options(text: &str) -> Vec<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    words.filter(|word| word.len() > 2 && word.starts_with("--") && !word.starts_with("---")).collect()
+}
+
+/// A folder to type in: the program, a server behind [bananas] and [live], and the files that the examples name.
+struct Desk {
+    home: TempDir,
+    server: Server,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self { home: tempfile::tempdir().expect("a temporary folder can be made"), server: Server::v1() };
+        let section = format!("address = {}\nsecret = {SECRET}\n", desk.server.address());
+        desk.file(".centrc", &format!("[bananas]\n{section}[live]\n{section}"));
+        for name in ["news.json", "news.jsonl", "message.json", "deployed.json"] {
+            desk.file(name, "{\"channel\": \"news\", \"data\": 1}\n");
+        }
+        for folder in ["bin", ".config", ".config/fish", ".config/fish/completions"] {
+            fs::create_dir(desk.home.path().join(folder)).expect("a folder can be made");
+        }
+        symlink(env!("CARGO_BIN_EXE_cent"), desk.home.path().join("bin/cent")).expect("a link can be made");
+        desk
+    }
+
+    fn file(&self, name: &str, text: &str) {
+        fs::write(self.home.path().join(name), text).expect("a file can be written");
+    }
+
+    /// Types it into a shell, with this on standard input; gives back what is printed.
+    #[track_caller]
+    fn types(&self, script: &str, input: &str) -> String {
+        let mut shell = Command::new("sh")
+            .args(["-c", script])
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("PATH", format!("{}/bin:/usr/bin:/bin", self.home.path().display()))
+            .env("TITLE", "World Cup 2018")
+            .current_dir(self.home.path())
+            .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("sh starts");
+        if let Some(mut keyboard) = shell.stdin.take() {
+            keyboard.write_all(input.as_bytes()).expect("the shell reads");
+        }
+        let output = shell.wait_with_output().expect("sh ends");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "this fails:\n{script}\n{stderr}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The data of all messages in a channel.
+    fn published(&self, channel: &str) -> Vec<String> {
+        self.server.centrifugo().texts(channel)
+    }
+}
+
+/// What cron makes of the line: five fields or a name go, `\%` is `%`.
+fn of_cron(line: &str) -> String {
+    let (_, command) = line.split_once("cent ").expect("the line calls cent");
+    format!("cent {command}").replace("\\%", "%")
+}
+
+#[test]
+fn the_first_example_of_the_readme_works_as_printed() {
+    let block = README.split("```console\n$ ").nth(1).and_then(|rest| rest.split("```").next()).expect("it is there");
+    let (command, printed) = block.split_once('\n').expect("it has an output");
+    let desk = Desk::new();
+    assert_eq!(desk.types(command, ""), printed, "README.md: put what is printed below $ {command}");
+    assert_eq!(desk.published("news"), [r#"{"title": "World Cup 2018"}"#]);
+}
+
+#[test]
+fn the_config_file_of_the_readme_works() {
+    let [ini] = &blocks(part("Config file"), "ini")[..] else { panic!("the README shows one config file") };
+    for (section, url) in [("bananas", "http://localhost:8000/api/"), ("live", "https://rt.example.org/api")] {
+        let call = cent().config(ini).file("live.key", "key\n").args(&[section, "channels", "--dry-run"]).run();
+        assert_eq!(call.exit(), Some(0), "{}", call.stderr());
+        assert!(call.stdout().starts_with(&format!("POST {url}\n")), "{}", call.stdout());
+    }
+}
+
+#[test]
+fn the_readmes_completions_are_installed_as_it_says() {
+    let desk = Desk::new();
+    let block = blocks(part("Install"), "sh").into_iter().find(|block| block.contains("--completions"));
+    desk.types(&block.expect("the README says how"), "");
+    let read = |name: &str| fs::read_to_string(desk.home.path().join(name)).unwrap_or_default();
+    assert_eq!(read(".config/fish/completions/cent.fish"), include_str!("../../completions/cent.fish"));
+    assert_eq!(read(".bashrc"), "source <(cent --completions bash)\n");
+    // So that the server is called.
+    desk.types("cent bananas channels", "");
+}
+
+#[test]
+fn the_readmes_jobs_run() {
+    let desk = Desk::new();
+    let jobs = part("Jobs");
+    let [shell, hook, deploy] = &blocks(jobs, "sh")[..] else { panic!("the README has three jobs for a shell") };
+    let has_jq = Command::new("jq").arg("--version").output().is_ok();
+    // Needs a database; what is typed behind it is the same.
+    let lines = shell.replace("psql -XAtc 'select row_to_json(m) from messages m'", "cat news.jsonl");
+    for line in lines.lines().filter(|line| has_jq || !line.contains("jq ")) {
+        desk.types(line, "");
+    }
+    assert_eq!(desk.published("news").iter().filter(|data| *data == "1").count(), 2);
+    assert!(!has_jq || desk.published("news").iter().any(|data| data.contains(r#""title": "World Cup 2018""#)));
+
+    for line in blocks(jobs, "cron").concat().lines() {
+        desk.types(&of_cron(line), "");
+    }
+    assert_eq!(desk.published("clock"), [r#"{"load": "100%"}"#]);
+
+    desk.types(hook, "1 2 refs/heads/main\n3 4 refs/heads/next\n");
+    let pushed = [r#"{"ref": "refs/heads/main", "new": "2"}"#, r#"{"ref": "refs/heads/next", "new": "4"}"#];
+    assert_eq!(desk.published("git"), pushed);
+
+    assert_eq!(desk.types(deploy, ""), "");
+}
+
+#[test]
+fn the_helps_examples_run() {
+    let desk = Desk::new();
+    let help = help("--help");
+    let calls: Vec<&str> = help.lines().skip(1).take_while(|line| !line.is_empty()).collect();
+    assert_eq!(calls.len(), 3);
+    for call in calls {
+        desk.types(call, "");
+    }
+    let (_, examples) = help.split_once("\nExamples:\n").expect("the help has examples");
+    let mut scripts: Vec<Vec<&str>> = Vec::new();
+    for line in examples.lines() {
+        match (line.strip_prefix("    "), scripts.last_mut()) {
+            (Some(line), Some(script)) => script.push(line),
+            _ => scripts.push(Vec::new()),
+        }
+    }
+    assert_eq!(scripts.len(), 4);
+    for script in scripts {
+        let script = script.join("\n");
+        desk.types(&if script.starts_with('@') { of_cron(&script) } else { script }, "");
+    }
+    assert_eq!(desk.published("a"), [r#""9%""#]);
+}
