@@ -98,6 +98,9 @@ impl Transport {
             post = post.header("Proxy-Authorization", authorization.reveal());
         }
         let answer = post.send(ureq::SendBody::from_reader(&mut BodyReader::new(&request.body)))?;
+        if answer.status() != 200 {
+            self.current.spend_connection();
+        }
         let header =
             |name: &str| answer.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         Ok(HttpResponse {

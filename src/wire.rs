@@ -60,11 +60,13 @@ pub(crate) struct Try {
     deadline: Mutex<Instant>,
     /// Whether a byte of the request was handed to the connection.
     begun: AtomicBool,
+    /// Whether the connection is not to be used again.
+    spent: AtomicBool,
 }
 
 impl Try {
     pub(crate) fn new() -> Self {
-        Self { deadline: Mutex::new(Instant::now()), begun: AtomicBool::new(false) }
+        Self { deadline: Mutex::new(Instant::now()), begun: AtomicBool::new(false), spent: AtomicBool::new(false) }
     }
 
     /// Starts a try that may take this long.
@@ -78,6 +80,12 @@ impl Try {
 
     pub(crate) fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Acquire)
+    }
+
+    /// Keeps the connection from being used again: servers and proxies that turn a request away often close it, and a
+    /// request that is written while the end is on its way looks lost.
+    pub(crate) fn spend_connection(&self) {
+        self.spent.store(true, Ordering::Release);
     }
 
     fn begin(&self) {
@@ -193,6 +201,7 @@ impl Connector for Sockets {
 
     fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Socket>, ureq::Error> {
         let stream = self.open(&details.addrs)?;
+        self.current.spent.store(false, Ordering::Release);
         let mut socket = Socket {
             stream,
             buffers: LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES),
@@ -411,7 +420,8 @@ impl Transport for Socket {
     }
 
     fn is_open(&mut self) -> bool {
-        self.broken.is_none() && self.is_silent().unwrap_or(false)
+        let spent = self.current.spent.load(Ordering::Acquire);
+        !spent && self.broken.is_none() && self.is_silent().unwrap_or(false)
     }
 }
 
