@@ -6,10 +6,12 @@ mod support;
 mod completions;
 mod config;
 mod documents;
+mod lines;
 mod params;
 mod people;
 mod proxy;
 mod result;
+mod retry;
 mod tls;
 mod wire;
 

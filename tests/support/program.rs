@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -92,6 +92,12 @@ impl Cent {
         // A standard input that the test set itself must stay.
         let output = if piped { fed(&mut self.command, self.input.take().unwrap_or_default()) } else { self.plain() };
         Ran { output, home: self.home }
+    }
+
+    /// Starts it, with all three streams as pipes for the test; the home folder lives as long as what comes second.
+    pub fn spawn(mut self) -> (Child, TempDir) {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        (self.command.spawn().expect("the program starts"), self.home)
     }
 
     fn plain(&mut self) -> Output {

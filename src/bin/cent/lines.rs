@@ -329,6 +329,8 @@ pub(crate) struct Account {
     pub(crate) accepted_to: u64,
     /// The last line of the request whose outcome is not known; those from the last accepted one to it are unknown.
     pub(crate) unknown_to: Option<u64>,
+    /// Whether a request was turned away or refused: its lines are left.
+    pub(crate) turned_away: bool,
 }
 
 impl Account {
@@ -341,7 +343,7 @@ impl Account {
                 self.accepted_to = last;
             }
             Err(error) if error.kind() == ErrorKind::Unknown => self.unknown_to = Some(last),
-            Err(_) => {}
+            Err(_) => self.turned_away = true,
         }
     }
 

@@ -369,8 +369,13 @@ mod tests {
 
     #[test]
     fn the_summary_of_a_stopped_run_says_how_to_go_on() {
-        let account =
-            |accepted_to, with_error, unknown_to| Account { accepted: 9, with_error, accepted_to, unknown_to };
+        let account = |accepted_to, with_error, unknown_to| Account {
+            accepted: 9,
+            with_error,
+            accepted_to,
+            unknown_to,
+            ..Account::default()
+        };
         assert_eq!(
             stopped(&account(0, 0, None), true),
             "no line accepted; from line 1 on nothing was accepted: go on with tail -n +1"
@@ -388,7 +393,7 @@ mod tests {
 
     #[test]
     fn the_summary_of_a_run_that_is_through_counts() {
-        let account = |accepted, with_error| Account { accepted, with_error, accepted_to: 9, unknown_to: None };
+        let account = |accepted, with_error| Account { accepted, with_error, accepted_to: 9, ..Account::default() };
         let second = Duration::from_secs(1);
         assert_eq!(through(&account(0, 0), second), "no commands on standard input");
         assert_eq!(through(&account(1, 0), second), "1 command accepted, in 1.0 s (1.0 a second)");

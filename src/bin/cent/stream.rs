@@ -103,9 +103,10 @@ impl Run {
         if let Some(Stop::Signal(number)) = end.stop {
             exit = exit.max(Exit::Signal(number));
         }
-        if end.stop.is_some() || end.left {
+        let left = end.left || self.account.turned_away;
+        if end.stop.is_some() || left {
             // With --quiet too: it belongs to the error.
-            report::say(&report::stopped(&self.account, end.left));
+            report::say(&report::stopped(&self.account, left));
         } else if !args.quiet {
             report::say(&report::through(&self.account, self.progress.elapsed()));
         }
