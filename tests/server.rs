@@ -77,7 +77,10 @@ fn line(stream: &mut TcpStream) -> io::Result<String> {
 }
 
 fn connect(server: &Server) -> TcpStream {
-    TcpStream::connect(("127.0.0.1", server.port())).expect("the test server accepts")
+    let stream = TcpStream::connect(("127.0.0.1", server.port())).expect("the test server accepts");
+    // A server that has gone wrong is to fail the test, not to hang it.
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("it is open");
+    stream
 }
 
 /// The server that a case was recorded from.
