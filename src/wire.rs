@@ -304,13 +304,24 @@ impl Socket {
                 Err(error) => {
                     let blocked = is_timer(&error);
                     self.unless_passing(error)?;
-                    if blocked && self.plain && !self.is_silent()? {
+                    if blocked && self.plain && self.is_answered()? {
                         return Err(io::Error::other("answered before the request was through").into());
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether an answer has come, or the end; one such as 100 Continue goes before the answer.
+    fn is_answered(&self) -> io::Result<bool> {
+        const INTERIM: usize = b"HTTP/1.1 1".len();
+        if self.is_silent()? {
+            return Ok(false);
+        }
+        let mut head = [0; INTERIM];
+        let count = self.stream.peek(&mut head)?;
+        Ok(!(count == INTERIM && head.starts_with(b"HTTP/1.") && head.ends_with(b" 1")))
     }
 
     /// Takes bytes to be written, and writes once there are many.
@@ -406,7 +417,11 @@ impl Transport for Socket {
             self.hold_back(written)?;
         }
         let mut buffers = std::mem::replace(&mut self.buffers, LazyBuffers::new(1, 1));
-        let result = self.read_some(buffers.input_append_buf());
+        let result = match buffers.input_append_buf() {
+            // Nothing is taken out of the buffer before a head is whole; to read on would look like the end.
+            [] => Err(ureq::Error::LargeResponseHeader(BUFFER_BYTES, BUFFER_BYTES)),
+            free => self.read_some(free),
+        };
         self.buffers = buffers;
         match (result, self.broken.take()) {
             (Ok(count @ 1..), broken) => {
