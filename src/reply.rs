@@ -111,7 +111,7 @@ impl fmt::Display for ReplyError {
         if let Some(channel) = &self.channel {
             write!(f, "channel {channel}: ")?;
         }
-        f.write_str(&self.message)?;
+        f.write_str(if self.message.is_empty() { "refused without a reason" } else { &self.message })?;
         if let Some(code) = self.code {
             write!(f, " ({code})")?;
         }
@@ -151,10 +151,11 @@ fn read(answer: &str, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
     let mut replies = Vec::with_capacity(texts.len());
     for (index, text) in texts.iter().enumerate() {
         let command = request.commands.get(index);
-        replies.push(
-            reply(text.get(), request.form, command)
-                .ok_or_else(|| unknown("the answer is JSON, but no list of replies".to_owned()))?,
-        );
+        let reply = reply(text.get(), request.form, command).or_else(|| odd_reply(text.get()));
+        match reply {
+            Some(reply) => replies.push(reply),
+            None => return Err(unknown("the answer is JSON, but no list of replies".to_owned()).with_replies(replies)),
+        }
     }
     if replies.len() == request.commands.len() {
         return Ok(replies);
@@ -190,7 +191,8 @@ fn reply(text: &str, form: Form, command: Option<&Command>) -> Option<Reply> {
     let mut errors: Vec<ReplyError> = match form {
         Form::Signed => first_error(members.last("error")?)?,
         Form::Keyed => {
-            let is_reply = members.is_empty() || ["result", "error"].iter().any(|name| members.last(name).is_some());
+            let is_reply =
+                members.is_empty() || ["id", "result", "error"].iter().any(|name| members.last(name).is_some());
             let top = members.last("error").map_or(Some(None), later_error).filter(|_| is_reply)?;
             top.map_or_else(|| channel_errors(members.last("result"), command), |error| Some(vec![error]))?
         }
@@ -201,6 +203,12 @@ fn reply(text: &str, form: Form, command: Option<&Command>) -> Option<Reply> {
         }
     }
     Some(Reply { text: text.to_owned(), errors })
+}
+
+/// An object that is no reply as it should be: it is shown, and what it says of its command is not known.
+fn odd_reply(text: &str) -> Option<Reply> {
+    let error = ReplyError::new(ErrorKind::Unknown, None, "the reply is not understood".to_owned(), LOOK);
+    text.starts_with('{').then(|| Reply { text: text.to_owned(), errors: vec![error] })
 }
 
 /// The error of a reply of Centrifugo 1: null or a text.
@@ -320,7 +328,12 @@ fn status_name(status: u16) -> &'static str {
 /// The address of a redirect without its query, which can hold anything.
 fn target(response: &HttpResponse) -> String {
     let location = response.location.as_deref().unwrap_or("an address that it does not name");
-    location.split(['?', '#']).next().unwrap_or_default().to_owned()
+    let address = location.split(['?', '#']).next().unwrap_or_default();
+    // Nor with credentials.
+    match address.split_once("://").map(|(scheme, rest)| (scheme, rest.split_once('@'))) {
+        Some((scheme, Some((before, rest)))) if !before.contains('/') => format!("{scheme}://{rest}"),
+        _ => address.to_owned(),
+    }
 }
 
 /// What to do about a status other than 200.
@@ -487,22 +500,30 @@ mod tests {
 
     #[test]
     fn success_is_the_absence_of_an_error() {
-        for answer in ["{}", r#"{"result":{}}"#, r#"{"result":null}"#, r#"{"id":1,"result":{"offset":1}}"#, "{}\n"] {
+        for answer in
+            ["{}", r#"{"result":{}}"#, r#"{"result":null}"#, r#"{"id":1,"result":{"offset":1}}"#, r#"{"id":1}"#, "{}\n"]
+        {
             assert_eq!(kinds(Form::Keyed, answer), [], "{answer}");
         }
     }
 
     #[test]
     fn answers_that_are_no_replies_are_unknown() {
-        for answer in
-            ["", " ", "null", "{}", "[", "[1]", "[{}]", r#"[{"error":1}]"#, "<html>", r#"[{"error":null}] x"#, "[[]]"]
-        {
+        for answer in ["", " ", "null", "{}", "[", "[1]", "<html>", r#"[{"error":null}] x"#, "[[]]"] {
             is_unknown(Form::Signed, answer);
         }
-        for answer in
-            ["", "[]", "1", "<html>", r#"{"message":"hi"}"#, r#"{"error":"x"}"#, r#"{"error":{}}"#, "{} x", "{"]
-        {
+        for answer in ["", "[]", "1", "<html>", "{} x", "{"] {
             is_unknown(Form::Keyed, answer);
+        }
+    }
+
+    #[test]
+    fn objects_that_are_no_replies_are_shown_and_unknown() {
+        for answer in ["[{}]", r#"[{"error":1}]"#, r#"[{"body":null}]"#] {
+            assert_eq!(kinds(Form::Signed, answer), [ErrorKind::Unknown], "{answer}");
+        }
+        for answer in [r#"{"message":"hi"}"#, r#"{"error":"x"}"#, r#"{"error":{}}"#, r#"{"error":{"code":"107"}}"#] {
+            assert_eq!(kinds(Form::Keyed, answer), [ErrorKind::Unknown], "{answer}");
         }
     }
 

@@ -150,7 +150,7 @@ fn the_wrong_kind_of_key_is_told_with_the_right_one() {
 #[test]
 fn redirects_are_named_without_their_query_and_not_followed() {
     for (dialect, code) in [(First, 301), (Later, 302), (First, 307), (Later, 308), (First, 303)] {
-        let moved = status(code).header("Location", "https://elsewhere.example/x?token=marked#marked");
+        let moved = status(code).header("Location", "https://user:marked@elsewhere.example/x?token=marked#marked");
         let remedy = "redirects are not followed: write the address that the server is really at";
         answer_fails(dialect, &moved, 1, &format!("redirected ({code}) to https://elsewhere.example/x; {remedy}"));
     }
@@ -247,6 +247,35 @@ fn too_few_and_too_many_replies_are_printed_and_unknown() {
         let ran = publish(dialect.cent(&server)).arg("-c").run();
         let text = format!("cent: {}: 2 replies for 1 command; {look}\n", dialect.url(&server.address()));
         ran.is(4, &format!("[{reply},{reply}]\n"), &text);
+    }
+}
+
+#[test]
+fn an_odd_reply_is_printed_and_unknown() {
+    for (dialect, reply) in [(First, r#"{"error":1}"#), (Later, r#"{"message":"hi"}"#)] {
+        let major = if dialect == First { 1 } else { 6 };
+        let server = dialect.server().script(answered(&replies(major, reply, 1)));
+        let text = format!("cent: {}: publish: the reply is not understood; {LOOK}\n", dialect.url(&server.address()));
+        publish(dialect.cent(&server)).arg("-c").run().is(4, &format!("[{reply}]\n"), &text);
+    }
+}
+
+#[test]
+fn a_head_that_is_too_long_is_told_as_such() {
+    for dialect in BOTH {
+        let long = Response::new(200).header("X-Long", &"x".repeat(20_000));
+        answer_fails(dialect, &long, 4, &format!("the head of the answer is too long; {LOOK}"));
+    }
+}
+
+#[test]
+fn an_interim_answer_does_not_end_an_upload() {
+    for dialect in BOTH {
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
+        let server = dialect.server().script(vec![Step::Read(1000), Step::Send(interim), Step::Execute, Step::Rest]);
+        let params = format!(r#"{{"channel": "plain:a", "data": "{}"}}"#, "x".repeat(20_000_000));
+        let ran = dialect.cent(&server).input(params).args(&["bananas", "publish", PATIENT]).run();
+        ran.is(0, dialect.published(), "");
     }
 }
 
