@@ -105,7 +105,7 @@ fn blank_lines_are_counted_but_not_sent() {
     let ran = publish_lines(First, &server).input(input).run();
     let refusal = "line 5: publish: namespace not found; the part of the channel before : has to be a namespace of the \
                    server's config";
-    assert_eq!(told(&ran), format!("cent: {refusal}\ncent: 3 commands accepted (1 with an error)"));
+    assert_eq!(told(&ran), format!("cent: {refusal}\ncent: 3 commands answered (2 accepted, 1 refused)"));
     assert_eq!(ran.exit(), Some(1));
     assert_eq!(arrived(&server), [1, 2]);
 }
@@ -185,7 +185,7 @@ fn errors_in_replies_are_named_by_line_and_counted_from_the_twentieth_on() {
     for (number, line) in (2..).zip(&lines[..20]) {
         assert!(line.starts_with(&format!("cent: line {number}: publish: unknown channel (102); ")), "{line}");
     }
-    assert_eq!(lines[20..], ["cent: 5 more errors in replies", "cent: 27 commands accepted (25 with an error)"]);
+    assert_eq!(lines[20..], ["cent: 5 more errors in replies", "cent: 27 commands answered (2 accepted, 25 refused)"]);
     assert_eq!(ran.exit(), Some(1));
     assert_eq!(arrived(&server), [1, 27]);
 }
@@ -206,7 +206,7 @@ fn an_error_that_leaves_the_outcome_open_is_the_worst() {
         let input = "{\"channel\": \"a\", \"data\": 1}\n".repeat(3);
         let ran = publish_lines(dialect, &server).input(input).run();
         assert_eq!(ran.exit(), Some(4), "{}", ran.stderr());
-        assert!(told(&ran).ends_with("\ncent: 3 commands accepted (3 with an error)"), "{}", ran.stderr());
+        assert!(told(&ran).ends_with("\ncent: 3 commands answered (0 accepted, 3 unknown)"), "{}", ran.stderr());
     }
 }
 
@@ -481,6 +481,25 @@ fn a_dry_run_shows_each_request_with_a_blank_line_between() {
 }
 
 #[test]
+fn a_dry_run_ends_when_its_reader_goes_away() {
+    let (mut child, _home) = publish_lines(First, &First.server().uncalled()).args(&["-n", "--batch=1"]).spawn();
+    let mut input = child.stdin.take().unwrap();
+    drop(child.stdout.take());
+    // Far more than a pipe holds: if it read on for ever, so would this write.
+    while input.write_all(line(1).as_bytes()).is_ok() {}
+    assert_eq!(ended(child).0.code(), Some(0));
+}
+
+#[test]
+fn an_input_without_line_ends_is_refused_before_it_fills_the_memory() {
+    let server = First.server().uncalled();
+    let ran = publish_lines(First, &server).stdin(File::open("/dev/zero").unwrap()).run();
+    let message = "longer than 64 MB; is its line end missing? params that large go with --params";
+    let summary = "no line accepted; from line 1 on nothing was accepted: go on with tail -n +1";
+    ran.is(2, "", &format!("cent: standard input, line 1: {message}\ncent: {summary}\n"));
+}
+
+#[test]
 fn quiet_says_nothing_of_a_run_that_is_through_but_where_a_stopped_one_stopped() {
     let server = First.server();
     publish_lines(First, &server).args(&["--quiet"]).input(publishes(1..=3)).run().is(0, "", "");
@@ -496,5 +515,5 @@ fn an_input_that_cannot_be_read_is_told() {
     let folder = File::open(cent.home()).unwrap();
     let ran = cent.args(&["bananas", "publish", "--lines"]).stdin(folder).run();
     let summary = "no line accepted; from line 1 on nothing was accepted: go on with tail -n +1";
-    ran.is(2, "", &format!("cent: standard input, line 1: is a directory\ncent: {summary}\n"));
+    ran.is(2, "", &format!("cent: standard input, line 1: cannot be read: is a directory\ncent: {summary}\n"));
 }

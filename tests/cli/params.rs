@@ -230,7 +230,7 @@ fn what_the_server_would_refuse_or_mistake_is_not_sent() {
 
 #[test]
 fn an_empty_method_is_refused() {
-    refused(&["live", ""], "params: the method is empty; name one, such as publish");
+    refused(&["live", ""], "METHOD is empty; name one, such as publish: is a variable not set?");
 }
 
 #[test]

@@ -78,7 +78,6 @@ pub(crate) struct Args {
         long,
         value_name = "N",
         verbatim_doc_comment,
-        requires = "lines",
         value_parser = batch,
         allow_negative_numbers = true
     )]
@@ -154,6 +153,8 @@ pub(crate) enum Call {
 pub(crate) fn parse(words: &[OsString]) -> anyhow::Result<Call> {
     let parsed = command().try_get_matches_from(words).and_then(|matches| Args::from_arg_matches(&matches));
     match parsed {
+        // Not left to clap: it drops the requirement where --lines conflicts with what is there.
+        Ok(args) if args.batch.is_some() && !args.lines => bail!("{}", slips::BATCH_ALONE),
         Ok(args) => Ok(match args.completions {
             Some(_) if args.quiet => Call::Print(String::new()),
             Some(shell) => Call::Print(shell.script().to_owned()),

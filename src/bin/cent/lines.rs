@@ -5,15 +5,15 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::os::fd::AsFd;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use cent::{Command, ErrorKind, Reply};
+use anyhow::{Context, bail};
+use cent::{Command, ErrorKind, Reply, ReplyError};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -30,6 +30,10 @@ const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// How many batches wait at most, the one that is being filled among them.
 const MAX_QUEUED: usize = 5;
+
+/// The longest line that is taken, in bytes: an input without line ends would fill the memory. It is as much as of an
+/// answer.
+const MAX_LINE_BYTES: u64 = cent::MAX_ANSWER_BYTES;
 
 /// How much is read at a time.
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -122,7 +126,9 @@ impl Queue {
         let bytes = line.command.method().len() + line.command.params().len() + AROUND_COMMAND;
         let mut state = self.wait(self.lock(), |state| {
             let room = state.batches.len() < MAX_QUEUED || state.batches.back().is_some_and(|last| last.takes(bytes));
-            state.stop.is_none() && !room
+            let waiting: usize = state.batches.iter().map(|batch| batch.bytes).sum();
+            let too_much = waiting > 0 && waiting + bytes > MAX_QUEUED * MAX_REQUEST_BYTES;
+            state.stop.is_none() && (!room || too_much)
         });
         if state.stop.is_some() {
             return false;
@@ -244,9 +250,16 @@ fn read(
     let mut input_end = 0;
     for number in 1.. {
         let mut text = Vec::new();
-        let count = input.read_until(b'\n', &mut text).with_context(|| at_line(number))?;
+        let count = input.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut text);
+        let count = count.with_context(|| format!("{}: cannot be read", at_line(number)))?;
         if count == 0 {
             break;
+        }
+        if count as u64 > MAX_LINE_BYTES {
+            bail!(
+                "{}: longer than 64 MB; is its line end missing? params that large go with --params",
+                at_line(number)
+            );
         }
         input_end += count as u64;
         if text.iter().all(u8::is_ascii_whitespace) {
@@ -317,17 +330,19 @@ pub(crate) fn send_all(
     Ok(outcomes)
 }
 
-/// Which lines are surely accepted, which may have run, and how many commands came to what; what comes after those was
+/// Which lines are surely answered, which may have run, and how many commands came to what; what comes after those was
 /// not accepted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Account {
     /// Commands that have a reply.
-    pub(crate) accepted: u64,
-    /// Those of them whose reply carries an error.
-    pub(crate) with_error: u64,
+    pub(crate) answered: u64,
+    /// Those of them that the server refused.
+    pub(crate) refused: u64,
+    /// Those of them that may have run in spite of an error.
+    pub(crate) unknown: u64,
     /// The last line of the last request that succeeded.
-    pub(crate) accepted_to: u64,
-    /// The last line of the request whose outcome is not known; those from the last accepted one to it are unknown.
+    pub(crate) answered_to: u64,
+    /// The last line of the request whose outcome is not known; those from the last answered one to it are unknown.
     pub(crate) unknown_to: Option<u64>,
     /// Whether a request was turned away or refused: its lines are left.
     pub(crate) turned_away: bool,
@@ -338,9 +353,14 @@ impl Account {
         let Some(&last) = sent.batch.lines.last() else { return };
         match &sent.result {
             Ok(replies) => {
-                self.accepted += replies.len() as u64;
-                self.with_error += replies.iter().filter(|reply| !reply.errors().is_empty()).count() as u64;
-                self.accepted_to = last;
+                for reply in replies {
+                    self.answered += 1;
+                    match reply.errors().iter().map(ReplyError::kind).find(|&kind| kind != ErrorKind::Refused) {
+                        Some(_) => self.unknown += 1,
+                        None => self.refused += u64::from(!reply.errors().is_empty()),
+                    }
+                }
+                self.answered_to = last;
             }
             Err(error) if error.kind() == ErrorKind::Unknown => self.unknown_to = Some(last),
             Err(_) => self.turned_away = true,
@@ -349,7 +369,7 @@ impl Account {
 
     /// The first line that was not accepted and is not unknown either.
     pub(crate) fn unsent_from(&self) -> u64 {
-        self.unknown_to.unwrap_or(self.accepted_to) + 1
+        self.unknown_to.unwrap_or(self.answered_to) + 1
     }
 }
 

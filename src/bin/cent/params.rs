@@ -49,6 +49,9 @@ fn after_at(option: Option<&OsStr>) -> PathBuf {
 /// # Errors
 /// For what cannot be read, is blank though it was named, or is no JSON object.
 pub(crate) fn command(option: Option<&OsStr>, method: &str) -> anyhow::Result<Command> {
+    if method.is_empty() {
+        bail!("METHOD is empty; name one, such as publish: is a variable not set?");
+    }
     let source = source(option, method, input_holds_data);
     let (name, text) = match source {
         Source::Nothing => ("params".to_owned(), b"{}".to_vec()),

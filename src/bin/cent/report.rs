@@ -251,26 +251,21 @@ fn rate(count: u64, elapsed: Duration) -> String {
 
 /// The summary of a run of `--lines` that is through.
 pub(crate) fn through(account: &Account, elapsed: Duration) -> String {
-    if account.accepted == 0 {
+    if account.answered == 0 {
         return "no commands on standard input".to_owned();
     }
-    format!(
-        "{} accepted{}, in {:.1} s ({})",
-        commands(account.accepted),
-        with_error(account),
-        elapsed.as_secs_f64(),
-        rate(account.accepted, elapsed)
-    )
+    let (seconds, rate) = (elapsed.as_secs_f64(), rate(account.answered, elapsed));
+    format!("{} {}, in {seconds:.1} s ({rate})", commands(account.answered), answered(account))
 }
 
 /// The summary of one that was stopped: which lines are accepted, unknown, and left, and how to go on.
 pub(crate) fn stopped(account: &Account, left: bool) -> String {
-    let accepted = match account.accepted_to {
+    let first = match account.answered_to {
         0 => "no line accepted".to_owned(),
-        last => format!("{} accepted{}", span(1, last), with_error(account)),
+        last => format!("{} {}", span(1, last), answered(account)),
     };
     let unknown = account.unknown_to.map_or_else(String::new, |last| {
-        let first = account.accepted_to + 1;
+        let first = account.answered_to + 1;
         format!("; {} unknown, may have run: look first (tail -n +{first})", span(first, last))
     });
     let unsent = account.unsent_from();
@@ -279,7 +274,18 @@ pub(crate) fn stopped(account: &Account, left: bool) -> String {
     } else {
         "; no line is left".to_owned()
     };
-    format!("{accepted}{unknown}{rest}")
+    format!("{first}{unknown}{rest}")
+}
+
+/// What the replies say: which lines they are about was told above.
+fn answered(account: &Account) -> String {
+    let accepted = account.answered - account.refused - account.unknown;
+    match (account.refused, account.unknown) {
+        (0, 0) => "accepted".to_owned(),
+        (refused, 0) => format!("answered ({accepted} accepted, {refused} refused)"),
+        (0, unknown) => format!("answered ({accepted} accepted, {unknown} unknown)"),
+        (refused, unknown) => format!("answered ({accepted} accepted, {refused} refused, {unknown} unknown)"),
+    }
 }
 
 /// The summary of a dry run.
@@ -293,13 +299,6 @@ fn commands(count: u64) -> String {
 
 fn span(first: u64, last: u64) -> String {
     if first == last { format!("line {first}") } else { format!("lines {first} to {last}") }
-}
-
-fn with_error(account: &Account) -> String {
-    match account.with_error {
-        0 => String::new(),
-        count => format!(" ({count} with an error)"),
-    }
 }
 
 /// Writes a message to standard error, each line with the program's name before it.
@@ -367,39 +366,39 @@ mod tests {
         assert_eq!(exit_of(&anyhow::anyhow!("no such file")), Exit::Invalid);
     }
 
+    fn account(answered: u64, refused: u64, unknown: u64) -> Account {
+        Account { answered, refused, unknown, ..Account::default() }
+    }
+
     #[test]
     fn the_summary_of_a_stopped_run_says_how_to_go_on() {
-        let account = |accepted_to, with_error, unknown_to| Account {
-            accepted: 9,
-            with_error,
-            accepted_to,
-            unknown_to,
-            ..Account::default()
-        };
         assert_eq!(
-            stopped(&account(0, 0, None), true),
+            stopped(&account(0, 0, 0), true),
             "no line accepted; from line 1 on nothing was accepted: go on with tail -n +1"
         );
         assert_eq!(
-            stopped(&account(200, 2, Some(300)), true),
-            "lines 1 to 200 accepted (2 with an error); lines 201 to 300 unknown, may have run: look first (tail -n +201); \
-             from line 301 on nothing was accepted: go on with tail -n +301"
+            stopped(&Account { answered_to: 200, unknown_to: Some(300), ..account(199, 2, 1) }, true),
+            "lines 1 to 200 answered (196 accepted, 2 refused, 1 unknown); lines 201 to 300 unknown, may have run: look \
+             first (tail -n +201); from line 301 on nothing was accepted: go on with tail -n +301"
         );
         assert_eq!(
-            stopped(&account(1, 0, Some(2)), false),
+            stopped(&Account { answered_to: 1, unknown_to: Some(2), ..account(1, 0, 0) }, false),
             "line 1 accepted; line 2 unknown, may have run: look first (tail -n +2); no line is left"
         );
     }
 
     #[test]
     fn the_summary_of_a_run_that_is_through_counts() {
-        let account = |accepted, with_error| Account { accepted, with_error, accepted_to: 9, ..Account::default() };
         let second = Duration::from_secs(1);
-        assert_eq!(through(&account(0, 0), second), "no commands on standard input");
-        assert_eq!(through(&account(1, 0), second), "1 command accepted, in 1.0 s (1.0 a second)");
+        assert_eq!(through(&account(0, 0, 0), second), "no commands on standard input");
+        assert_eq!(through(&account(1, 0, 0), second), "1 command accepted, in 1.0 s (1.0 a second)");
         assert_eq!(
-            through(&account(3000, 2), 2 * second),
-            "3000 commands accepted (2 with an error), in 2.0 s (1500 a second)"
+            through(&account(3000, 2, 0), 2 * second),
+            "3000 commands answered (2998 accepted, 2 refused), in 2.0 s (1500 a second)"
+        );
+        assert_eq!(
+            through(&account(1, 0, 1), second),
+            "1 command answered (0 accepted, 1 unknown), in 1.0 s (1.0 a second)"
         );
         assert_eq!(dry(1, 1), "1 command in 1 request: nothing was sent");
     }

@@ -9,6 +9,8 @@ use crate::args;
 
 const CALL: &str = "type cent SECTION METHOD --params='{…}', or cent --help";
 
+pub(crate) const BATCH_ALONE: &str = "--batch makes sense with --lines only; add --lines";
+
 /// What is wrong with the call and what to type instead.
 pub(crate) fn message(error: &Error, words: &[OsString]) -> String {
     let found = context(error, ContextKind::InvalidArg);
@@ -18,11 +20,7 @@ pub(crate) fn message(error: &Error, words: &[OsString]) -> String {
         ErrorKind::MissingRequiredArgument if found.contains("SECTION") => {
             format!("no SECTION and no METHOD; {CALL}")
         }
-        ErrorKind::MissingRequiredArgument if found.contains("METHOD") => {
-            no_method(method_as_section(words).as_deref())
-        }
-        // Of our own options only --batch asks for another.
-        ErrorKind::MissingRequiredArgument => format!("--batch makes sense with {option} only; add {option}"),
+        ErrorKind::MissingRequiredArgument => no_method(method_as_section(words).as_deref()),
         ErrorKind::UnknownArgument if found.starts_with('-') && found != "-" => unknown_option(&found, words),
         ErrorKind::UnknownArgument => word_too_many(&found, words),
         ErrorKind::InvalidValue if value.is_empty() => {

@@ -3,13 +3,13 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
-use cent::{Client, Command, Endpoint};
+use cent::{Client, Command, Endpoint, HttpRequest};
 
 use crate::args::Args;
 use crate::lines::{self, Account, End, Queue, Sent, Stop};
 use crate::report::{self, Alarm, Exit, OutputError, Progress, Refusals};
 use crate::send::Sender;
-use crate::{dry_run, output, print, replies, told};
+use crate::{output, print, replies, told};
 
 pub(crate) fn run(
     args: &Args,
@@ -18,12 +18,14 @@ pub(crate) fn run(
     mut client: Client,
     method: Option<&str>,
 ) -> anyhow::Result<Exit> {
+    // Before the reader moves on in it.
+    let input_bytes = lines::input_bytes();
     let queue = lines::read_input(args.batch(), command_of_line(method, endpoint.clone()))?;
     if args.dry_run {
         return dry(args, &client, &queue);
     }
     let shown = !args.quiet && !args.verbose && io::stderr().is_terminal() && !io::stdout().is_terminal();
-    let progress = Progress::new(alarm, shown, lines::input_bytes());
+    let progress = Progress::new(alarm, shown, input_bytes);
     let mut run = Run::new(progress.clone());
     let sender = Sender {
         retries: args.retry(),
@@ -84,7 +86,7 @@ impl Run {
             let place = || format!("line {line}: {}", command.method());
             self.refusals.add(reply, place, |message| self.progress.error(message));
         }
-        self.progress.advance(self.account.accepted, sent.batch.input_end);
+        self.progress.advance(self.account.answered, sent.batch.input_end);
         self.failed = sent.result.err();
     }
 
@@ -118,10 +120,13 @@ impl Run {
 fn dry(args: &Args, client: &Client, queue: &Queue) -> anyhow::Result<Exit> {
     let (mut commands, mut requests) = (0, 0);
     while let Some(batch) = queue.pop() {
-        if requests > 0 && !args.quiet {
-            OutputError::check(io::stdout().write_all(b"\n"), false)?;
+        let request = client.request(&batch.commands)?;
+        let written = if args.quiet { Ok(()) } else { write_request(&request, requests > 0) };
+        if written.is_err() {
+            queue.stop(Stop::Failure);
+            OutputError::check(written, false)?;
+            return Ok(Exit::Done);
         }
-        dry_run(args, client, &batch.commands)?;
         commands += batch.commands.len() as u64;
         requests += 1;
     }
@@ -136,4 +141,12 @@ fn dry(args: &Args, client: &Client, queue: &Queue) -> anyhow::Result<Exit> {
         Some(Stop::Signal(number)) => Exit::Signal(number),
         _ => Exit::Done,
     })
+}
+
+fn write_request(request: &HttpRequest<'_>, after_another: bool) -> io::Result<()> {
+    let mut out = io::stdout();
+    if after_another {
+        out.write_all(b"\n")?;
+    }
+    output::request(request, out)
 }
