@@ -1,0 +1,216 @@
+//! How fast the program is: `cargo bench`.
+//!
+//! Everything is a ratio of two things measured in turn in this one run; only the ratios carry over to other machines.
+//! What was sent is checked by the stub server, what was printed by the launcher, before a figure is shown. Times are
+//! lower deciles, medians stand beside them.
+//!
+//! `cargo bench -- lines` measures a part of it; the parts are `call`, `params`, `tls` and `lines`.
+//! `cargo bench -- budget` compares the instructions of a call and of 10,000 lines with `budget.txt`, beside this file.
+//! With `CENT_BENCH_ADDRESS` and `CENT_BENCH_SECRET`, `--lines` is measured against a real server too.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::{env, io};
+
+use measure::{Call, Cores, Folder, Series, Stub, Took, has};
+use stub::{REPLY, SECRET};
+
+mod many;
+mod measure;
+mod one;
+mod stub;
+
+const CENT: &str = env!("CARGO_BIN_EXE_cent");
+
+/// Commands in a request of `--lines`.
+const BATCH: usize = 100;
+
+fn main() -> io::Result<ExitCode> {
+    // Cargo adds a word of its own.
+    let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["stub"] => stub::run(None)?,
+        ["stub", chain, key] => stub::run(Some([chain, key]))?,
+        ["budget"] => return Ok(budget()),
+        ref parts if parts.iter().all(|part| PARTS.contains(part)) => figures(parts),
+        _ => {
+            eprintln!("write cargo bench, or cargo bench -- PART…, of {}; or budget", PARTS.join(", "));
+            return Ok(ExitCode::from(2));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+const PARTS: [&str; 4] = ["call", "params", "tls", "lines"];
+
+/// Measures these parts, or all where none is named.
+fn figures(parts: &[&str]) {
+    let bench = Bench::new();
+    println!("| figure | found | median | goal |\n|---|---|---|---|");
+    for part in PARTS.iter().filter(|part| parts.is_empty() || parts.contains(part)) {
+        match *part {
+            "call" => bench.one_call(),
+            "params" => bench.large_params(),
+            "tls" => bench.tls(),
+            _ => bench.many(),
+        }
+    }
+}
+
+/// Where a figure should be.
+#[derive(Clone, Copy)]
+enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
+    None,
+}
+
+/// Shows a figure as a row of the table.
+fn row(name: &str, found: f64, median: Option<f64>, goal: Goal) {
+    let (goal, is_met) = match goal {
+        Goal::AtMost(most) => (format!("{most} or less"), found <= most),
+        Goal::AtLeast(least) => (format!("{least} or more"), found >= least),
+        Goal::None => ("–".to_owned(), true),
+    };
+    let median = median.map_or_else(|| "–".to_owned(), |median| format!("{median:.2}"));
+    println!("| {name} | {found:.2} | {median} | {goal}{} |", if is_met { "" } else { " (missed)" });
+}
+
+/// Shows the ratio of two series.
+fn ratio(name: &str, (first, second): &(Series, Series), goal: Goal) {
+    row(name, first.decile() / second.decile(), Some(first.median() / second.median()), goal);
+}
+
+fn skipped(what: &str, why: &str) {
+    println!("skipped: {what} ({why})");
+}
+
+fn nanoseconds(took: Took) -> f64 {
+    u32::try_from(took.nanoseconds / 100).map_or(f64::MAX, |hundreds| f64::from(hundreds) * 100.0)
+}
+
+/// A count as it is shown: none is too large for it to be exact.
+fn number(count: u64) -> f64 {
+    u32::try_from(count).map_or(f64::MAX, f64::from)
+}
+
+/// Params number so and so; the mark before the number is what the stub counts.
+fn params(number: usize) -> String {
+    format!(r##"{{"channel": "news", "data": {{"number": "#{number}", "title": "World Cup 2018"}}}}"##)
+}
+
+fn body<'a>(params: impl Iterator<Item = &'a str>) -> String {
+    let commands: Vec<_> = params.map(|params| format!(r#"{{"method":"publish","params":{params}}}"#)).collect();
+    format!("[{}]", commands.join(","))
+}
+
+/// What a call prints.
+const LIST: &str = r#"[
+  {
+    "method": "publish",
+    "error": null,
+    "body": null
+  }
+]
+"#;
+
+fn publish(section: &str, params: &str) -> Call {
+    Call::new(&[CENT, section, "publish", "--params", params]).prints(LIST)
+}
+
+fn publish_lines(input: &Path, lines: usize) -> Call {
+    let printed = format!("{REPLY}\n").repeat(lines);
+    Call::new(&[CENT, "ip", "publish", "--lines"]).input(input).prints(&printed)
+}
+
+struct Bench {
+    folder: Folder,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { folder: Folder::new() }
+    }
+
+    /// A stub and a config file with sections for it: `ip`, `name` and, over TLS, `tls`.
+    fn stub(&self, cores: Cores, tls: &[&Path]) -> Stub {
+        let stub = Stub::start(cores, tls);
+        self.config(&format!("127.0.0.1:{}", stub.port()), &format!("localhost:{}", stub.port()), SECRET);
+        stub
+    }
+
+    fn config(&self, ip: &str, name: &str, secret: &str) {
+        let sections = [("ip", "http", ip), ("name", "http", name), ("tls", "https", name)];
+        let section =
+            |(section, scheme, host)| format!("[{section}]\naddress = {scheme}://{host}\nsecret = {secret}\n");
+        self.folder.write(".centrc", sections.map(section).concat());
+    }
+
+    fn timed(&self, call: &Call) -> impl Fn() -> f64 {
+        || nanoseconds(self.folder.run(call))
+    }
+
+    /// Writes so many lines, for `--lines`.
+    fn input(&self, lines: usize) -> PathBuf {
+        self.folder.write("lines", (0..lines).map(|number| params(number) + "\n").collect::<String>())
+    }
+
+    /// How many instructions a call takes, its threads together.
+    fn instructions(&self, call: &Call) -> Option<u64> {
+        if !has("valgrind") {
+            return None;
+        }
+        let through = call.clone().through(&["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+        let (_, told) = self.folder.told_by(&through);
+        let count = told.lines().find_map(|line| line.split_once("Collected : ").map(|(_, count)| count.trim()))?;
+        count.parse().ok()
+    }
+
+    /// Where Python's cent 1.3.0 is installed, in the folder of this run; nothing where it is not to be had.
+    fn python(&self) -> Option<PathBuf> {
+        let programs = self.folder.path("python/bin");
+        let run = |words: &[&str]| {
+            let output = Command::new(words[0]).args(&words[1..]).output();
+            output.is_ok_and(|output| output.status.success())
+        };
+        let in_folder = |name: &str| programs.join(name).display().to_string();
+        let is_there = programs.join("cent").exists()
+            || run(&["python3", "-m", "venv", &self.folder.path("python").display().to_string()])
+                && run(&[&in_folder("pip"), "install", "--quiet", "cent==1.3.0"]);
+        is_there.then_some(programs)
+    }
+}
+
+/// Compares what the program takes with what it is allowed, one figure a line: name and instructions.
+///
+/// Slack is there for other versions of the system's libraries; a measure that saves more than it asks for a lower
+/// budget.
+fn budget() -> ExitCode {
+    const SLACK_PERCENT: u64 = 10;
+    let bench = Bench::new();
+    let _stub = bench.stub(Cores::All, &[]);
+    let input = bench.input(10_000);
+    let mut is_kept = true;
+    for line in include_str!("budget.txt").lines() {
+        let (name, budget) = line.rsplit_once(' ').expect("a line has a name and a number");
+        let budget: u64 = budget.parse().expect("the budget is a number");
+        let call = match name {
+            "one call" => publish("ip", &params(0)),
+            "10,000 lines" => publish_lines(&input, 10_000),
+            _ => panic!("the budget has a figure that is not measured: {name}"),
+        };
+        let Some(found) = bench.instructions(&call) else {
+            skipped("budget of instructions", "valgrind is not installed");
+            return ExitCode::SUCCESS;
+        };
+        println!("{name}: {found} instructions, budget {budget}");
+        let most = budget + budget * SLACK_PERCENT / 100;
+        if found > most {
+            eprintln!("{name}: more than {most}; find out why, or raise the budget and say in the commit what for");
+            is_kept = false;
+        } else if found < budget - budget * SLACK_PERCENT / 100 {
+            println!("{name}: well below the budget; lower it in tests/bench/budget.txt");
+        }
+    }
+    if is_kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

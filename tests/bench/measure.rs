@@ -1,0 +1,239 @@
+//! Programs run and measured, in pairs, against a stub that checks what they sent.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use tempfile::TempDir;
+
+/// Where two programs share one core.
+const CORE: [&str; 3] = ["taskset", "-c", "0"];
+
+/// Whether a tool is there.
+pub(crate) fn has(tool: &str) -> bool {
+    let found = Command::new("sh").args(["-c", "command -v \"$0\" >/dev/null", tool]).status();
+    found.is_ok_and(|status| status.success())
+}
+
+/// The folder that all files of a run are in.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    /// With the two programs in C, whose text is beside this file.
+    pub(crate) fn new() -> Self {
+        let folder = Self(tempfile::tempdir().expect("a temporary folder can be made"));
+        for (name, source) in [("floor", include_str!("floor.c")), ("launch", include_str!("launch.c"))] {
+            let source = folder.write(&format!("{name}.c"), source);
+            let built = Command::new("cc").arg("-O2").arg("-o").arg(folder.path(name)).arg(source).status();
+            assert!(built.is_ok_and(|status| status.success()), "cc does not build {name}.c");
+        }
+        folder
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, content).expect("a file can be written");
+        path
+    }
+
+    /// A command without the caller's environment, in the folder as its home.
+    fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("HOME", self.0.path()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.current_dir(self.0.path());
+        command
+    }
+
+    /// What a command prints on standard output and standard error; it has to succeed.
+    pub(crate) fn told_by(&self, call: &Call) -> (String, String) {
+        let mut command = self.command(&call.words[0]);
+        let input = fs::File::open(&call.input).expect("the input can be read");
+        let output = command.args(&call.words[1..]).envs(call.env.clone()).stdin(input).output();
+        let output = output.expect("the program starts");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        assert!(output.status.success(), "{:?}: {:?}\n{out}{err}", call.words, output.status);
+        (out, err)
+    }
+
+    /// Runs a command to its end, its output in a file.
+    pub(crate) fn run(&self, call: &Call) -> Took {
+        let printed = self.path("printed");
+        let mut command = self.command(self.path("launch"));
+        command.arg(&call.input).arg(&printed).args(&call.words).envs(call.env.clone());
+        let output = command.output().expect("the launcher starts");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let numbers: Vec<u64> = told.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let [nanoseconds, kib, faults, 0] = numbers[..] else {
+            panic!("{:?} failed: {told}{}", call.words, String::from_utf8_lossy(&output.stderr))
+        };
+        if let Some(expected) = &call.prints {
+            let found = fs::read(&printed).expect("the output can be read");
+            assert!(found == expected.as_bytes(), "{:?}: {}", call.words, String::from_utf8_lossy(&found));
+        }
+        Took { nanoseconds, kib, faults }
+    }
+}
+
+/// A call of a program.
+#[derive(Clone)]
+pub(crate) struct Call {
+    words: Vec<String>,
+    env: Vec<(&'static str, String)>,
+    input: PathBuf,
+    prints: Option<String>,
+}
+
+impl Call {
+    pub(crate) fn new(words: &[&str]) -> Self {
+        let words = words.iter().map(ToString::to_string).collect();
+        Self { words, env: Vec::new(), input: "/dev/null".into(), prints: None }
+    }
+
+    pub(crate) fn env(mut self, name: &'static str, value: &Path) -> Self {
+        self.env.push((name, value.display().to_string()));
+        self
+    }
+
+    pub(crate) fn input(self, input: &Path) -> Self {
+        Self { input: input.to_owned(), ..self }
+    }
+
+    /// Expects this on standard output.
+    pub(crate) fn prints(self, text: &str) -> Self {
+        Self { prints: Some(text.to_owned()), ..self }
+    }
+
+    /// The same by way of another program.
+    pub(crate) fn through(mut self, words: &[&str]) -> Self {
+        self.words.splice(0..0, words.iter().map(ToString::to_string));
+        self
+    }
+
+    pub(crate) fn on(self, cores: Cores) -> Self {
+        if cores == Cores::One { self.through(&CORE) } else { self }
+    }
+}
+
+/// How many cores client and server have together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cores {
+    One,
+    All,
+}
+
+/// What a run took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Took {
+    pub(crate) nanoseconds: u64,
+    /// The memory at its peak.
+    pub(crate) kib: u64,
+    /// Page faults.
+    pub(crate) faults: u64,
+}
+
+/// One value for each round.
+pub(crate) struct Series(Vec<f64>);
+
+impl Series {
+    /// The lower decile: what the program takes when nothing else gets in its way.
+    pub(crate) fn decile(&self) -> f64 {
+        self.0[self.0.len() / 10]
+    }
+
+    pub(crate) fn median(&self) -> f64 {
+        self.0[self.0.len() / 2]
+    }
+}
+
+/// Measures two things in turn, so that what disturbs one disturbs the other.
+pub(crate) fn paired(
+    rounds: usize,
+    mut first: impl FnMut() -> f64,
+    mut second: impl FnMut() -> f64,
+) -> (Series, Series) {
+    let (mut firsts, mut seconds): (Vec<_>, Vec<_>) = (0..rounds).map(|_| (first(), second())).unzip();
+    firsts.sort_by(f64::total_cmp);
+    seconds.sort_by(f64::total_cmp);
+    (Series(firsts), Series(seconds))
+}
+
+/// A stub in a process of its own.
+pub(crate) struct Stub {
+    process: Child,
+    ask: ChildStdin,
+    told: BufReader<ChildStdout>,
+    port: u16,
+}
+
+/// What a stub has seen since it was last asked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) requests: u64,
+    pub(crate) commands: u64,
+    /// How many times the numbers of the commands began at 0.
+    pub(crate) rounds: u64,
+    pub(crate) out_of_order: u64,
+    pub(crate) unsigned: u64,
+    /// Requests whose signature or order is wrong, among those that were looked at.
+    pub(crate) bad: u64,
+}
+
+impl Stub {
+    /// With certificate and key for one that speaks TLS.
+    pub(crate) fn start(cores: Cores, tls: &[&Path]) -> Self {
+        let this = std::env::current_exe().expect("a running program has a path");
+        let mut command = match cores {
+            Cores::All => Command::new(this),
+            Cores::One => {
+                let mut command = Command::new(CORE[0]);
+                command.args(&CORE[1..]).arg(this);
+                command
+            }
+        };
+        command.arg("stub").args(tls).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("the stub starts");
+        let ask = process.stdin.take().expect("it was piped");
+        let mut told = BufReader::new(process.stdout.take().expect("it was piped"));
+        let port = line(&mut told).parse().expect("the stub says its port");
+        Self { process, ask, told, port }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn seen(&mut self) -> Seen {
+        self.ask.write_all(b"\n").expect("the stub listens");
+        let line = line(&mut self.told);
+        let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+        let [requests, commands, rounds, out_of_order, unsigned, bad] = numbers[..] else { panic!("{line}") };
+        Seen { requests, commands, rounds, out_of_order, unsigned, bad }
+    }
+
+    /// Expects that all commands came once, in their order and signed, in so many requests.
+    pub(crate) fn expect(&mut self, requests: u64, commands: u64, rounds: u64) {
+        let expected = Seen { requests, commands, rounds, out_of_order: 0, unsigned: 0, bad: 0 };
+        assert_eq!(self.seen(), expected, "what came is not what should have come");
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn line(from: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    from.read_line(&mut line).expect("the stub speaks");
+    line.trim_end().to_owned()
+}

@@ -1,0 +1,210 @@
+//! A server that answers as Centrifugo 1 does and hardly more: fast, so that the clients set the pace.
+//!
+//! It counts commands by a mark that each carries in its data, `#` before its number, and notes where requests begin.
+//! Every so many requests are kept whole, to be judged when the clients are done.
+
+use std::borrow::Cow;
+use std::io::{self, BufRead, Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use hmac::{Hmac, KeyInit, Mac};
+use percent_encoding::percent_decode;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use sha2::Sha256;
+
+/// The project's secret.
+pub(crate) const SECRET: &str = "secret-of-the-benchmark";
+
+/// The reply to each command, as Centrifugo 1.8.0 writes it.
+pub(crate) const REPLY: &str = r#"{"method":"publish","error":null,"body":null}"#;
+
+/// One request in so many is kept.
+const SAMPLED: u64 = 16;
+
+/// Bodies of this size hold one command.
+const LARGE_BYTES: usize = 1_000_000;
+
+/// What has come since it was last asked.
+#[derive(Default)]
+struct Seen {
+    requests: u64,
+    commands: u64,
+    /// The number of the command that should come next.
+    next: u64,
+    /// How many times the numbers began again at 0.
+    rounds: u64,
+    out_of_order: u64,
+    unsigned: u64,
+    samples: Vec<Request>,
+}
+
+struct Request {
+    bytes: Vec<u8>,
+    head_len: usize,
+}
+
+/// Serves until standard input ends. Says its port on a line, and what it has seen for each line that it is given:
+/// requests, commands, rounds, requests out of order, unsigned ones, samples that are not as they should be.
+pub(crate) fn run(tls: Option<[&str; 2]>) -> io::Result<()> {
+    let tls = tls.map(|[chain, key]| config(chain, key)).transpose()?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    println!("{}", listener.local_addr()?.port());
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let noted = Arc::clone(&seen);
+    thread::spawn(move || accept(&listener, tls, &noted));
+    for line in io::stdin().lock().lines() {
+        line?;
+        let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+        let bad = seen.samples.iter().filter(|request| !request.is_good()).count();
+        let Seen { requests, commands, rounds, out_of_order, unsigned, .. } = seen;
+        println!("{requests} {commands} {rounds} {out_of_order} {unsigned} {bad}");
+    }
+    Ok(())
+}
+
+/// One connection at a time: no client has two, and a thread for each would be on everybody's bill.
+fn accept(listener: &TcpListener, tls: Option<Arc<ServerConfig>>, seen: &Mutex<Seen>) {
+    for stream in listener.incoming().flatten() {
+        // Clients end their connections in their own ways.
+        let _ = stream.set_nodelay(true).and_then(|()| match &tls {
+            None => serve(stream, seen),
+            Some(tls) => {
+                let connection = ServerConnection::new(Arc::clone(tls)).map_err(io::Error::other)?;
+                serve(StreamOwned::new(connection, stream), seen)
+            }
+        });
+    }
+}
+
+fn config(chain: &str, key: &str) -> io::Result<Arc<ServerConfig>> {
+    let chain: Vec<CertificateDer<'_>> =
+        CertificateDer::pem_file_iter(chain).and_then(Iterator::collect).map_err(io::Error::other)?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(io::Error::other)?;
+    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
+        .map(Arc::new)
+        .map_err(io::Error::other)
+}
+
+fn serve(mut stream: impl Read + Write, seen: &Mutex<Seen>) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut filled = 0;
+    let (mut answer, mut answers) = (Vec::new(), 0);
+    loop {
+        let count = stream.read(&mut buffer[filled..])?;
+        if count == 0 {
+            return Ok(());
+        }
+        filled += count;
+        let Some(head_len) = head_len(&buffer[..filled]) else { continue };
+        let end = head_len + header(&buffer[..head_len], b"Content-Length").and_then(number).unwrap_or_default();
+        if end > buffer.len() {
+            buffer.resize(end, 0);
+        }
+        if filled < end {
+            continue;
+        }
+        let commands = note(seen, &mut buffer, head_len, end);
+        // Nobody sends a request before the last one is answered.
+        filled = 0;
+        if answers != commands {
+            (answer, answers) = (answer_to(commands), commands);
+        }
+        stream.write_all(&answer)?;
+        stream.flush()?;
+    }
+}
+
+fn answer_to(commands: u64) -> Vec<u8> {
+    let body = format!("[{}]", vec![REPLY; usize::try_from(commands).unwrap_or_default()].join(","));
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+/// Notes a request; gives back how many commands it holds.
+fn note(seen: &Mutex<Seen>, buffer: &mut Vec<u8>, head_len: usize, end: usize) -> u64 {
+    let body = &*plain(&buffer[head_len..end]);
+    let commands = if body.len() < LARGE_BYTES { marks(body) } else { 1 };
+    let first = body.iter().take(LARGE_BYTES).position(|&byte| byte == b'#').map(|mark| number(&body[mark + 1..]));
+    let first = first.flatten().unwrap_or_default() as u64;
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    if first == 0 {
+        seen.rounds += 1;
+    } else if first != seen.next {
+        seen.out_of_order += 1;
+    }
+    seen.next = first + commands;
+    seen.requests += 1;
+    seen.commands += commands;
+    if signature(&buffer[..end], head_len).is_none() {
+        seen.unsigned += 1;
+    } else if seen.requests % SAMPLED == 1 {
+        let fresh = vec![0; buffer.len()];
+        let mut bytes = std::mem::replace(buffer, fresh);
+        bytes.truncate(end);
+        seen.samples.push(Request { bytes, head_len });
+    }
+    commands
+}
+
+/// The commands of a body: all of it, or one field of the form that Python's `Client` sends.
+fn plain(body: &[u8]) -> Cow<'_, [u8]> {
+    let Some(form) = body.strip_prefix(b"sign=") else { return body.into() };
+    let data = form.split(|&byte| byte == b'&').find_map(|field| field.strip_prefix(b"data=")).unwrap_or_default();
+    let spaced: Vec<u8> = data.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
+    percent_decode(&spaced).collect::<Vec<u8>>().into()
+}
+
+/// The signature of a request, if it has one.
+fn signature(request: &[u8], head_len: usize) -> Option<&[u8]> {
+    let (head, body) = request.split_at(head_len);
+    match body.strip_prefix(b"sign=") {
+        Some(form) => form.split(|&byte| byte == b'&').next(),
+        None => header(head, b"X-API-Sign"),
+    }
+}
+
+fn marks(body: &[u8]) -> u64 {
+    // In short runs, whose count fits into a byte, the compiler looks at many bytes at once.
+    let in_run = |run: &[u8]| u64::from(run.iter().map(|&byte| u8::from(byte == b'#')).sum::<u8>());
+    body.chunks(255).map(in_run).sum()
+}
+
+fn head_len(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(4).position(|end| end == b"\r\n\r\n").map(|end| end + 4)
+}
+
+fn header<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    head.split(|&byte| byte == b'\n').find_map(|line| {
+        let (key, value) = line.split_at_checked(name.len())?;
+        key.eq_ignore_ascii_case(name).then(|| value.strip_prefix(b":").unwrap_or_default().trim_ascii())
+    })
+}
+
+/// The number that a text begins with.
+fn number(text: &[u8]) -> Option<usize> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&text[..digits]).ok()?.parse().ok()
+}
+
+impl Request {
+    /// Whether the signature is right and the commands stand in their order.
+    fn is_good(&self) -> bool {
+        let body = &*plain(&self.bytes[self.head_len..]);
+        let numbers: Vec<_> = body.split(|&byte| byte == b'#').skip(1).map(number).collect();
+        let in_order = numbers.windows(2).all(|pair| pair[0].map(|number| number + 1) == pair[1]);
+        in_order && signature(&self.bytes, self.head_len) == Some(sign(SECRET, body).as_bytes())
+    }
+}
+
+/// The signature of a body.
+pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
+    mac.update(body);
+    hex::encode(mac.finalize().into_bytes())
+}
