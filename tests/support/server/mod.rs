@@ -71,6 +71,8 @@ struct Shared {
 struct Live {
     /// Set when the server is to stop: the connection from here is the one that wakes the thread that accepts.
     waker: Option<SocketAddr>,
+    /// Connections of [`Server::connections`], which are not counted.
+    probes: Vec<SocketAddr>,
     /// How many requests were answered, or are past the last step that reads or sends.
     settled: usize,
     sockets: Vec<Arc<TcpStream>>,
@@ -165,8 +167,18 @@ impl Server {
         self.requests()
     }
 
-    /// How many connections were accepted.
+    /// How many connections there were, also those whose client has gone before they could be accepted.
     pub fn connections(&self) -> usize {
+        // Accepted in their order: once this one is, all before it are.
+        let mut live = locked(&self.shared.live);
+        let probe = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the server listens");
+        let address = probe.local_addr().expect("it is connected");
+        live.probes.push(address);
+        drop(self.shared.changed.wait_while(live, |live| live.probes.contains(&address)));
+        self.accepted()
+    }
+
+    fn accepted(&self) -> usize {
         self.shared.accepted.load(Ordering::SeqCst)
     }
 
@@ -197,8 +209,8 @@ impl Drop for Server {
         }
         assert!(!failed, "the test server panicked: see above");
         match self.expected {
-            Expected::Calls => assert!(self.connections() > 0, "nobody called the test server"),
-            Expected::NoCall => assert!(self.connections() == 0, "somebody called the test server"),
+            Expected::Calls => assert!(self.accepted() > 0, "nobody called the test server"),
+            Expected::NoCall => assert!(self.accepted() == 0, "somebody called the test server"),
             Expected::Anything => {}
         }
     }
@@ -211,6 +223,12 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let mut live = locked(&shared.live);
         if live.waker.is_some() && stream.peer_addr().ok() == live.waker {
             return;
+        }
+        let probe = live.probes.iter().position(|probe| stream.peer_addr().is_ok_and(|peer| peer == *probe));
+        if let Some(probe) = probe {
+            live.probes.swap_remove(probe);
+            shared.changed.notify_all();
+            continue;
         }
         shared.accepted.fetch_add(1, Ordering::SeqCst);
         let stream = Arc::new(stream);
