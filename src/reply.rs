@@ -128,11 +128,16 @@ impl HttpResponse {
     /// # Errors
     /// - [`ErrorKind::Refused`]: redirects, and statuses from 400 to 499 but for those named below;
     /// - [`ErrorKind::NotAccepted`]: 408, 425, 429, 407 of a proxy, 503 without a body;
-    /// - [`ErrorKind::Unknown`]: other statuses, 400 on several commands, an answer that is not understood, and one with
-    ///   too few or too many replies; those that there are come with the [error](Error::replies).
+    /// - [`ErrorKind::Unknown`]: other statuses, 400 on several commands, an answer that is not understood or came
+    ///   before the request was through, and one with too few or too many replies; those that there are come with the
+    ///   [error](Error::replies).
     pub fn into_replies(self, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
         if self.status != 200 {
             return Err(refusal(&self, request).of(request.url()));
+        }
+        // Servers run nothing before the whole body is there: whoever says 200 earlier has not read the commands.
+        if self.early {
+            return Err(unknown("answered before the request was through".to_owned()).of(request.url()));
         }
         read(&String::from_utf8_lossy(&self.body), request).map_err(|error| match &self.proxy {
             Some(proxy) => error.of(format!("{} (by the proxy {proxy})", request.url())),
@@ -426,7 +431,7 @@ mod tests {
         let endpoint = endpoint(form);
         let request = HttpRequest::new(&endpoint, commands).unwrap();
         let (location, retry_after, proxy) = (None, None, None);
-        HttpResponse { status, location, retry_after, proxy, body: body.into() }.into_replies(&request)
+        HttpResponse { status, location, retry_after, proxy, early: false, body: body.into() }.into_replies(&request)
     }
 
     /// The kinds of the errors in the only reply.
@@ -564,12 +569,29 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_before_the_end_of_the_request_is_no_success() {
+        let (endpoint, commands) = (endpoint(Form::Keyed), commands(1));
+        let request = HttpRequest::new(&endpoint, &commands).unwrap();
+        let answer = |status, early| HttpResponse {
+            status,
+            location: None,
+            retry_after: None,
+            proxy: None,
+            early,
+            body: b"{}".to_vec(),
+        };
+        assert!(answer(200, false).into_replies(&request).is_ok());
+        assert_eq!(answer(200, true).into_replies(&request).unwrap_err().kind(), ErrorKind::Unknown);
+        assert_eq!(answer(401, true).into_replies(&request).unwrap_err().kind(), ErrorKind::Refused);
+    }
+
+    #[test]
     fn bytes_that_are_no_utf8_become_replacement_characters() {
         let endpoint = endpoint(Form::Signed);
         let commands = commands(1);
         let request = HttpRequest::new(&endpoint, &commands).unwrap();
         let body = b"[{\"error\":null,\"body\":\"\xff\"}]".to_vec();
-        let answer = HttpResponse { status: 200, location: None, retry_after: None, proxy: None, body };
+        let answer = HttpResponse { status: 200, location: None, retry_after: None, proxy: None, early: false, body };
         assert_eq!(answer.into_replies(&request).unwrap()[0].text(), "{\"error\":null,\"body\":\"\u{fffd}\"}");
     }
 

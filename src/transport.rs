@@ -29,6 +29,8 @@ pub struct HttpResponse {
     pub(crate) location: Option<String>,
     pub(crate) retry_after: Option<String>,
     pub(crate) proxy: Option<String>,
+    /// Whether it came before the request was through.
+    pub(crate) early: bool,
     pub(crate) body: Vec<u8>,
 }
 
@@ -112,6 +114,7 @@ impl Transport {
                 // What comes through a tunnel is the server's own.
                 Route::Direct | Route::Tunnel(_) => None,
             },
+            early: self.current.was_cut(),
             // To its end for error statuses too: else the connection cannot be used again.
             body: answer.into_body().into_with_config().limit(MAX_ANSWER_BYTES).read_to_vec()?,
         })
@@ -122,7 +125,7 @@ impl Transport {
         let error = unwrapped(error);
         let proxy = self.route.proxy().map(Proxy::name);
         let explained = if self.current.has_begun() {
-            lost(&error, limit).by(proxy.as_deref())
+            lost(&error, limit, self.current.has_ended()).by(proxy.as_deref())
         } else if let Some(fault) = fault(&error) {
             faulty(fault, proxy.as_deref())
         } else {
@@ -244,7 +247,7 @@ fn faulty(fault: &Fault, proxy: Option<&str>) -> Explained {
 }
 
 /// At least a byte of the request was handed over.
-fn lost(error: &ureq::Error, limit: Duration) -> Explained {
+fn lost(error: &ureq::Error, limit: Duration, has_ended: bool) -> Explained {
     match error {
         ureq::Error::Timeout(_) => {
             let explained = Explained::unknown(format!("no answer within {} s", limit.as_secs_f64()));
@@ -254,16 +257,17 @@ fn lost(error: &ureq::Error, limit: Duration) -> Explained {
             Explained::unknown(format!("the answer is longer than {} MB", MAX_ANSWER_BYTES / (1024 * 1024)))
         }
         ureq::Error::LargeResponseHeader(..) => Explained::unknown("the head of the answer is too long"),
-        ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Explained::unknown("the connection was closed before the answer was whole")
-        }
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => Explained::unknown(CLOSED),
         ureq::Error::Io(error) => match tls_error(error) {
             Some(error) if wants_certificate(error) => tls(error),
             _ => Explained::unknown(format!("the connection was lost: {}", reason(error))),
         },
-        _ => Explained::unknown("the answer is no proper HTTP"),
+        // What is cut inside the frame of a chunk is no proper HTTP either, but that is not what is wrong.
+        _ => Explained::unknown(if has_ended { CLOSED } else { "the answer is no proper HTTP" }),
     }
 }
+
+const CLOSED: &str = "the connection was closed before the answer was whole";
 
 fn tls(error: &rustls::Error) -> Explained {
     match error {
@@ -419,7 +423,7 @@ mod tests {
             ureq::Error::ConnectionFailed,
         ] {
             assert_eq!(not_reached(&error, Duration::from_secs(1)).kind, ErrorKind::NotAccepted, "{error}");
-            assert_eq!(lost(&error, Duration::from_secs(1)).kind, ErrorKind::Unknown, "{error}");
+            assert_eq!(lost(&error, Duration::from_secs(1), false).kind, ErrorKind::Unknown, "{error}");
         }
     }
 

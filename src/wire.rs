@@ -62,11 +62,21 @@ pub(crate) struct Try {
     begun: AtomicBool,
     /// Whether the connection is not to be used again.
     spent: AtomicBool,
+    /// Whether a part of the request could not be written.
+    cut: AtomicBool,
+    /// Whether the other side has ended the connection.
+    ended: AtomicBool,
 }
 
 impl Try {
     pub(crate) fn new() -> Self {
-        Self { deadline: Mutex::new(Instant::now()), begun: AtomicBool::new(false), spent: AtomicBool::new(false) }
+        Self {
+            deadline: Mutex::new(Instant::now()),
+            begun: false.into(),
+            cut: false.into(),
+            ended: false.into(),
+            spent: false.into(),
+        }
     }
 
     /// Starts a try that may take this long.
@@ -75,7 +85,9 @@ impl Try {
         // A limit beyond what the clock can hold is none; a century is as good.
         let deadline = now.checked_add(limit).unwrap_or(now + Duration::from_secs(100 * 365 * 24 * 60 * 60));
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
-        self.begun.store(false, Ordering::Release);
+        for flag in [&self.begun, &self.cut, &self.ended] {
+            flag.store(false, Ordering::Release);
+        }
     }
 
     pub(crate) fn has_begun(&self) -> bool {
@@ -86,6 +98,16 @@ impl Try {
     /// request that is written while the end is on its way looks lost.
     pub(crate) fn spend_connection(&self) {
         self.spent.store(true, Ordering::Release);
+    }
+
+    /// Whether the answer came, or the connection broke, before the request was through.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
+    }
+
+    /// Whether the other side has ended the connection, other than with a reset.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     fn begin(&self) {
@@ -349,6 +371,7 @@ impl Socket {
         match written {
             Err(ureq::Error::Io(error)) => {
                 self.broken = Some(error);
+                self.current.cut.store(true, Ordering::Release);
                 Ok(())
             }
             written => written,
@@ -359,7 +382,10 @@ impl Socket {
         loop {
             self.stream.set_read_timeout(Some(self.current.remaining()?))?;
             match self.stream.read(buffer) {
-                Ok(count) => return Ok(count),
+                Ok(count) => {
+                    self.current.ended.store(count == 0, Ordering::Release);
+                    return Ok(count);
+                }
                 Err(error) => self.unless_passing(error)?,
             }
         }
