@@ -76,6 +76,8 @@ struct Live {
     /// How many requests were answered, or are past the last step that reads or sends.
     settled: usize,
     sockets: Vec<Arc<TcpStream>>,
+    /// The numbers of the connections that have ended.
+    ended: Vec<usize>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -167,6 +169,15 @@ impl Server {
         self.requests()
     }
 
+    /// The same, or once the connection of this number, counted from 0, has ended: a client whose time is over before
+    /// it has sent anything leaves no request behind.
+    pub fn settled_or_left(&self, count: usize, connection: usize) -> Vec<Arc<Request>> {
+        let live = locked(&self.shared.live);
+        let goes_on = |live: &mut Live| live.settled < count && !live.ended.contains(&connection);
+        drop(self.shared.changed.wait_while(live, goes_on));
+        self.requests()
+    }
+
     /// How many connections there were, also those whose client has gone before they could be accepted.
     pub fn connections(&self) -> usize {
         // Accepted in their order: once this one is, all before it are.
@@ -230,7 +241,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             shared.changed.notify_all();
             continue;
         }
-        shared.accepted.fetch_add(1, Ordering::SeqCst);
+        let number = shared.accepted.fetch_add(1, Ordering::SeqCst);
         let stream = Arc::new(stream);
         live.sockets.push(Arc::clone(&stream));
         live.threads.push(thread::spawn({
@@ -239,7 +250,11 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
                 // Whatever ends a connection is the client's business, or a script's.
                 let _ = serve(&shared, &stream);
                 // Else the socket would stay open until the server is dropped.
-                locked(&shared.live).sockets.retain(|other| !Arc::ptr_eq(other, &stream));
+                let mut live = locked(&shared.live);
+                live.sockets.retain(|other| !Arc::ptr_eq(other, &stream));
+                live.ended.push(number);
+                drop(live);
+                shared.changed.notify_all();
             }
         }));
     }
@@ -353,7 +368,8 @@ impl<'a> Turn<'a> {
                 }
                 Step::Close => return self.close(),
                 Step::Reset => {
-                    rustix::net::sockopt::set_socket_linger(self.socket, Some(Duration::ZERO))?;
+                    // Unlike a close, it is done before this step is over.
+                    rustix::net::connect_unspec(self.socket)?;
                     return Ok(Flow::End);
                 }
                 Step::Hang => {
@@ -456,6 +472,39 @@ impl RefusedPort {
         let address = getsockname(&socket).expect("it is bound");
         let address = SocketAddrV4::try_from(address).expect("it is an IPv4 address");
         Self { port: address.port(), _socket: socket }
+    }
+
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+/// A port whose queue of connections is full: the system leaves every further one without an answer.
+pub struct FullPort {
+    port: u16,
+    _listener: OwnedFd,
+    _queued: Vec<OwnedFd>,
+}
+
+impl FullPort {
+    pub fn take() -> Self {
+        use rustix::net::{
+            AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, listen, socket, socket_with,
+        };
+        let listener = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket can be made");
+        bind(&listener, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        listen(&listener, 0).expect("it can be listened to");
+        let address =
+            SocketAddrV4::try_from(getsockname(&listener).expect("it is bound")).expect("it is an IPv4 address");
+        // A queue of no length holds one; those after it wait already.
+        let queued = (0..3).map(|_| {
+            let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::NONBLOCK, None);
+            let socket = socket.expect("a socket can be made");
+            // In progress, with some luck for ever.
+            let _ = connect(&socket, &address);
+            socket
+        });
+        Self { port: address.port(), _queued: queued.collect(), _listener: listener }
     }
 
     pub fn address(&self) -> String {
