@@ -225,7 +225,8 @@ impl Cases {
                 };
                 let number = status.to_string();
                 assert!(status == 413 || expected.says.len() == 1, "{number}");
-                let expected = expected.over(1);
+                // Whoever turns a request away may be about to close: the next one goes over another connection.
+                let expected = expected.over(2);
                 let response = Response::new(status).body(body);
                 let first = if expected.executed { Step::Execute } else { read.clone() };
                 let script = vec![first, Step::respond(&response)];
@@ -239,7 +240,7 @@ impl Cases {
         }
         for status in [201, 202, 203, 206, 226, 299, 600, 999] {
             let response = Response::new(status).body(exchange.body());
-            self.add(format!("status {status}"), call, sends(response.to_bytes()), unknown(&["may have run"]).over(1));
+            self.add(format!("status {status}"), call, sends(response.to_bytes()), unknown(&["may have run"]).over(2));
         }
         for status in [204, 205] {
             let script = sends_and(Response::new(status).to_bytes(), Step::Close);
@@ -248,7 +249,7 @@ impl Cases {
         for location in ["https://elsewhere/api/?token=x", "/login", ""] {
             let response = Response::new(302).header("Location", location);
             let script = vec![read.clone(), Step::respond(&response)];
-            self.add(format!("redirected to {location:?}"), call, script, refused(&["redirected (302) to "]).over(1));
+            self.add(format!("redirected to {location:?}"), call, script, refused(&["redirected (302) to "]).over(2));
         }
     }
 
@@ -399,18 +400,7 @@ impl Cases {
         self.add("gzip without a word", call, sends(answer(gzip)), unknown(NO_JSON).over(1));
         let zipped = with_headers("Content-Encoding: gzip\r\n", gzip);
         self.add("gzip with its header", call, sends(zipped), unknown(NO_JSON).over(1));
-        for body in [
-            "null",
-            "1",
-            "\"x\"",
-            "true",
-            "[1]",
-            "[[]]",
-            "[null]",
-            "{\"message\":\"hello\"}",
-            "{\"error\":1}",
-            "[{\"error\":1}]",
-        ] {
+        for body in ["null", "1", "\"x\"", "true", "[1]", "[[]]", "[null]"] {
             let script = sends(answer(body.as_bytes()));
             self.add(format!("the body {body}"), call, script, unknown(NO_REPLIES).over(1));
         }
