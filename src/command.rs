@@ -367,6 +367,11 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoint::Address;
+    use crate::request::HttpRequest;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use serde::de::IgnoredAny;
 
     fn checked(method: &str, params: &str, rules: Rules) -> String {
         let command = Command::new(method, params).unwrap();
@@ -521,5 +526,65 @@ mod tests {
         assert_eq!(nearest("PUBLISH", method_names(Rules::First)), Some("publish"));
         assert_eq!(nearest("histroy", method_names(Rules::Later)), Some("history"));
         assert_eq!(nearest("frobnicate", method_names(Rules::Later)), None);
+    }
+    /// Texts that are a JSON object about as often as not.
+    fn text() -> impl Strategy<Value = String> {
+        let piece = select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ":",
+            ",",
+            "\"",
+            "\\",
+            "\"a\":",
+            "\"a\": 1.0,",
+            "\"\\ud800\"",
+            "1e400",
+            "-0",
+            "null",
+            "true",
+            "NaN",
+            "{}",
+            "[]",
+            " ",
+            "\t",
+            "\r\n",
+            "\u{feff}",
+            "\u{a0}",
+            "\0",
+            "é",
+            "01",
+            "{\"a\":1}",
+            "\"b\":{\"c\":[",
+        ]);
+        let pieces = || prop::collection::vec(piece.clone(), 0..8).prop_map(|pieces| pieces.concat());
+        let member = ("[a-c]{0,2}", select(vec!["1", "\"x\"", "[{}]", "null", " 1.50 ", "\"\\u0041\""]));
+        let members = prop::collection::vec(member, 0..5).prop_map(|members| {
+            members.iter().map(|(key, value)| format!("\"{key}\" :{value}")).collect::<Vec<_>>().join(",\n ")
+        });
+        prop_oneof![
+            pieces(),
+            pieces().prop_map(|inside| format!("{{{inside}}}")),
+            members.prop_map(|members| format!(" {{{members}}}\r\n")),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn params_are_taken_if_they_are_an_object_and_travel_unchanged(text in text()) {
+            let trimmed = text.trim_matches([' ', '\t', '\r', '\n']);
+            let is_object = trimmed.starts_with('{') && serde_json::from_str::<IgnoredAny>(&text).is_ok();
+            let command = Command::new("quux", text.as_str());
+            prop_assert_eq!(command.is_ok(), is_object);
+            let Ok(command) = command else { return Ok(()) };
+            let endpoint = Endpoint::with_secret(Address::parse("http://h").unwrap(), "s").unwrap();
+            let commands = [command];
+            let body: String = HttpRequest::new(&endpoint, &commands).unwrap().body().collect();
+            prop_assert_eq!(body, format!(r#"[{{"method":"quux","params":{trimmed}}}]"#));
+        }
     }
 }

@@ -413,6 +413,8 @@ fn count(number: usize, one: &str, many: &str) -> String {
 mod tests {
     use super::*;
     use crate::endpoint::{Address, Endpoint};
+    use proptest::prelude::*;
+    use proptest::sample::select;
 
     fn endpoint(form: Form) -> Endpoint {
         let address = Address::parse("http://h").unwrap();
@@ -602,5 +604,53 @@ mod tests {
         assert_eq!(data(r#"{"method":"publish","error":null,"body":null}"#), "null");
         assert_eq!(data(r#"{"result":{"offset":1}}"#), r#"{"offset":1}"#);
         assert_eq!(data("{}"), "null");
+    }
+    const FIRST: [&str; 4] = [
+        r#"{"method":"history","error":null,"body":{"data":[1.0,"\ud800]"]}}"#,
+        r#"{"error" : "namespace not found"}"#,
+        r#"{"uid":"1","error":"}{","body":null,"advice":"x"}"#,
+        r#"{"error":"x","error":null}"#,
+    ];
+    const LATER: [&str; 4] = [
+        "{}",
+        r#"{"result":{"a":"}{"},"error":null}"#,
+        r#"{"error" : {"code":102,"message":"x"}}"#,
+        r#"{"id":1, "result":null}"#,
+    ];
+
+    /// Replies, and an answer made of them with white space between.
+    fn answer() -> impl Strategy<Value = (Form, Vec<&'static str>, String)> {
+        let space = || select(vec!["", " ", "\n", "\r\n\t"]);
+        let first = prop::collection::vec(select(FIRST.to_vec()), 1..5);
+        let later = prop::collection::vec(select(LATER.to_vec()), 1..5);
+        prop_oneof![
+            (first, space(), space()).prop_map(|(replies, before, after)| {
+                let list = replies.join(&format!("{before},{after}"));
+                (Form::Signed, replies, format!("{after}[{before}{list}{after}]{before}"))
+            }),
+            (later, space(), space()).prop_map(|(replies, between, around)| {
+                let list = format!("{around}{}{around}", replies.join(between));
+                (Form::Keyed, replies, list)
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn replies_are_read_as_they_are_written((form, texts, answer) in answer()) {
+            let commands = commands(texts.len());
+            let replies = judged(form, &commands, 200, &answer).unwrap();
+            prop_assert_eq!(replies.iter().map(Reply::text).collect::<Vec<_>>(), texts);
+        }
+
+        #[test]
+        fn an_answer_that_is_cut_off_is_never_whole((form, texts, answer) in answer()) {
+            let commands = commands(texts.len());
+            for end in (0..answer.trim_end().len()).filter(|&end| answer.is_char_boundary(end)) {
+                let error = judged(form, &commands, 200, &answer[..end]).unwrap_err();
+                prop_assert_eq!(error.kind(), ErrorKind::Unknown);
+                prop_assert!(error.replies().len() < texts.len());
+            }
+        }
     }
 }

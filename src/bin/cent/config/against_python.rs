@@ -16,12 +16,19 @@ use serde::Deserialize;
 use super::canonical::KEYS;
 use super::{CREDENTIALS, Config, ConfigPath, parsed};
 
+#[path = "../../../../tests/support/configparser.rs"]
+#[allow(unreachable_pub, reason = "the fuzz targets share it")]
+mod configparser;
+
 const CORPUS: &str = include_str!("../../../../tests/fixtures/config/corpus.json");
 
 /// Writes the corpus, and answers texts as long as it gets any.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/config/python.py");
 
 const RANDOM_TEXTS: u32 = 50_000;
+
+/// How many are held against Python's source as we wrote it down, on every run of the tests.
+const TEXTS_WITHOUT_PYTHON: u32 = 2_000;
 
 #[derive(Deserialize)]
 struct Entry {
@@ -181,6 +188,7 @@ fn random_texts_are_read_as_python_reads_them() {
     let result = TestRunner::new(settings).run(&text(), |text| {
         let reading = python.borrow_mut().read(&text);
         let ours = judge(&text, &reading).map_err(TestCaseError::fail)?;
+        prop_assert!(agrees(&written_down(&text), &reading), "{:?}", (written_down(&text), reading));
         *counts.borrow_mut().entry((ours == Cent::Reads, matches!(reading, Reading::Sections(_)))).or_default() += 1;
         Ok(())
     });
@@ -190,6 +198,60 @@ fn random_texts_are_read_as_python_reads_them() {
     println!("(read by cent, read by Python): {counts:?}");
     // Else the texts are too wild to tell anything.
     assert!(counts.get(&(true, true)).is_some_and(|&read| read > RANDOM_TEXTS / 4));
+}
+
+#[test]
+fn random_texts_are_read_as_pythons_source_has_it() {
+    let settings = Settings { cases: TEXTS_WITHOUT_PYTHON, failure_persistence: None, ..Settings::default() };
+    let read = RefCell::new(0);
+    TestRunner::new(settings)
+        .run(&text(), |text| {
+            let ours = judge(&text, &written_down(&text)).map_err(TestCaseError::fail)?;
+            *read.borrow_mut() += u32::from(ours == Cent::Reads);
+            Ok(())
+        })
+        .unwrap();
+    assert!(read.into_inner() > TEXTS_WITHOUT_PYTHON / 4);
+}
+
+/// The reading of Python's source as we wrote it down, in the form of the script's.
+fn written_down(text: &str) -> Reading {
+    let Some(sections) = configparser::read(text.strip_prefix('\u{feff}').unwrap_or(text)) else {
+        return Reading::Error(String::new());
+    };
+    let value = |raw: String| match configparser::interpolated(&raw) {
+        Some(value) if !raw.replace("%%", "").contains('%') => Value::Read(value),
+        _ => Value::Raw { raw },
+    };
+    let ours = |values: BTreeMap<String, String>| {
+        let ours = values.into_iter().filter(|(key, _)| KEYS.contains(&key.as_str()));
+        ours.map(|(key, raw)| (key, value(raw))).collect::<BTreeMap<_, _>>()
+    };
+    let seconds = |values: &BTreeMap<String, Value>| match values.get("timeout") {
+        Some(Value::Read(text)) => text.parse::<u64>().ok().map(serde_json::Number::from),
+        _ => None,
+    };
+    let section = |(name, values)| {
+        let values = ours(values);
+        let seconds = seconds(&values);
+        (name, values, seconds)
+    };
+    Reading::Sections(sections.into_iter().map(section).collect())
+}
+
+/// Whether our writing down fits Python, save for what it does not know: the kinds of errors, where a reference to
+/// another key leads, and what `getint` takes besides digits.
+fn agrees(ours: &Reading, python: &Reading) -> bool {
+    let (ours, python) = match (ours, python) {
+        (Reading::Sections(ours), Reading::Sections(python)) => (ours, python),
+        (ours, python) => return matches!((ours, python), (Reading::Error(_), Reading::Error(_))),
+    };
+    let refers = |value: &Value| matches!(value, Value::Raw { raw } if configparser::interpolated(raw).is_none());
+    ours.len() == python.len()
+        && ours.iter().zip(python).all(|((name, ours, _), (theirs, python, _))| {
+            let keys = ours.keys().eq(python.keys());
+            name == theirs && keys && ours.iter().all(|(key, value)| refers(value) || python.get(key) == Some(value))
+        })
 }
 
 /// Config texts that go wrong about as often as not.
