@@ -1,0 +1,35 @@
+//! The seeds hold: they run here without libFuzzer, and show that the checks still compile against the sources.
+
+use std::fs;
+use std::path::Path;
+
+fn all(target: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    for file in files {
+        println!("{}", file.display());
+        check(&fs::read(file).unwrap());
+    }
+}
+
+#[test]
+fn config_seeds_are_read_as_python_reads_them() {
+    all("config", cent_fuzz::config);
+}
+
+#[test]
+fn params_seeds_travel_unchanged() {
+    all("params", cent_fuzz::params);
+}
+
+#[test]
+fn reply_seeds_are_read_again_as_the_same() {
+    all("replies", cent_fuzz::replies);
+}
+
+#[test]
+fn output_seeds_keep_their_tokens() {
+    all("output", cent_fuzz::output);
+}
