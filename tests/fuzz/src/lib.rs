@@ -190,7 +190,7 @@ pub fn replies(data: &[u8]) {
     let request = HttpRequest::new(endpoint, &commands).unwrap();
     let answered = |body: Vec<u8>| {
         let proxy = proxy.then(|| "proxy:3128".to_owned());
-        HttpResponse { status, location: None, retry_after: None, proxy, body }.into_replies(&request)
+        HttpResponse { status, location: None, retry_after: None, proxy, early: false, body }.into_replies(&request)
     };
     let result = answered(body.to_vec());
     let shown = result.as_ref().map_or_else(ToString::to_string, |_| String::new());
@@ -253,7 +253,7 @@ pub fn output(data: &[u8]) {
     let command = [Command::new("rpc", "{}").unwrap()];
     let request = HttpRequest::new(keyed(), &command).unwrap();
     let body = format!(r#"{{"result": {text}}}"#).into_bytes();
-    let response = HttpResponse { status: 200, location: None, retry_after: None, proxy: None, body };
+    let response = HttpResponse { status: 200, location: None, retry_after: None, proxy: None, early: false, body };
     let replies = response.into_replies(&request).unwrap();
     let printed = |compact, terminal| {
         let mut out = Vec::new();
