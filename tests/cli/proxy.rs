@@ -305,11 +305,11 @@ fn the_whole_limit_holds_against_a_proxy() {
     }
     let proxy = Server::v1().script(vec![Step::Execute, Step::Drip(pause)]);
     let name = proxy.address().replace("http://", "");
-    published(to("http://rt.invalid").env("HTTP_PROXY", proxy.address()).args(&["--timeout", "0.5"])).is(
+    published(to("http://rt.invalid").env("HTTP_PROXY", proxy.address()).args(&["--timeout", "2"])).is(
         4,
         "",
         &format!(
-            "cent: http://rt.invalid/api/: no answer within 0.5 s (by the proxy {name}); the command may have run: look \
+            "cent: http://rt.invalid/api/: no answer within 2 s (by the proxy {name}); the command may have run: look \
              before repeating, or raise the timeout\n"
         ),
     );
