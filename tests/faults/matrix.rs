@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cent::{Client, Command, Error, ErrorKind, Reply};
+use cent::{Client, Command, Error, ErrorKind, Reply, ReplyError};
 
 use crate::server::{API_KEY, Centrifugo, SECRET, Script, Server};
 
@@ -131,7 +131,7 @@ impl Case {
             let server = server.unwrap_or_else(|| Server::start(self.call.centrifugo()).perhaps_called());
             let before = Before {
                 requests: server.requests().len(),
-                connections: server.connections(),
+                connections: server.accepted(),
                 executed: server.centrifugo().messages("news").len(),
             };
             server.add_script(self.script.clone());
@@ -159,7 +159,7 @@ impl Case {
     fn judge(&self, server: &Server, before: &Before, result: &Result<Vec<Reply>, Error>) -> Result<(), String> {
         let (kind, seen) = (kind(result), server.requests().len() - before.requests);
         let executed = server.centrifugo().texts("news").split_off(before.executed);
-        let message = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let message = message(result, &server.address());
         let found = format!("{kind:?} {message:?}, {seen} requests, {} executed", executed.len());
         // What holds of every case, whatever is expected of this one.
         let is_whole = executed.iter().eq(self.call.data().collect::<Vec<_>>().iter());
@@ -190,7 +190,7 @@ impl Case {
         let (news, others) = (executed("news"), executed("after"));
         client.publish("after", &0).map_err(|error| format!("the next call fails: {error}"))?;
         let requests = server.requests().len() - before.requests;
-        let connections = server.connections() - before.connections;
+        let connections = server.accepted() - before.connections;
         let is_expected = self.expected.connections.is_none_or(|expected| connections == expected);
         if executed("after") == others + 1 && executed("news") == news && requests == 2 && is_expected {
             Ok(())
@@ -200,6 +200,26 @@ impl Case {
     }
 }
 
+/// The worst that came of a call: nothing is success.
 pub(crate) fn kind(result: &Result<Vec<Reply>, Error>) -> Option<ErrorKind> {
-    result.as_ref().err().map(Error::kind)
+    match result {
+        Ok(replies) => {
+            let kinds = replies.iter().flat_map(Reply::errors).map(ReplyError::kind);
+            kinds.max_by_key(|kind| *kind == ErrorKind::Unknown)
+        }
+        Err(error) => Some(error.kind()),
+    }
+}
+
+/// What a user is told, in one line; an error in a reply is told with the address before it.
+fn message(result: &Result<Vec<Reply>, Error>, address: &str) -> String {
+    match result {
+        Ok(replies) => replies
+            .iter()
+            .flat_map(Reply::errors)
+            .map(|error| format!("{address}: {error}"))
+            .collect::<Vec<_>>()
+            .join("; "),
+        Err(error) => error.to_string(),
+    }
 }

@@ -189,7 +189,8 @@ impl Server {
         self.accepted()
     }
 
-    fn accepted(&self) -> usize {
+    /// The same without a look at those that nobody has asked about yet: as many as have been served, at least.
+    pub fn accepted(&self) -> usize {
         self.shared.accepted.load(Ordering::SeqCst)
     }
 
