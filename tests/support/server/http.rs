@@ -84,25 +84,25 @@ fn head_len(raw: &[u8]) -> Option<usize> {
 /// Takes requests from a connection, never a byte more than asked for.
 pub struct Inbox {
     pub stream: Box<dyn Stream>,
-    /// Received and not yet taken, from `taken` on.
-    received: Vec<u8>,
+    /// Received and not yet taken: from `taken` on, to `end`.
+    buffer: Vec<u8>,
     taken: usize,
+    end: usize,
 }
 
 impl Inbox {
     pub fn new(stream: Box<dyn Stream>) -> Self {
-        Self { stream, received: Vec::new(), taken: 0 }
+        Self { stream, buffer: vec![0; 16 * 1024], taken: 0, end: 0 }
     }
 
     /// Waits for a byte; false at the end of the connection.
     pub fn waits(&mut self) -> io::Result<bool> {
-        if self.taken < self.received.len() {
+        if self.taken < self.end {
             return Ok(true);
         }
-        self.received.resize(16 * 1024, 0);
-        self.taken = 0;
-        let count = self.stream.read(&mut self.received);
-        self.received.truncate(*count.as_ref().unwrap_or(&0));
+        (self.taken, self.end) = (0, 0);
+        let count = self.stream.read(&mut self.buffer);
+        self.end = *count.as_ref().unwrap_or(&0);
         count.map(|count| count > 0)
     }
 
@@ -110,7 +110,7 @@ impl Inbox {
     pub fn take(&mut self, raw: &mut Vec<u8>, length: usize) -> io::Result<()> {
         while raw.len() < length {
             let missing = length - raw.len();
-            let waiting = &self.received[self.taken..];
+            let waiting = &self.buffer[self.taken..self.end];
             if waiting.is_empty() && missing > 16 * 1024 {
                 // A large body goes straight to its place.
                 (&mut self.stream).take(missing as u64).read_to_end(raw)?;
@@ -119,8 +119,8 @@ impl Inbox {
             if waiting.is_empty() && !self.waits()? {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            let count = missing.min(self.received.len() - self.taken);
-            raw.extend_from_slice(&self.received[self.taken..self.taken + count]);
+            let count = missing.min(self.end - self.taken);
+            raw.extend_from_slice(&self.buffer[self.taken..self.taken + count]);
             self.taken += count;
         }
         Ok(())
@@ -177,8 +177,8 @@ impl Inbox {
 
     /// Reads and forgets, until the connection ends or `most` bytes have passed; whether it has ended.
     pub fn discard(&mut self, most: usize) -> bool {
-        let mut passed = self.received.len() - self.taken;
-        self.taken = self.received.len();
+        let mut passed = self.end - self.taken;
+        self.taken = self.end;
         let mut buffer = [0; 4096];
         while passed < most {
             match self.stream.read(&mut buffer) {
