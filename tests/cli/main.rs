@@ -6,12 +6,14 @@ mod support;
 mod completions;
 mod config;
 mod documents;
+mod faults;
 mod lines;
 mod params;
 mod people;
 mod proxy;
 mod result;
 mod retry;
+mod secrets;
 mod tls;
 mod wire;
 
