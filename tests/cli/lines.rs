@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
+use std::sync::Arc;
+use std::thread;
 
 use crate::support::program::{Cent, Ran, cent};
 use crate::support::server::{
@@ -314,6 +316,46 @@ fn a_run_goes_on_where_the_summary_says() {
         assert_eq!(ran.exit(), Some(0), "{}", ran.stderr());
         history.extend(arrived(&second));
         assert_eq!(history, numbers(1, 10_000));
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_in_the_middle_costs_no_more_than_the_batch_that_is_named() {
+    const LAST: usize = 3000;
+    for dialect in BOTH {
+        // It outlives the servers.
+        let history = Arc::new(dialect.centrifugo());
+        let input = publishes(1..=LAST);
+        let (mut done, mut unknown) = (0, Vec::new());
+        for killed_at in [400, 1500, usize::MAX] {
+            let server = Server::start(Arc::clone(&history));
+            let rest: String = input.split_inclusive('\n').skip(done).collect();
+            let call = publish_lines(dialect, &server).arg("--batch=10").input(rest);
+            let running = thread::spawn(|| call.run());
+            while history.messages("plain:a").len() < killed_at && !running.is_finished() {
+                thread::yield_now();
+            }
+            drop(server);
+            let ran = running.join().unwrap();
+            if ran.exit() == Some(0) {
+                done = LAST;
+                break;
+            }
+            let (accepted, unknown_to, left) = account(&ran.stderr());
+            assert!(
+                matches!((ran.exit(), unknown_to - accepted), (Some(3), 0) | (Some(4), 1..=10)),
+                "{}",
+                ran.stderr()
+            );
+            unknown.extend(done + accepted + 1..=done + unknown_to);
+            done += left.unwrap_or(LAST + 1 - done) - 1;
+        }
+        assert_eq!(done, LAST);
+        let history: Vec<usize> = history.texts("plain:a").iter().map(|text| text.parse().unwrap()).collect();
+        // Each once and in order, but for the unknown ones, which may be missing.
+        assert!(history.is_sorted_by(|one, next| one < next), "{history:?}");
+        let missing: Vec<usize> = numbers(1, LAST).into_iter().filter(|number| !history.contains(number)).collect();
+        assert!(missing.iter().all(|number| unknown.contains(number)), "{missing:?} of {unknown:?}");
     }
 }
 

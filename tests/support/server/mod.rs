@@ -58,7 +58,7 @@ enum Expected {
 }
 
 struct Shared {
-    centrifugo: Centrifugo,
+    centrifugo: Arc<Centrifugo>,
     acceptor: Box<Acceptor>,
     scripts: Mutex<VecDeque<Script>>,
     requests: Mutex<Vec<Arc<Request>>>,
@@ -96,20 +96,20 @@ impl Server {
         Self::start(Centrifugo::later(major))
     }
 
-    /// Serves this one.
-    pub fn start(centrifugo: Centrifugo) -> Self {
+    /// Serves this one; one that others serve too outlives the server.
+    pub fn start(centrifugo: impl Into<Arc<Centrifugo>>) -> Self {
         Self::start_with(centrifugo, |socket| Ok(Box::new(socket)))
     }
 
     /// Serves this one over connections that something else is laid over first.
     pub fn start_with(
-        centrifugo: Centrifugo,
+        centrifugo: impl Into<Arc<Centrifugo>>,
         acceptor: impl Fn(Socket) -> io::Result<Box<dyn Stream>> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
         let shared = Arc::new(Shared {
-            centrifugo,
+            centrifugo: centrifugo.into(),
             acceptor: Box::new(acceptor),
             scripts: Mutex::default(),
             requests: Mutex::default(),
