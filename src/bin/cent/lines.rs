@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,7 +16,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use cent::{Command, ErrorKind, Reply, ReplyError};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 /// The body of a request holds at most this many bytes, unless a single line is larger: nginx refuses more than 1 MiB
 /// unless it is told otherwise.
@@ -279,20 +279,24 @@ fn at_line(number: u64) -> String {
 
 /// The first Ctrl-C or SIGTERM ends the run after the request under way, the second one at once.
 fn stop_at_signals(queue: &Arc<Queue>) -> anyhow::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals cannot be waited for")?;
-    let queue = Arc::clone(queue);
-    thread::Builder::new()
-        .spawn(move || {
-            let mut stopped = false;
-            for signal in &mut signals {
-                if std::mem::replace(&mut stopped, true) {
-                    // Nothing is left to be done if that fails.
-                    let _ = signal_hook::low_level::emulate_default_handler(signal);
+    let stopped = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // A pipe for each: the iterator of signal-hook panics where a read fails.
+        let (mut signals, told) = io::pipe().context("signals cannot be waited for")?;
+        signal_hook::low_level::pipe::register(signal, told).context("signals cannot be waited for")?;
+        let (queue, stopped) = (Arc::clone(queue), Arc::clone(&stopped));
+        thread::Builder::new()
+            .spawn(move || {
+                while signals.read_exact(&mut [0]).is_ok() {
+                    if stopped.swap(true, Ordering::AcqRel) {
+                        // Nothing is left to be done if that fails.
+                        let _ = signal_hook::low_level::emulate_default_handler(signal);
+                    }
+                    queue.stop(Stop::Signal(signal));
                 }
-                queue.stop(Stop::Signal(signal));
-            }
-        })
-        .context("the thread that waits for signals cannot be started")?;
+            })
+            .context("the thread that waits for signals cannot be started")?;
+    }
     Ok(())
 }
 
