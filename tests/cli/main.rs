@@ -14,6 +14,7 @@ mod proxy;
 mod result;
 mod retry;
 mod secrets;
+mod system_calls;
 mod tls;
 mod wire;
 

@@ -71,6 +71,16 @@ impl Cent {
         self
     }
 
+    /// Has another program run it: these words, then the call as it is so far.
+    pub fn under(mut self, words: &[&str]) -> Self {
+        let (program, words) = words.split_first().expect("a program is named");
+        let call = std::mem::replace(&mut self.command, Command::new(program));
+        self.command.args(words).arg(call.get_program()).args(call.get_args());
+        self.command.env_clear().envs(call.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.command.current_dir(self.home.path());
+        self
+    }
+
     /// Gives standard input; it is at its end otherwise.
     pub fn stdin(mut self, input: impl Into<Stdio>) -> Self {
         self.command.stdin(input);
