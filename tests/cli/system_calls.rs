@@ -140,3 +140,17 @@ fn fails_at(dialect: Dialect, names: &str, error: &str, path: Option<&str>, when
     let ran = call.run();
     ends_well(&ran, &server, commands, &format!("{inject} on {path:?}, call {number}"));
 }
+
+#[test]
+#[ignore = "needs strace"]
+fn a_name_that_takes_longer_than_the_limit_to_look_up_is_given_up() {
+    let delay = "inject=openat:delay_enter=2000000";
+    let strace = ["strace", "-f", "-qqq", "-o", "/dev/null", "-P", "/etc/hosts", "-e", "trace=openat", "-e", delay];
+    for dialect in BOTH {
+        let server = dialect.server().uncalled();
+        let call = dialect.cent_at(&server.address().replace("127.0.0.1", "localhost"));
+        let ran = call.args(&["bananas", "channels", "--timeout=0.5"]).under(&strace).run();
+        assert_eq!(ran.exit(), Some(3), "{}", ran.stderr());
+        assert!(ran.stderr().contains("no connection within 0.5 s; nothing was sent"), "{}", ran.stderr());
+    }
+}
