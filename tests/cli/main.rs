@@ -15,6 +15,7 @@ mod result;
 mod retry;
 mod secrets;
 mod system_calls;
+mod terminal;
 mod tls;
 mod wire;
 

@@ -71,14 +71,22 @@ impl Cent {
         self
     }
 
-    /// Has another program run it: these words, then the call as it is so far.
-    pub fn under(mut self, words: &[&str]) -> Self {
-        let (program, words) = words.split_first().expect("a program is named");
-        let call = std::mem::replace(&mut self.command, Command::new(program));
-        self.command.args(words).arg(call.get_program()).args(call.get_args());
-        self.command.env_clear().envs(call.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        self.command.current_dir(self.home.path());
+    /// Runs these words instead, in the same home and environment.
+    pub fn instead(mut self, words: &[&str]) -> Self {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).env_clear().current_dir(self.home.path());
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.command = command;
         self
+    }
+
+    /// Has another program run it: these words, then the call as it is so far.
+    pub fn under(self, words: &[&str]) -> Self {
+        let inner: Vec<_> =
+            [self.command.get_program()].into_iter().chain(self.command.get_args()).map(OsStr::to_owned).collect();
+        let mut cent = self.instead(words);
+        cent.command.args(inner);
+        cent
     }
 
     /// Gives standard input; it is at its end otherwise.
