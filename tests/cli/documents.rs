@@ -60,7 +60,8 @@ fn the_readme_shows_the_exit_table() {
 }
 
 /// Options of other programs in the README's commands.
-const OF_OTHERS: [&str; 4] = ["--locked", "--path", "--example", "--arg"];
+const OF_OTHERS: [&str; 8] =
+    ["--locked", "--path", "--example", "--arg", "--test", "--ignored", "--nocapture", "--fail"];
 
 #[test]
 fn the_readme_names_no_option_that_there_is_not() {

@@ -11,6 +11,7 @@ use std::time::Instant;
 mod server;
 
 mod cases;
+mod curl;
 mod matrix;
 mod unreached;
 

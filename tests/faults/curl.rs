@@ -1,0 +1,106 @@
+//! What curl says of the same faults, for the table in the README.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use cent::ErrorKind;
+
+use crate::cases::{self, Places};
+use crate::matrix::{Call, Case, SHORT};
+use crate::server::{API_KEY, Server};
+
+/// The row of the table that a case belongs to.
+fn row(case: &Case) -> String {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n\
+                Content-Length: 42\r\n\r\n";
+    let name = case.name.split(" (version").next().unwrap_or_default();
+    let number = name.split([' ', ',']).find_map(|word| word.parse::<usize>().ok()).unwrap_or_default();
+    let end = name.split(" after").next().unwrap_or_default();
+    if name.ends_with("of the request") {
+        format!("{end} inside the request")
+    } else if name.ends_with("of an answer") {
+        let place = match number {
+            0 => "before the answer",
+            number if number < head.len() => "inside the head of the answer",
+            number if number < head.len() + 42 => "inside the body of the answer",
+            _ => "after the answer",
+        };
+        format!("{end} {place}")
+    } else if name.ends_with("an answer without a length") || name.ends_with("an answer in chunks") {
+        format!("{end} inside {}", name.rsplit("bytes of ").next().unwrap_or_default())
+    } else if name.contains("too small") {
+        "a length that is too small".to_owned()
+    } else if name.starts_with("status") {
+        let status =
+            if matches!(number, 400..=404 | 408 | 429 | 500 | 502 | 503) { number } else { number / 100 * 100 };
+        format!("status {status}{}", if name.contains(", 0 bytes") { ", no body" } else { "" })
+    } else {
+        name.to_owned()
+    }
+}
+
+/// How often there was what.
+type Counts = BTreeMap<String, usize>;
+
+/// Has curl send what the case sends; its exit status, and whether it takes nothing for success.
+fn curl(case: &Case, options: &[&str]) -> String {
+    let server = Server::start(case.call.centrifugo()).script(case.script.clone());
+    let limit = if case.limit == SHORT { "0.3" } else { "20" };
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", limit])
+        .args(options)
+        .args(["--header", &format!("Authorization: apikey {API_KEY}"), "--header", "Content-Type: application/json"])
+        .args(["--data-binary", r#"{"method":"publish","params":{"channel":"news","data":1}}"#])
+        .arg(format!("{}/api", server.address()))
+        .stdin(Stdio::null())
+        .output()
+        .expect("curl starts");
+    let exit = output.status.code().unwrap_or(-1);
+    let is_empty = exit == 0 && output.stdout.is_empty();
+    format!("{exit}{}", if is_empty { " with nothing printed" } else { "" })
+}
+
+fn exit(outcome: Option<ErrorKind>) -> i32 {
+    match outcome {
+        None => 0,
+        Some(ErrorKind::Refused) => 1,
+        Some(ErrorKind::Invalid) => 2,
+        Some(ErrorKind::NotAccepted) => 3,
+        Some(_) => 4,
+    }
+}
+
+#[test]
+#[ignore = "needs curl; prints a table"]
+fn curl_meets_the_same_faults() {
+    let one = Call { major: 6, commands: 1, ballast: 0 };
+    let cases: Vec<Case> = cases::all(Places::All).into_iter().filter(|case| case.call == one).collect();
+    let (next, rows) = (AtomicUsize::new(0), Mutex::new(BTreeMap::<String, (usize, [Counts; 3])>::new()));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let outcomes = case.expected.outcomes.iter().map(|&outcome| exit(outcome).to_string());
+                    let found = [outcomes.collect::<Vec<_>>().join(" or "), curl(case, &[]), curl(case, &["--fail"])];
+                    let mut rows = rows.lock().expect("no case panics");
+                    let (count, columns) = rows.entry(row(case)).or_default();
+                    *count += 1;
+                    for (column, found) in columns.iter_mut().zip(found) {
+                        *column.entry(found).or_default() += 1;
+                    }
+                }
+            });
+        }
+    });
+    println!("| fault | cases | cent | curl | curl --fail |\n|---|---|---|---|---|");
+    for (row, (count, columns)) in rows.into_inner().expect("no case panics") {
+        let [cent, plain, fail] = columns.map(|column| {
+            let parts: Vec<String> = column.iter().map(|(exit, times)| format!("{exit} ({times})")).collect();
+            if let [only] = column.keys().collect::<Vec<_>>()[..] { only.clone() } else { parts.join(", ") }
+        });
+        println!("| {row} | {count} | {cent} | {plain} | {fail} |");
+    }
+}
