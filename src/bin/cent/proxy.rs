@@ -154,9 +154,14 @@ mod tests {
         assert!(is_exempt("10.1.2.3", 80, "10.1.2.3:80"));
         assert!(is_exempt("10.1.2.3", 80, "0.0.0.0/0"));
         assert!(is_exempt("::1", 80, "[::1]"));
-        assert!(is_exempt("fd00::1", 80, "fd00::/8"));
+        assert!(is_exempt("fd12:3456::1", 80, "fd00::/8"));
+        assert!(!is_exempt("fe00::1", 80, "fd00::/8"));
         assert!(!is_exempt("10.1.2.3", 80, "10.1.2.3:81"));
         assert!(!is_exempt("10.1.2.3", 80, "2.3"));
         assert!(!is_exempt("128.0.0.1", 80, "127.0.0.0/8"));
+        // No networks, and none that would hold everything.
+        assert!(!is_exempt("10.1.2.3", 80, "10.0.0.0/33"));
+        assert!(!is_exempt("fd00::1", 80, "fd00::/129"));
+        assert!(!is_exempt("fd00::1", 80, "10.0.0.0/8"));
     }
 }
