@@ -45,6 +45,22 @@ fn a_file_and_standard_input_can_be_named() {
 }
 
 #[test]
+fn a_device_on_standard_input_is_not_read() {
+    // Within a limit of memory, which a program that reads it would soon come to.
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join(".centrc"), CONFIG).unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -v 2000000 && exec \"$0\" bananas publish </dev/zero", env!("CARGO_BIN_EXE_cent")])
+        .env_clear()
+        .env("HOME", home.path())
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.starts_with("cent: publish needs channel, "), "{message}");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn a_pipe_a_file_or_a_socket_on_standard_input_is_read() {
     carries(PLAIN, |cent| cent.input(format!(" {PLAIN}\n")));
     carries(PLAIN, |cent| {

@@ -134,7 +134,10 @@ mod tests {
     fn half_of_a_pause_is_chance() {
         assert_eq!(after(2, 0.0), Next::After(SECOND / 2));
         assert_eq!(after(2, 0.5), Next::After(SECOND * 3 / 4));
-        assert!((0..100).map(|_| random_share()).all(|share| (0.0..=1.0).contains(&share)));
+        let shares: Vec<_> = (0..100).map(|_| random_share()).collect();
+        assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)));
+        let spread = |wanted: fn(&f64) -> bool| shares.iter().any(wanted);
+        assert!(spread(|&share| share < 0.5) && spread(|&share| share > 0.5), "{shares:?}");
     }
 
     #[test]
