@@ -181,8 +181,7 @@ pub(crate) struct Seen {
     pub(crate) rounds: u64,
     pub(crate) out_of_order: u64,
     pub(crate) unsigned: u64,
-    /// Requests whose signature or order is wrong, among those that were looked at.
-    pub(crate) bad: u64,
+    pub(crate) badly_signed: u64,
 }
 
 impl Stub {
@@ -213,13 +212,13 @@ impl Stub {
         self.ask.write_all(b"\n").expect("the stub listens");
         let line = line(&mut self.told);
         let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
-        let [requests, commands, rounds, out_of_order, unsigned, bad] = numbers[..] else { panic!("{line}") };
-        Seen { requests, commands, rounds, out_of_order, unsigned, bad }
+        let [requests, commands, rounds, out_of_order, unsigned, badly_signed] = numbers[..] else { panic!("{line}") };
+        Seen { requests, commands, rounds, out_of_order, unsigned, badly_signed }
     }
 
     /// Expects that all commands came once, in their order and signed, in so many requests.
     pub(crate) fn expect(&mut self, requests: u64, commands: u64, rounds: u64) {
-        let expected = Seen { requests, commands, rounds, out_of_order: 0, unsigned: 0, bad: 0 };
+        let expected = Seen { requests, commands, rounds, out_of_order: 0, unsigned: 0, badly_signed: 0 };
         assert_eq!(self.seen(), expected, "what came is not what should have come");
     }
 }

@@ -125,7 +125,7 @@ impl Bench {
                 let times = paired(rounds, self.timed(&cent), self.timed(&curl));
                 let seen = stub.seen();
                 let all = 2 * rounds as u64;
-                assert_eq!((seen.requests, seen.commands, seen.unsigned, seen.bad), (all, all, all / 2, 0));
+                assert_eq!((seen.requests, seen.commands, seen.unsigned, seen.badly_signed), (all, all, all / 2, 0));
                 ratio(&format!("params of {name}: times that of curl, which does not sign"), &times, goal);
             } else {
                 skipped("params against curl", "it is not installed");
@@ -161,7 +161,7 @@ impl Bench {
             let curl = curl(&url, &body, &["--cacert", &file.display().to_string()]);
             let times = paired(ROUNDS, self.timed(&curl), self.timed(&cent));
             let seen = stub.seen();
-            assert_eq!((seen.requests, seen.unsigned, seen.bad), (2 * ROUNDS as u64, ROUNDS as u64, 0));
+            assert_eq!((seen.requests, seen.unsigned, seen.badly_signed), (2 * ROUNDS as u64, ROUNDS as u64, 0));
             ratio(&format!("TLS, {name}: times faster than curl"), &times, Goal::AtLeast(goal));
         }
     }
