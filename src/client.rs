@@ -1,5 +1,6 @@
 //! The client: where request, transport and reply meet.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -129,7 +130,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`]: see [`HttpRequest::new`].
-    pub fn request<'a>(&self, commands: &'a [Command]) -> Result<HttpRequest<'a>, Error> {
+    pub fn request<'a>(&self, commands: impl Into<Cow<'a, [Command]>>) -> Result<HttpRequest<'a>, Error> {
         HttpRequest::new(&self.endpoint, commands)
     }
 

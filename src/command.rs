@@ -1,7 +1,7 @@
 //! Commands: a method and its params, checked before anything is sent.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 
 use crate::endpoint::Endpoint;
 use crate::error::Error;
@@ -19,10 +19,11 @@ use crate::json::{self, Flaw, Members};
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Command {
-    method: Arc<str>,
+    /// Borrowed where it is one of [`METHODS`], so that a stream of commands need not copy it.
+    method: Cow<'static, str>,
     params: String,
-    /// The rules that it was found to keep.
-    checked: Option<Rules>,
+    /// What its params lack, if anything, found while they were read anyway.
+    lacks: Option<Box<Lacks>>,
 }
 
 impl Command {
@@ -32,16 +33,19 @@ impl Command {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for
     /// - an empty method,
     /// - params that are not one JSON object in UTF-8; the error shows line, column and place.
-    pub fn new(method: impl Into<Arc<str>>, params: impl Into<Vec<u8>>) -> Result<Self, Error> {
-        let (method, params) = (method.into(), params.into());
+    pub fn new(method: impl AsRef<str>, params: impl Into<Vec<u8>>) -> Result<Self, Error> {
+        const HINT: &str = r#"params are one JSON object, such as {"channel": "news"}"#;
+        let method = method.as_ref();
         if method.is_empty() {
             // Centrifugo 2 and later run a command without a method as publish.
             return Err(Error::invalid("the method is empty").hint("name one, such as publish"));
         }
-        json::object(&params)
-            .map_err(|flaw| no_object(&params, &flaw, r#"params are one JSON object, such as {"channel": "news"}"#))?;
-        let params = String::from_utf8(params).map_err(|error| Error::invalid("invalid UTF-8").with_source(error))?;
-        Ok(Self { method, params, checked: None })
+        let params = String::from_utf8(params.into())
+            .map_err(|error| no_object(error.as_bytes(), &json::no_utf8(error.as_bytes(), error.utf8_error()), HINT))?;
+        let members = json::object(&params).map_err(|flaw| no_object(params.as_bytes(), &flaw, HINT))?;
+        let lacks = Lacks::of(method, &members);
+        let method = exactly(method).map_or_else(|| method.to_owned().into(), |known| known.name.into());
+        Ok(Self { method, params, lacks })
     }
 
     /// Reads a command that is written out: `{"method": …, "params": …}`; without params they are `{}`.
@@ -64,7 +68,10 @@ impl Command {
     pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, Error> {
         const FORM: &str = r#"write {"method": "publish", "params": {…}}"#;
         let text = text.as_ref();
-        let members = json::object(text).map_err(|flaw| no_object(text, &flaw, FORM))?;
+        let members = std::str::from_utf8(text)
+            .map_err(|error| json::no_utf8(text, error))
+            .and_then(json::object)
+            .map_err(|flaw| no_object(text, &flaw, FORM))?;
         let (mut method, mut params) = (None, None);
         for (key, value) in members.iter() {
             let known = match &*key {
@@ -92,10 +99,8 @@ impl Command {
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a known method without the params that it needs, such as a
     /// publish without a channel or a disconnect without a user.
-    pub fn checked(mut self, endpoint: &Endpoint) -> Result<Self, Error> {
-        let rules = endpoint.rules();
-        self.check(rules)?;
-        self.checked = Some(rules);
+    pub fn checked(self, endpoint: &Endpoint) -> Result<Self, Error> {
+        self.check(endpoint.rules())?;
         Ok(self)
     }
 
@@ -106,7 +111,7 @@ impl Command {
 
     /// The params as written, without white space around them.
     pub fn params(&self) -> &str {
-        self.params.trim_matches([' ', '\t', '\n', '\r'])
+        self.params.trim_ascii()
     }
 
     /// The channels of a broadcast as they are written, quotes included.
@@ -119,18 +124,14 @@ impl Command {
 
     /// Checks what the servers of these rules would refuse without a reason, or would take for something else.
     pub(crate) fn check(&self, rules: Rules) -> Result<(), Error> {
-        if self.checked == Some(rules) {
-            return Ok(());
-        }
-        let needs = known(&self.method, rules).map_or(NOTHING, |known| known.needs(rules));
-        let Some(params) = json::members(self.params()).filter(|_| !needs.is_empty()) else { return Ok(()) };
-        for need in needs {
-            if let Some(flaw) = need.flaw(&params) {
-                return Err(Error::invalid(format!("{} needs {need}: {flaw}", self.method))
-                    .hint(format!("add {} to the params", need.key())));
-            }
-        }
-        Ok(())
+        let lack = self.lacks.as_ref().and_then(|lacks| match rules {
+            Rules::First => lacks.first,
+            Rules::Later => lacks.later,
+        });
+        lack.map_or(Ok(()), |Lack { need, flaw }| {
+            Err(Error::invalid(format!("{} needs {need}: {flaw}", self.method))
+                .hint(format!("add {} to the params", need.key())))
+        })
     }
 }
 
@@ -154,6 +155,42 @@ pub(crate) enum Rules {
     Later,
 }
 
+/// What params lack by the rules of either form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Lacks {
+    first: Option<Lack>,
+    later: Option<Lack>,
+}
+
+impl Lacks {
+    fn of(method: &str, params: &Members<'_>) -> Option<Box<Self>> {
+        let needs = |rules| known(method, rules).map_or(NOTHING, |known| known.needs(rules));
+        let (needed, needed_later) = (needs(Rules::First), needs(Rules::Later));
+        let first = Lack::of(needed, params);
+        // What the first rules did not miss need not be looked for again.
+        let is_met = |need: &Need| first.is_none() && needed.iter().any(|met| met.implies(*need));
+        let later = needed_later.iter().filter(|need| !is_met(need)).find_map(|&need| Lack::in_need(need, params));
+        (first.is_some() || later.is_some()).then(|| Box::new(Self { first, later }))
+    }
+}
+
+/// The first need that params do not meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Lack {
+    need: Need,
+    flaw: &'static str,
+}
+
+impl Lack {
+    fn of(needs: &[Need], params: &Members<'_>) -> Option<Self> {
+        needs.iter().find_map(|&need| Self::in_need(need, params))
+    }
+
+    fn in_need(need: Need, params: &Members<'_>) -> Option<Self> {
+        Some(Self { need, flaw: need.flaw(params)? })
+    }
+}
+
 /// A param that a method cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
@@ -171,6 +208,10 @@ enum Need {
 }
 
 impl Need {
+    fn implies(self, other: Self) -> bool {
+        self == other || (self, other) == (Self::Data, Self::DataOrB64)
+    }
+
     fn key(self) -> &'static str {
         match self {
             Self::Name(key) => key,
@@ -234,12 +275,12 @@ fn channels_flaw(value: Option<&str>) -> Option<&'static str> {
 /// null counts as absent, except for data, which may be null; before another value of the same key it leaves that one
 /// in place (encoding/json of Go; seen on 1.8.0 and 6.9.1).
 fn value<'a>(params: &Members<'a>, name: &str) -> Option<&'a str> {
-    let values = params.iter().filter(|(key, _)| json::same_key(key, name)).map(|(_, value)| value);
+    let mut values = params.values(name).rev();
     match name {
-        "data" => values.last(),
+        "data" => values.next(),
         // A list, unlike a string, is emptied by null.
-        "channels" => values.last().filter(|&value| value != "null"),
-        _ => values.filter(|&value| value != "null").last(),
+        "channels" => values.next().filter(|&value| value != "null"),
+        _ => values.find(|&value| value != "null"),
     }
 }
 
@@ -305,11 +346,20 @@ const METHODS: &[Known] = &[
 ];
 
 fn known(method: &str, rules: Rules) -> Option<&'static Known> {
-    METHODS.iter().find(|known| match rules {
-        Rules::First => known.first.is_some() && known.name == method,
-        // Upper case, as the servers compare: it takes ı and ſ for I and S.
-        Rules::Later => known.later.is_some() && known.name.to_uppercase() == method.to_uppercase(),
+    let in_any_case = || METHODS.iter().find(|known| rules == Rules::Later && same_method(known.name, method));
+    exactly(method).or_else(in_any_case).filter(|known| match rules {
+        Rules::First => known.first.is_some(),
+        Rules::Later => known.later.is_some(),
     })
+}
+
+fn exactly(method: &str) -> Option<&'static Known> {
+    METHODS.iter().find(|known| known.name == method)
+}
+
+/// In upper case, as the servers compare: it takes ı and ſ for I and S.
+fn same_method(name: &str, method: &str) -> bool {
+    name.chars().flat_map(char::to_uppercase).eq(method.chars().flat_map(char::to_uppercase))
 }
 
 /// The names of the methods under these rules.
@@ -344,7 +394,7 @@ pub(crate) fn is_broadcast(method: &str) -> bool {
 
 /// Whether a method does without params, whatever the version: `channels`, `stats`, `node` and `info`.
 pub fn needs_no_params(method: &str) -> bool {
-    ["channels", "stats", "node", "info"].iter().any(|name| name.to_uppercase() == method.to_uppercase())
+    ["channels", "stats", "node", "info"].iter().any(|name| same_method(name, method))
 }
 
 /// The candidate that `name` was most likely meant to be, if any is near enough to be worth naming.

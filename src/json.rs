@@ -1,26 +1,33 @@
 //! JSON read without decoding it: texts stay as written, whatever their size and depth.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::str::Utf8Error;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::Place;
 
-/// The members of one JSON object in their order, duplicates included.
+/// The members of one JSON object in their order, duplicates included; keys with their quotes, all as written.
 #[derive(Debug)]
-pub(crate) struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+pub(crate) struct Members<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Members<'a> {
     /// Keys with their escapes decoded, and values as written.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, &'a str)> + '_ {
-        self.0.iter().map(|(key, value)| (decoded(key.get()), value.get()))
+        self.0.iter().map(|&(key, value)| (decoded(key), value))
     }
 
     /// The value of the last member with exactly this key.
     pub(crate) fn last(&self, name: &str) -> Option<&'a str> {
-        self.iter().filter(|(key, _)| key == name).last().map(|(_, value)| value)
+        self.0.iter().rev().find(|(key, _)| decoded(key) == name).map(|&(_, value)| value)
+    }
+
+    /// The values that the servers find under a key.
+    pub(crate) fn values(&self, name: &str) -> impl DoubleEndedIterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| is_key(key, name)).map(|&(_, value)| value)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -41,8 +48,8 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
+                while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                    members.push((key.get(), value.get()));
                 }
                 Ok(Members(members))
             }
@@ -63,6 +70,18 @@ pub(crate) fn elements(text: &str) -> Option<Vec<&str>> {
     Some(elements.into_iter().map(RawValue::get).collect())
 }
 
+/// The texts that `list` consists of where they are all the same, with a separator between; nothing where they are not.
+pub(crate) fn repeated(list: &str, separator: char) -> Option<Vec<&str>> {
+    let first = serde_json::Deserializer::from_str(list).into_iter::<&RawValue>().next()?.ok()?.get();
+    let mut texts = vec![list.strip_prefix(first).map(|_| first)?];
+    let mut rest = list.get(first.len()..)?;
+    while let Some(further) = rest.strip_prefix(separator) {
+        rest = further.strip_prefix(first)?;
+        texts.push(further.get(..first.len())?);
+    }
+    rest.is_empty().then_some(texts)
+}
+
 /// The text of a JSON string, or nothing where `text` is no string.
 ///
 /// One with lone surrogates, which servers keep but no Rust string can hold, is given as written.
@@ -70,8 +89,12 @@ pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
     text.starts_with('"').then(|| decoded(text))
 }
 
+fn unquoted(quoted: &str) -> &str {
+    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()
+}
+
 fn decoded(quoted: &str) -> Cow<'_, str> {
-    let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+    let inner = unquoted(quoted);
     if inner.contains('\\') {
         serde_json::from_str(quoted).map_or(Cow::Borrowed(inner), Cow::Owned)
     } else {
@@ -90,9 +113,20 @@ pub(crate) fn push_quoted(to: &mut String, text: &str) {
     }
 }
 
+/// Whether the servers take a key, as it is written, for this one.
+fn is_key(quoted: &str, name: &str) -> bool {
+    let inner = unquoted(quoted);
+    match inner.len().cmp(&name.len()) {
+        Ordering::Less => false,
+        Ordering::Equal => inner == name || inner.eq_ignore_ascii_case(name),
+        // Escapes, and letters outside ASCII, take more bytes than what they stand for.
+        Ordering::Greater => (inner.contains('\\') || !inner.is_ascii()) && same_key(&decoded(quoted), name),
+    }
+}
+
 /// Whether two keys are the same to the servers: in any letter case, with the two letters outside ASCII that Go folds
 /// into it (seen on 1.8.0; encoding/json of Go).
-pub(crate) fn same_key(key: &str, name: &str) -> bool {
+fn same_key(key: &str, name: &str) -> bool {
     let folded = |c: char| match c {
         'ſ' => 's',
         '\u{212a}' => 'k',
@@ -122,12 +156,14 @@ pub(crate) struct Flaw {
     pub(crate) offset: usize,
 }
 
-/// Reads `bytes` as one JSON object, white space around it apart.
-pub(crate) fn object(bytes: &[u8]) -> Result<Members<'_>, Flaw> {
-    let text = std::str::from_utf8(bytes).map_err(|error| Flaw {
-        what: format!("invalid UTF-8 (byte 0x{:02X})", bytes.get(error.valid_up_to()).copied().unwrap_or_default()),
-        offset: error.valid_up_to(),
-    })?;
+/// What is wrong with bytes that are no UTF-8.
+pub(crate) fn no_utf8(bytes: &[u8], error: Utf8Error) -> Flaw {
+    let offset = error.valid_up_to();
+    Flaw { what: format!("invalid UTF-8 (byte 0x{:02X})", bytes.get(offset).copied().unwrap_or_default()), offset }
+}
+
+/// Reads `text` as one JSON object, white space around it apart.
+pub(crate) fn object(text: &str) -> Result<Members<'_>, Flaw> {
     if text.starts_with('\u{feff}') {
         return Err(Flaw { what: "a byte order mark".to_owned(), offset: 0 });
     }
@@ -179,7 +215,7 @@ mod tests {
     use super::*;
 
     fn flaw(text: &str) -> (String, usize) {
-        let flaw = object(text.as_bytes()).unwrap_err();
+        let flaw = object(text).unwrap_err();
         (flaw.what, flaw.offset)
     }
 
@@ -192,9 +228,18 @@ mod tests {
     }
 
     #[test]
+    fn the_same_over_and_over_is_read_once() {
+        assert_eq!(repeated("{\"a\":1},{\"a\":1}", ','), Some(vec!["{\"a\":1}"; 2]));
+        assert_eq!(repeated("{}", ','), Some(vec!["{}"]));
+        for list in ["{},[]", "{},", ",{}", " {}", "{}{}", "{} ,{}", "", "{,{", "{}\n"] {
+            assert_eq!(repeated(list, ','), None, "{list}");
+        }
+    }
+
+    #[test]
     fn depth_is_no_matter() {
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(1_000_000), "]".repeat(1_000_000));
-        assert!(object(deep.as_bytes()).is_ok());
+        assert!(object(&deep).is_ok());
     }
 
     #[test]
@@ -218,7 +263,8 @@ mod tests {
         assert_eq!(flaw("{\"a\": NaN}"), ("expected value".into(), 6));
         assert_eq!(flaw("{\n\"a\" 1}"), ("expected `:`".into(), 6));
         assert_eq!(flaw("\u{feff}{}"), ("a byte order mark".into(), 0));
-        let flaw = object(b"{\"a\": \"\xff\"}").unwrap_err();
+        let bytes = [b"{\"a\": \"", &[0xff][..], b"\"}"].concat();
+        let flaw = no_utf8(&bytes, std::str::from_utf8(&bytes).unwrap_err());
         assert_eq!((flaw.what.as_str(), flaw.offset), ("invalid UTF-8 (byte 0xFF)", 7));
     }
 

@@ -19,6 +19,7 @@ mod json;
 mod proxy;
 mod reply;
 mod request;
+
 mod transport;
 mod wire;
 

@@ -1,6 +1,8 @@
 //! What the server answered, and what it means: the sole judge of statuses and answers.
 
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
@@ -13,14 +15,14 @@ use crate::transport::HttpResponse;
 /// The server's answer to one command, as the server wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    text: String,
+    text: Part,
     errors: Vec<ReplyError>,
 }
 
 impl Reply {
     /// The JSON text of the reply: the server's own, but for bytes that are not UTF-8, which became U+FFFD.
     pub fn text(&self) -> &str {
-        &self.text
+        self.text.text()
     }
 
     /// What the server refused: nothing where the command has run, one error for the whole command, or one for each
@@ -31,11 +33,38 @@ impl Reply {
 
     /// The data of the reply as JSON text: what `body.data`, `body` or `result` hold, or `null`.
     pub fn data(&self) -> &str {
-        let Some(members) = json::members(&self.text) else { return "null" };
+        let Some(members) = json::members(self.text()) else { return "null" };
         let Some(body) = members.last("body") else { return members.last("result").unwrap_or("null") };
         json::members(body).and_then(|body| body.last("data")).unwrap_or(body)
     }
 }
+
+/// A part of an answer, which all its replies share.
+#[derive(Clone)]
+struct Part {
+    answer: Arc<String>,
+    place: Range<usize>,
+}
+
+impl Part {
+    fn text(&self) -> &str {
+        self.answer.get(self.place.clone()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.text(), f)
+    }
+}
+
+impl PartialEq for Part {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Eq for Part {}
 
 /// Why the server refused a command, or a channel of a broadcast.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +168,9 @@ impl HttpResponse {
         if self.early {
             return Err(unknown("answered before the request was through".to_owned()).of(request.url()));
         }
-        read(&String::from_utf8_lossy(&self.body), request).map_err(|error| match &self.proxy {
+        let answer =
+            String::from_utf8(self.body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        read(&Arc::new(answer), request).map_err(|error| match &self.proxy {
             Some(proxy) => error.of(format!("{} (by the proxy {proxy})", request.url())),
             None => error.of(request.url()),
         })
@@ -147,30 +178,54 @@ impl HttpResponse {
 }
 
 /// Reads the replies of an answer with status 200.
-fn read(answer: &str, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
+fn read(answer: &Arc<String>, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
     let texts = match request.form {
-        Form::Signed => serde_json::from_str::<Vec<&RawValue>>(answer),
-        Form::Keyed => serde_json::Deserializer::from_str(answer).into_iter::<&RawValue>().collect(),
-    }
-    .map_err(|error| not_understood(answer, &error))?;
+        Form::Signed => same_replies(answer, "[", ',', "]"),
+        Form::Keyed => same_replies(answer, "", '\n', ""),
+    };
+    let texts = texts.map_or_else(|| replies_of(answer, request.form), Ok)?;
     let mut replies = Vec::with_capacity(texts.len());
-    for (index, text) in texts.iter().enumerate() {
-        let command = request.commands.get(index);
-        let reply = reply(text.get(), request.form, command).or_else(|| odd_reply(text.get()));
-        match reply {
-            Some(reply) => replies.push(reply),
-            None => return Err(unknown("the answer is JSON, but no list of replies".to_owned()).with_replies(replies)),
+    // Most replies are the same as the one before: those are not read again.
+    let mut fine = None;
+    for (index, &text) in texts.iter().enumerate() {
+        let command = request.commands().get(index);
+        let what = (text, command.map(Command::method));
+        let found = if fine == Some(what) { Some(Vec::new()) } else { errors(text, request.form, command) };
+        let Some(errors) = found.or_else(|| odd_reply(text)) else {
+            return Err(unknown("the answer is JSON, but no list of replies".to_owned()).with_replies(replies));
+        };
+        if errors.is_empty() {
+            fine = Some(what);
         }
+        let start = text.as_ptr().addr() - answer.as_ptr().addr();
+        let part = Part { answer: Arc::clone(answer), place: start..start + text.len() };
+        replies.push(Reply { text: part, errors });
     }
-    if replies.len() == request.commands.len() {
+    if replies.len() == request.commands().len() {
         return Ok(replies);
     }
     let counts = format!(
         "{} for {}",
         count(replies.len(), "reply", "replies"),
-        count(request.commands.len(), "command", "commands")
+        count(request.commands().len(), "command", "commands")
     );
     Err(unknown(counts).with_replies(replies))
+}
+
+/// The texts of replies that are all the same, as they are where every command was plainly done.
+fn same_replies<'a>(answer: &'a str, open: &str, separator: char, close: &str) -> Option<Vec<&'a str>> {
+    let list = answer.strip_suffix('\n').unwrap_or(answer).strip_prefix(open)?.strip_suffix(close)?;
+    json::repeated(list, separator)
+}
+
+/// The texts of the replies.
+fn replies_of(answer: &str, form: Form) -> Result<Vec<&str>, Error> {
+    let texts = match form {
+        Form::Signed => serde_json::from_str::<Vec<&RawValue>>(answer),
+        Form::Keyed => serde_json::Deserializer::from_str(answer).into_iter::<&RawValue>().collect(),
+    };
+    let texts = texts.map_err(|error| not_understood(answer, &error))?;
+    Ok(texts.into_iter().map(RawValue::get).collect())
 }
 
 fn not_understood(answer: &str, error: &serde_json::Error) -> Error {
@@ -190,8 +245,8 @@ fn unknown(what: String) -> Error {
     Error::new(ErrorKind::Unknown, what).hint("the command may have run: look before repeating, and check the address")
 }
 
-/// Reads one reply, or nothing where it is none.
-fn reply(text: &str, form: Form, command: Option<&Command>) -> Option<Reply> {
+/// Reads the errors of one reply; nothing where it is none.
+fn errors(text: &str, form: Form, command: Option<&Command>) -> Option<Vec<ReplyError>> {
     let members = json::members(text)?;
     let mut errors: Vec<ReplyError> = match form {
         Form::Signed => first_error(members.last("error")?)?,
@@ -207,13 +262,13 @@ fn reply(text: &str, form: Form, command: Option<&Command>) -> Option<Reply> {
             explain(error, command, form);
         }
     }
-    Some(Reply { text: text.to_owned(), errors })
+    Some(errors)
 }
 
 /// An object that is no reply as it should be: it is shown, and what it says of its command is not known.
-fn odd_reply(text: &str) -> Option<Reply> {
+fn odd_reply(text: &str) -> Option<Vec<ReplyError>> {
     let error = ReplyError::new(ErrorKind::Unknown, None, "the reply is not understood".to_owned(), LOOK);
-    text.starts_with('{').then(|| Reply { text: text.to_owned(), errors: vec![error] })
+    text.starts_with('{').then(|| vec![error])
 }
 
 /// The error of a reply of Centrifugo 1: null or a text.
@@ -293,7 +348,7 @@ fn status_kind(status: u16, several: bool, proxy: bool, empty: bool) -> ErrorKin
 
 /// The error of a status other than 200.
 fn refusal(response: &HttpResponse, request: &HttpRequest<'_>) -> Error {
-    let several = request.commands.len() > 1;
+    let several = request.commands().len() > 1;
     let kind = status_kind(response.status, several, response.proxy.is_some(), response.body.is_empty());
     let what = match (response.status, &response.proxy) {
         (300..400, _) => format!("redirected ({}) to {}", response.status, target(response)),
@@ -365,7 +420,7 @@ fn remedy(response: &HttpResponse, request: &HttpRequest<'_>, kind: ErrorKind) -
         (407, _) if response.proxy.is_some() => {
             "write the credentials into the proxy's URL, http://USER:PASSWORD@HOST:PORT".to_owned()
         }
-        (413, _) if request.commands.len() > 1 => "send fewer commands at once, with a smaller --batch".to_owned(),
+        (413, _) if request.commands().len() > 1 => "send fewer commands at once, with a smaller --batch".to_owned(),
         (413, _) => "send less, or raise the limit of the proxy before the server".to_owned(),
         (408 | 425 | 429 | 503, _) if kind == ErrorKind::NotAccepted => {
             "nothing was accepted: try again later".to_owned()
@@ -389,11 +444,11 @@ fn speaks_tls(body: &[u8]) -> bool {
 
 /// The server does not say why: all that it can be.
 fn bad_request(request: &HttpRequest<'_>, form: Form) -> String {
-    if request.commands.len() > 1 {
+    if request.commands().len() > 1 {
         return "some of the commands may have run: look before repeating, and check their methods and params"
             .to_owned();
     }
-    let methods: Vec<&str> = request.commands.iter().map(Command::method).collect();
+    let methods: Vec<&str> = request.commands().iter().map(Command::method).collect();
     match methods.iter().find(|method| !command::is_known(method, form.rules())) {
         Some(method) => {
             format!("the server has no method {method}, or not with these params; {}", known_methods(method, form))
@@ -599,7 +654,10 @@ mod tests {
 
     #[test]
     fn data_is_what_the_reply_carries() {
-        let data = |text: &str| Reply { text: text.to_owned(), errors: Vec::new() }.data().to_owned();
+        let data = |text: &str| {
+            let part = Part { answer: Arc::new(text.to_owned()), place: 0..text.len() };
+            Reply { text: part, errors: Vec::new() }.data().to_owned()
+        };
         assert_eq!(data(r#"{"method":"channels","error":null,"body":{"data":["a"]}}"#), r#"["a"]"#);
         assert_eq!(data(r#"{"method":"publish","error":null,"body":null}"#), "null");
         assert_eq!(data(r#"{"result":{"offset":1}}"#), r#"{"offset":1}"#);

@@ -19,9 +19,9 @@ pub struct HttpRequest<'a> {
     pub(crate) url: String,
     pub(crate) plain: Vec<(&'static str, String)>,
     pub(crate) proof: (&'static str, Hidden),
-    pub(crate) body: Body<'a>,
+    body: Body,
     pub(crate) form: Form,
-    pub(crate) commands: &'a [Command],
+    commands: Cow<'a, [Command]>,
 }
 
 /// The form of request and answer: what Centrifugo 1 speaks, and what its successors do.
@@ -43,14 +43,16 @@ impl Form {
 }
 
 impl<'a> HttpRequest<'a> {
-    /// Writes commands as the endpoint's server reads them.
+    /// Writes commands as the endpoint's server reads them. Commands that are handed over make a request that can travel
+    /// from one thread to another.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for
     /// - no commands,
     /// - a command that the server would refuse without a reason or take for something else, such as a publish
     ///   without a channel or a disconnect without a user.
-    pub fn new(endpoint: &Endpoint, commands: &'a [Command]) -> Result<Self, Error> {
+    pub fn new(endpoint: &Endpoint, commands: impl Into<Cow<'a, [Command]>>) -> Result<Self, Error> {
+        let commands = commands.into();
         let form = match endpoint.credential() {
             Credential::Secret(_) => Form::Signed,
             Credential::ApiKey(_) => Form::Keyed,
@@ -60,21 +62,28 @@ impl<'a> HttpRequest<'a> {
         }
         commands.iter().try_for_each(|command| command.check(form.rules()))?;
         let body = match form {
-            Form::Signed => Body::written(commands, "[", ",", "]"),
-            Form::Keyed => Body::written(commands, "", "\n", ""),
+            Form::Signed => Body::written(&commands, "[", ",", "]"),
+            Form::Keyed => Body::written(&commands, "", "\n", ""),
         };
         let proof = match endpoint.credential() {
-            Credential::Secret(secret) => ("X-API-Sign", Hidden::new(&signature(secret.reveal(), body.pieces()))),
+            Credential::Secret(secret) => {
+                ("X-API-Sign", Hidden::new(&signature(secret.reveal(), body.pieces(&commands))))
+            }
             Credential::ApiKey(key) => ("Authorization", Hidden::new(&format!("apikey {}", key.reveal()))),
         };
         let plain = vec![
             // Centrifugo 1 takes any other type for a form and answers 400.
             ("Content-Type", "application/json".to_owned()),
-            ("Content-Length", body.len().to_string()),
+            ("Content-Length", body.len.to_string()),
             ("User-Agent", concat!("cent/", env!("CARGO_PKG_VERSION")).to_owned()),
         ];
         let url = url(endpoint);
         Ok(Self { url, plain, proof, body, form, commands })
+    }
+
+    /// The commands that the request is of.
+    pub fn commands(&self) -> &[Command] {
+        &self.commands
     }
 
     /// The URL that is requested.
@@ -89,12 +98,12 @@ impl<'a> HttpRequest<'a> {
 
     /// The body, in pieces that make it up in this order.
     pub fn body(&self) -> impl Iterator<Item = &str> {
-        self.body.pieces()
+        self.body.pieces(&self.commands)
     }
 
     /// The size of the body, in bytes.
     pub fn body_len(&self) -> u64 {
-        self.body.len()
+        self.body.len
     }
 }
 
@@ -108,49 +117,69 @@ pub(crate) fn url(endpoint: &Endpoint) -> String {
     format!("{}{path}", endpoint.address())
 }
 
-/// A body in pieces: small params are joined, large ones borrowed, so that megabytes are not copied.
-pub(crate) struct Body<'a>(Vec<Cow<'a, str>>);
+/// A body in pieces: small params are joined, large ones stay where they are, so that megabytes are not copied.
+struct Body {
+    pieces: Vec<Piece>,
+    /// In bytes.
+    len: u64,
+}
+
+enum Piece {
+    Text(String),
+    /// The params of the command at this index.
+    Params(usize),
+}
 
 /// Params of this many bytes or more stay where they are.
 const LARGE_BYTES: usize = 64 * 1024;
 
-impl<'a> Body<'a> {
-    fn written(commands: &'a [Command], open: &str, between: &str, close: &str) -> Self {
+/// What a command takes in a body besides its method and its params: quotes, keys, what is between two.
+const AROUND_COMMAND: usize = 32;
+
+impl Body {
+    fn written(commands: &[Command], open: &str, between: &str, close: &str) -> Self {
         let mut pieces = Vec::new();
-        let mut piece = open.to_owned();
+        let small = |len| if len < LARGE_BYTES { len } else { 0 };
+        let room = |command: &Command| AROUND_COMMAND + command.method().len() + small(command.params().len());
+        let mut text = String::with_capacity(commands.iter().map(room).sum());
+        text.push_str(open);
         for (index, command) in commands.iter().enumerate() {
             if index > 0 {
-                piece.push_str(between);
+                text.push_str(between);
             }
             // Neither member is ever left out: a command without a method runs as publish on 2 and later.
-            piece.push_str("{\"method\":");
-            json::push_quoted(&mut piece, command.method());
-            piece.push_str(",\"params\":");
+            text.push_str("{\"method\":");
+            json::push_quoted(&mut text, command.method());
+            text.push_str(",\"params\":");
             let params = command.params();
             if params.len() < LARGE_BYTES {
-                piece.push_str(params);
+                text.push_str(params);
             } else {
-                pieces.extend([Cow::Owned(std::mem::take(&mut piece)), Cow::Borrowed(params)]);
+                pieces.extend([Piece::Text(std::mem::take(&mut text)), Piece::Params(index)]);
             }
-            piece.push('}');
+            text.push('}');
         }
-        piece.push_str(close);
-        pieces.push(Cow::Owned(piece));
-        Self(pieces)
+        text.push_str(close);
+        pieces.push(Piece::Text(text));
+        let len = texts(&pieces, commands).map(|text| text.len() as u64).sum();
+        Self { pieces, len }
     }
 
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(Cow::as_ref)
-    }
-
-    fn len(&self) -> u64 {
-        self.pieces().map(|piece| piece.len() as u64).sum()
+    fn pieces<'a>(&'a self, commands: &'a [Command]) -> impl Iterator<Item = &'a str> {
+        texts(&self.pieces, commands)
     }
 }
 
-impl fmt::Debug for Body<'_> {
+fn texts<'a>(pieces: &'a [Piece], commands: &'a [Command]) -> impl Iterator<Item = &'a str> {
+    pieces.iter().map(|piece| match piece {
+        Piece::Text(text) => text,
+        Piece::Params(index) => commands.get(*index).map_or("", Command::params),
+    })
+}
+
+impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.len())
+        write!(f, "{} bytes", self.len)
     }
 }
 
@@ -254,6 +283,6 @@ mod tests {
 
     #[test]
     fn no_commands_are_an_error() {
-        assert!(HttpRequest::new(&Endpoint::with_secret(address(), "s").unwrap(), &[]).is_err());
+        assert!(HttpRequest::new(&Endpoint::with_secret(address(), "s").unwrap(), Vec::new()).is_err());
     }
 }

@@ -12,11 +12,14 @@ use ureq::tls::{RootCerts, TlsConfig};
 use crate::endpoint::Address;
 use crate::error::{Error, ErrorKind};
 use crate::proxy::Proxy;
-use crate::request::{Body, HttpRequest};
+use crate::request::HttpRequest;
 use crate::wire::{self, Fault, Lookup, Route, Try};
 
 /// The longest answer that is read, in bytes: 64 MiB.
 pub const MAX_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How much room is made for a body before any of it has come.
+const MAX_ROOM_BYTES: usize = 64 * 1024;
 
 /// Servers close a connection after 30 s at the earliest (seen on 6.9.1), proxies sooner; a request written to one that
 /// is just being closed is lost and looks like a crash.
@@ -99,7 +102,7 @@ impl Transport {
         if let Route::Forward(Proxy { authorization: Some(authorization), .. }) = &self.route {
             post = post.header("Proxy-Authorization", authorization.reveal());
         }
-        let answer = post.send(ureq::SendBody::from_reader(&mut BodyReader::new(&request.body)))?;
+        let answer = post.send(ureq::SendBody::from_reader(&mut BodyReader::new(request)))?;
         if answer.status() != 200 {
             self.current.spend_connection();
         }
@@ -115,8 +118,7 @@ impl Transport {
                 Route::Direct | Route::Tunnel(_) => None,
             },
             early: self.current.was_cut(),
-            // To its end for error statuses too: else the connection cannot be used again.
-            body: answer.into_body().into_with_config().limit(MAX_ANSWER_BYTES).read_to_vec()?,
+            body: whole(answer.into_body())?,
         })
     }
 
@@ -133,6 +135,15 @@ impl Transport {
         };
         explained.into_error().with_source(error)
     }
+}
+
+/// Reads a body to its end, for error statuses too: else the connection cannot be used again.
+fn whole(body: ureq::Body) -> Result<Vec<u8>, ureq::Error> {
+    let announced = body.content_length().and_then(|length| usize::try_from(length).ok());
+    // A server may announce more than it sends, so not all of it is believed at once.
+    let mut bytes = Vec::with_capacity(announced.unwrap_or_default().min(MAX_ROOM_BYTES));
+    body.into_with_config().limit(MAX_ANSWER_BYTES).reader().read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// A failure in words: what happened and what to do.
@@ -381,8 +392,8 @@ struct BodyReader<'a> {
 }
 
 impl<'a> BodyReader<'a> {
-    fn new(body: &'a Body<'_>) -> Self {
-        Self { pieces: Box::new(body.pieces()), current: &[] }
+    fn new(request: &'a HttpRequest<'_>) -> Self {
+        Self { pieces: Box::new(request.body()), current: &[] }
     }
 }
 

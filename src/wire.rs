@@ -27,6 +27,10 @@ const BUFFER_BYTES: usize = 16 * 1024;
 /// How long a write may be held up before a look at whether the answer is there already.
 const BLOCKED: Duration = Duration::from_millis(200);
 
+/// How long a read may wait before a look at the clock; always the same where time is left, so that the socket need not
+/// be told anew for each.
+const SILENT: Duration = Duration::from_secs(1);
+
 /// What went wrong before a request could leave, where ureq's own errors cannot say it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -228,6 +232,8 @@ impl Connector for Sockets {
             stream,
             buffers: LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES),
             waiting: Vec::new(),
+            used: false,
+            limits: Limits::default(),
             plain: self.scheme == Scheme::Http,
             current: Arc::clone(&self.current),
             broken: None,
@@ -302,6 +308,12 @@ fn share(remaining: Duration, addresses_left: usize) -> Duration {
     if addresses_left > 1 { (remaining / 2).max(Duration::from_millis(1)) } else { remaining }
 }
 
+#[derive(Debug, Default)]
+struct Limits {
+    read: Option<Duration>,
+    write: Option<Duration>,
+}
+
 /// A TCP connection that keeps to the time of the try.
 #[derive(Debug)]
 struct Socket {
@@ -309,6 +321,10 @@ struct Socket {
     buffers: LazyBuffers,
     /// What waits to be written, so that a head and a small body leave in one packet.
     waiting: Vec<u8>,
+    /// Whether anything was sent or received since it was last asked whether the connection is open.
+    used: bool,
+    /// The time limits that the socket has been given.
+    limits: Limits,
     /// Whether bytes that come while a request is being written can only be the answer: with TLS they need not.
     plain: bool,
     current: Arc<Try>,
@@ -320,7 +336,10 @@ struct Socket {
 impl Socket {
     fn write_whole(&mut self, mut bytes: &[u8]) -> Result<(), ureq::Error> {
         while !bytes.is_empty() {
-            self.stream.set_write_timeout(Some(self.current.remaining()?.min(BLOCKED)))?;
+            let limit = self.current.remaining()?.min(BLOCKED);
+            if self.limits.write.replace(limit) != Some(limit) {
+                self.stream.set_write_timeout(Some(limit))?;
+            }
             match self.stream.write(bytes) {
                 Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
                 Err(error) => {
@@ -380,7 +399,10 @@ impl Socket {
 
     fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, ureq::Error> {
         loop {
-            self.stream.set_read_timeout(Some(self.current.remaining()?))?;
+            let limit = self.current.remaining()?.min(SILENT);
+            if self.limits.read.replace(limit) != Some(limit) {
+                self.stream.set_read_timeout(Some(limit))?;
+            }
             match self.stream.read(buffer) {
                 Ok(count) => {
                     self.current.ended.store(count == 0, Ordering::Release);
@@ -438,6 +460,7 @@ impl Transport for Socket {
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        self.used = true;
         if self.broken.is_none() {
             let written = self.write_waiting();
             self.hold_back(written)?;
@@ -460,9 +483,11 @@ impl Transport for Socket {
         }
     }
 
+    /// ureq asks when it is done with a connection and again when it takes it up: the second look is the one that counts.
     fn is_open(&mut self) -> bool {
         let spent = self.current.spent.load(Ordering::Acquire);
-        !spent && self.broken.is_none() && self.is_silent().unwrap_or(false)
+        let is_used = std::mem::take(&mut self.used);
+        !spent && self.broken.is_none() && (is_used || self.is_silent().unwrap_or(false))
     }
 }
 

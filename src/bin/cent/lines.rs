@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use cent::{Command, ErrorKind, Reply, ReplyError};
+use cent::{Command, ErrorKind, HttpRequest, Reply, ReplyError};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// The body of a request holds at most this many bytes, unless a single line is larger: nginx refuses more than 1 MiB
@@ -29,7 +29,16 @@ const AROUND_COMMAND: usize = r#"{"method":"","params":},"#.len();
 const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// How many batches wait at most, the one that is being filled among them.
-const MAX_QUEUED: usize = 5;
+const MAX_QUEUED: usize = 16;
+
+/// How many bytes of commands wait at most, unless a single line is larger.
+const MAX_QUEUED_BYTES: usize = 4 * MAX_REQUEST_BYTES;
+
+/// A reader that waits for room goes on once so many are left: woken for each batch, it would do little else.
+const FEW_QUEUED: usize = MAX_QUEUED / 4;
+
+/// How many commands a batch has room for at its start.
+const MAX_ROOM: usize = 100;
 
 /// The longest line that is taken, in bytes: an input without line ends would fill the memory. It is as much as of an
 /// answer.
@@ -41,42 +50,42 @@ const BLOCK_BYTES: usize = 64 * 1024;
 /// Commands that go out in one request.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    pub(crate) commands: Vec<Command>,
-    /// The number of each command's line.
+    /// Until the request is written.
+    commands: Vec<Command>,
+    request: Option<HttpRequest<'static>>,
+    /// The number of each command's line, from 1, blank lines counted.
     pub(crate) lines: Vec<u64>,
     /// Where its last line ends in the input, in bytes.
     pub(crate) input_end: u64,
     bytes: usize,
     since: Instant,
-    full: bool,
 }
 
 impl Batch {
-    fn new() -> Self {
-        let since = Instant::now();
-        Self { commands: Vec::new(), lines: Vec::new(), input_end: 0, bytes: 0, since, full: false }
+    fn new(max_commands: usize) -> Self {
+        let room = max_commands.min(MAX_ROOM);
+        let (commands, lines) = (Vec::with_capacity(room), Vec::with_capacity(room));
+        Self { commands, request: None, lines, input_end: 0, bytes: 0, since: Instant::now() }
     }
 
     fn takes(&self, bytes: usize) -> bool {
-        !self.full && self.bytes + bytes <= MAX_REQUEST_BYTES
+        self.commands.is_empty() || self.bytes + bytes <= MAX_REQUEST_BYTES
     }
 
-    fn add(&mut self, line: Line, bytes: usize, max_commands: usize) {
-        self.commands.push(line.command);
-        self.lines.push(line.number);
-        self.input_end = line.input_end;
-        self.bytes += bytes;
-        self.full = self.commands.len() >= max_commands;
+    /// The request of the commands, written when it is first asked for.
+    pub(crate) fn request(
+        &mut self,
+        write: impl FnOnce(Vec<Command>) -> Result<HttpRequest<'static>, cent::Error>,
+    ) -> Result<&HttpRequest<'static>, cent::Error> {
+        match &mut self.request {
+            Some(request) => Ok(request),
+            none => Ok(none.insert(write(std::mem::take(&mut self.commands))?)),
+        }
     }
-}
 
-/// One command of the input.
-#[derive(Debug)]
-struct Line {
-    command: Command,
-    /// From 1, blank lines counted.
-    number: u64,
-    input_end: u64,
+    pub(crate) fn commands(&self) -> &[Command] {
+        self.request.as_ref().map_or(&self.commands, HttpRequest::commands)
+    }
 }
 
 /// Why a run ends before its input does.
@@ -108,12 +117,19 @@ pub(crate) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    batches: VecDeque<Batch>,
+    /// Batches that take no more commands.
+    full: VecDeque<Batch>,
+    /// The bytes in them.
+    bytes: usize,
+    /// The last batch, while the reader waits for more input.
+    open: Option<Batch>,
     /// What the reader came to.
     read: Option<anyhow::Result<()>>,
     stop: Option<Stop>,
     /// Whether batches were thrown away by the stop.
     dropped: bool,
+    /// How many threads wait for a change.
+    waiting: usize,
 }
 
 impl Queue {
@@ -121,78 +137,81 @@ impl Queue {
         Self { state: Mutex::default(), changed: Condvar::new(), max_commands }
     }
 
-    /// Adds a line; waits while enough batches wait. False where the run is over.
-    fn push(&self, line: Line) -> bool {
-        let bytes = line.command.method().len() + line.command.params().len() + AROUND_COMMAND;
-        let mut state = self.wait(self.lock(), |state| {
-            let room = state.batches.len() < MAX_QUEUED || state.batches.back().is_some_and(|last| last.takes(bytes));
-            let waiting: usize = state.batches.iter().map(|batch| batch.bytes).sum();
-            let too_much = waiting > 0 && waiting + bytes > MAX_QUEUED * MAX_REQUEST_BYTES;
-            state.stop.is_none() && (!room || too_much)
-        });
+    /// Adds a batch that takes no more commands; waits while enough of them wait. False where the run is over.
+    fn push(&self, batch: Batch) -> bool {
+        let mut state = self.lock();
+        while state.stop.is_none()
+            && (state.full.len() >= MAX_QUEUED || state.bytes > 0 && state.bytes + batch.bytes > MAX_QUEUED_BYTES)
+        {
+            state = self.wait(state, None);
+        }
         if state.stop.is_some() {
+            state.dropped = true;
             return false;
         }
-        if !state.batches.back().is_some_and(|last| last.takes(bytes)) {
-            state.batches.push_back(Batch::new());
-        }
-        let queued = state.batches.len();
-        if let Some(last) = state.batches.back_mut() {
-            let first = last.commands.is_empty();
-            last.add(line, bytes, self.max_commands);
-            // The sender waits for the first batch only: for its beginning, its end, and what closes it.
-            if (queued == 1 && (first || last.full)) || (queued == 2 && first) {
-                self.changed.notify_all();
-            }
-        }
+        state.bytes += batch.bytes;
+        state.full.push_back(batch);
+        self.tell(&state);
         true
+    }
+
+    /// Leaves a batch to the sender: its time may come while more input is waited for.
+    fn lend(&self, batch: Batch) {
+        let mut state = self.lock();
+        state.dropped |= state.stop.is_some();
+        state.open = Some(batch).filter(|_| state.stop.is_none());
+        self.tell(&state);
+    }
+
+    /// Takes that batch back, unless it was sent.
+    fn take_back(&self) -> Option<Batch> {
+        self.lock().open.take()
     }
 
     /// Takes the next batch once it is full, its time is over, or no more lines come; nothing at the end of the run.
     pub(crate) fn pop(&self) -> Option<Batch> {
-        let mut state =
-            self.wait(self.lock(), |state| state.stop.is_none() && state.read.is_none() && state.batches.is_empty());
-        while let Some(first) = state.batches.front() {
-            let left = MAX_WAIT.saturating_sub(first.since.elapsed());
-            if first.full || state.batches.len() > 1 || state.read.is_some() || left.is_zero() {
-                break;
+        let mut state = self.lock();
+        loop {
+            if let Some(batch) = state.full.pop_front() {
+                state.bytes -= batch.bytes;
+                if state.full.len() <= FEW_QUEUED {
+                    self.tell(&state);
+                }
+                return Some(batch);
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            let left = state.open.as_ref().map(|open| MAX_WAIT.saturating_sub(open.since.elapsed()));
+            if state.read.is_some() || state.stop.is_some() || left.is_some_and(|left| left.is_zero()) {
+                return state.open.take();
+            }
+            state = self.wait(state, left);
         }
-        let batch = state.batches.pop_front();
-        self.changed.notify_all();
-        batch
     }
 
     /// Keeps what waits from being sent.
     pub(crate) fn stop(&self, stop: Stop) {
         let mut state = self.lock();
         state.stop.get_or_insert(stop);
-        state.dropped |= !state.batches.is_empty();
-        state.batches.clear();
-        self.changed.notify_all();
+        state.dropped |= !state.full.is_empty() || state.open.is_some();
+        state.full.clear();
+        state.open = None;
+        self.tell(&state);
     }
 
     /// Waits as long as that; false, and at once, where the run is stopped.
     pub(crate) fn wait_unless_stopped(&self, pause: Duration) -> bool {
-        let running = |state: &mut State| state.stop.is_none();
-        let state = self.lock();
-        let (state, _) = self.changed.wait_timeout_while(state, pause, running).unwrap_or_else(PoisonError::into_inner);
-        state.stop.is_none()
+        self.wait_while(pause, |state| state.stop.is_none()).stop.is_none()
     }
 
     fn all_read(&self, result: anyhow::Result<()>) {
-        self.lock().read = Some(result);
-        self.changed.notify_all();
+        let mut state = self.lock();
+        state.read = Some(result);
+        self.tell(&state);
     }
 
     /// Tells how the run ended, once the sender is done. A reader that waits for input is given a moment to notice that
     /// there is none: whether lines are left depends on it.
     pub(crate) fn end(&self) -> End {
-        let state = self.lock();
-        let is_open = |state: &mut State| state.read.is_none() && !state.dropped;
-        let (mut state, _) =
-            self.changed.wait_timeout_while(state, MAX_WAIT, is_open).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.wait_while(MAX_WAIT, |state| state.read.is_none() && !state.dropped);
         let (stop, read, dropped) = (state.stop, state.read.take(), state.dropped);
         let left = dropped || !matches!(read, Some(Ok(())));
         End { stop, bad: read.and_then(Result::err).filter(|_| stop.is_none()), left }
@@ -202,29 +221,53 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        until_not: impl FnMut(&mut State) -> bool,
-    ) -> MutexGuard<'a, State> {
-        self.changed.wait_while(state, until_not).unwrap_or_else(PoisonError::into_inner)
+    /// Wakes those who wait; where nobody does, that would be a system call for nothing.
+    fn tell(&self, state: &State) {
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for a change, or as long as that.
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State>, limit: Option<Duration>) -> MutexGuard<'a, State> {
+        state.waiting += 1;
+        let mut state = match limit {
+            Some(limit) => self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0,
+            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+        };
+        state.waiting -= 1;
+        state
+    }
+
+    fn wait_while(&self, limit: Duration, goes_on: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let start = Instant::now();
+        let mut state = self.lock();
+        while goes_on(&state) {
+            let left = limit.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            state = self.wait(state, Some(left));
+        }
+        state
     }
 }
 
-/// Starts to read standard input; `command` makes a command of a line.
+/// Starts to read standard input; `command` makes a command of a line, `write` the request of a batch.
 ///
 /// # Errors
 /// If standard input, signals or threads are not to be had.
 pub(crate) fn read_input(
     max_commands: usize,
     command: impl Fn(Vec<u8>, u64) -> Result<Command, cent::Error> + Send + 'static,
+    write: impl Fn(Vec<Command>) -> Result<HttpRequest<'static>, cent::Error> + Send + 'static,
 ) -> anyhow::Result<Arc<Queue>> {
     let queue = Arc::new(Queue::new(max_commands));
     stop_at_signals(&queue)?;
-    let input = input()?;
+    let input = BufReader::with_capacity(BLOCK_BYTES, input()?);
     let filled = Arc::clone(&queue);
     thread::Builder::new()
-        .spawn(move || filled.all_read(read(BufReader::with_capacity(BLOCK_BYTES, input), &filled, command)))
+        .spawn(move || filled.all_read(read(input, Filler { queue: &filled, write, batch: None }, command)))
         .context("the reading thread cannot be started")?;
     Ok(queue)
 }
@@ -241,32 +284,87 @@ pub(crate) fn input_bytes() -> Option<u64> {
     Some(file.len().saturating_sub(input.stream_position().ok()?))
 }
 
-/// Reads lines into the queue, to the end of the input or of the run, or to the first bad line.
+/// Makes batches of commands, and writes their requests while the sender waits for the server.
+struct Filler<'a, Write> {
+    queue: &'a Queue,
+    write: Write,
+    batch: Option<Batch>,
+}
+
+impl<Write: Fn(Vec<Command>) -> Result<HttpRequest<'static>, cent::Error>> Filler<'_, Write> {
+    /// Adds the command of a line; false where the run is over.
+    fn add(&mut self, command: Command, number: u64, input_end: u64) -> anyhow::Result<bool> {
+        let bytes = command.method().len() + command.params().len() + AROUND_COMMAND;
+        self.batch = self.batch.take().or_else(|| self.queue.take_back());
+        if self.batch.as_ref().is_some_and(|batch| !batch.takes(bytes)) && !self.close()? {
+            return Ok(false);
+        }
+        let max_commands = self.queue.max_commands;
+        let batch = self.batch.get_or_insert_with(|| Batch::new(max_commands));
+        batch.commands.push(command);
+        batch.lines.push(number);
+        batch.input_end = input_end;
+        batch.bytes += bytes;
+        Ok(batch.commands.len() < max_commands || self.close()?)
+    }
+
+    /// Leaves what there is to the sender: nobody knows when the next line comes.
+    fn await_input(&mut self) {
+        if let Some(batch) = self.batch.take() {
+            self.queue.lend(batch);
+        }
+    }
+
+    /// Hands the batch on; false where the run is over.
+    fn close(&mut self) -> anyhow::Result<bool> {
+        let Some(mut batch) = self.batch.take().or_else(|| self.queue.take_back()) else { return Ok(true) };
+        batch.request(&self.write)?;
+        Ok(self.queue.push(batch))
+    }
+}
+
+/// Reads lines to the end of the input or of the run, or to the first bad line; what came before that is sent.
 fn read(
-    mut input: impl BufRead,
-    queue: &Queue,
+    input: BufReader<impl Read>,
+    mut filler: Filler<'_, impl Fn(Vec<Command>) -> Result<HttpRequest<'static>, cent::Error>>,
+    command: impl Fn(Vec<u8>, u64) -> Result<Command, cent::Error>,
+) -> anyhow::Result<()> {
+    let read = read_lines(input, &mut filler, command);
+    filler.close()?;
+    read
+}
+
+fn read_lines(
+    mut input: BufReader<impl Read>,
+    filler: &mut Filler<'_, impl Fn(Vec<Command>) -> Result<HttpRequest<'static>, cent::Error>>,
     command: impl Fn(Vec<u8>, u64) -> Result<Command, cent::Error>,
 ) -> anyhow::Result<()> {
     let mut input_end = 0;
     for number in 1.. {
         let mut text = Vec::new();
-        let count = input.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut text);
-        let count = count.with_context(|| format!("{}: cannot be read", at_line(number)))?;
-        if count == 0 {
+        if let Some(end) = memchr::memchr(b'\n', input.buffer()) {
+            text.extend_from_slice(&input.buffer()[..=end]);
+            input.consume(text.len());
+        } else {
+            filler.await_input();
+            let count = input.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut text);
+            count.with_context(|| format!("{}: cannot be read", at_line(number)))?;
+        }
+        if text.is_empty() {
             break;
         }
-        if count as u64 > MAX_LINE_BYTES {
+        if text.len() as u64 > MAX_LINE_BYTES {
             bail!(
                 "{}: longer than 64 MB; is its line end missing? params that large go with --params",
                 at_line(number)
             );
         }
-        input_end += count as u64;
+        input_end += text.len() as u64;
         if text.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
         let command = command(text, number).with_context(|| at_line(number))?;
-        if !queue.push(Line { command, number, input_end }) {
+        if !filler.add(command, number, input_end)? {
             break;
         }
     }
@@ -313,19 +411,19 @@ pub(crate) struct Sent {
 /// If no thread is to be had.
 pub(crate) fn send_all(
     queue: &Arc<Queue>,
-    mut send: impl FnMut(&[Command]) -> Result<Vec<Reply>, cent::Error> + Send + 'static,
+    mut send: impl FnMut(&mut Batch) -> Result<Vec<Reply>, cent::Error> + Send + 'static,
 ) -> anyhow::Result<Receiver<Sent>> {
     let (done, outcomes) = mpsc::sync_channel(MAX_QUEUED);
     let queue = Arc::clone(queue);
     thread::Builder::new()
         .spawn(move || {
-            while let Some(batch) = queue.pop() {
-                let result = send(&batch.commands);
-                let failed = result.is_err();
-                if failed {
+            while let Some(mut batch) = queue.pop() {
+                let result = send(&mut batch);
+                if result.is_err() {
+                    // Nothing follows: the queue gives out no more.
                     queue.stop(Stop::Failure);
                 }
-                if done.send(Sent { batch, result }).is_err() || failed {
+                if done.send(Sent { batch, result }).is_err() {
                     break;
                 }
             }
@@ -379,24 +477,35 @@ impl Account {
 
 #[cfg(test)]
 mod tests {
+    use cent::{Address, Endpoint};
+
     use super::*;
 
-    fn line(number: u64, params: &str) -> Line {
-        Line { command: Command::new("history", params).unwrap(), number, input_end: number }
+    fn write(commands: Vec<Command>) -> Result<HttpRequest<'static>, cent::Error> {
+        let endpoint = Endpoint::with_secret(Address::parse("http://127.0.0.1:1").unwrap(), "secret").unwrap();
+        HttpRequest::new(&endpoint, commands)
+    }
+
+    fn filler(queue: &Queue) -> Filler<'_, impl Fn(Vec<Command>) -> Result<HttpRequest<'static>, cent::Error>> {
+        Filler { queue, write, batch: None }
+    }
+
+    fn command(params: &str) -> Command {
+        Command::new("info", params).unwrap()
     }
 
     fn numbers(batch: Option<Batch>) -> Vec<u64> {
         batch.map_or_else(Vec::new, |batch| batch.lines)
     }
 
-    fn read_all(queue: &Queue, input: &str) {
-        queue.all_read(read(input.as_bytes(), queue, |text, _| Command::new("history", text)));
+    fn read_all(queue: &Queue, input: impl Read) {
+        queue.all_read(read(BufReader::new(input), filler(queue), |text, _| Command::new("info", text)));
     }
 
     #[test]
     fn a_batch_is_full_at_its_number_of_commands() {
         let queue = Queue::new(2);
-        read_all(&queue, "{}\n\n{}\n{}\n \n");
+        read_all(&queue, "{}\n\n{}\n{}\n \n".as_bytes());
         assert_eq!(numbers(queue.pop()), [1, 3]);
         assert_eq!(numbers(queue.pop()), [4]);
         assert!(queue.pop().is_none());
@@ -408,9 +517,11 @@ mod tests {
     fn a_batch_is_full_at_its_size_and_a_larger_line_goes_alone() {
         let queue = Queue::new(100);
         let params = |bytes: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(bytes));
+        let mut filler = filler(&queue);
         for (number, bytes) in [(1, 400_000), (2, 400_000), (3, 400_000), (4, 2_000_000), (5, 1)] {
-            assert!(queue.push(line(number, &params(bytes))));
+            assert!(filler.add(command(&params(bytes)), number, 0).unwrap());
         }
+        assert!(filler.close().unwrap());
         queue.all_read(Ok(()));
         let batches: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|batch| batch.lines).collect();
         assert_eq!(batches, [vec![1, 2], vec![3], vec![4], vec![5]]);
@@ -419,16 +530,37 @@ mod tests {
     #[test]
     fn an_early_batch_does_not_wait_for_the_end() {
         let queue = Queue::new(100);
-        queue.push(line(1, "{}"));
+        let mut filler = filler(&queue);
+        assert!(filler.add(command("{}"), 1, 3).unwrap());
+        filler.await_input();
         let start = Instant::now();
         assert_eq!(numbers(queue.pop()), [1]);
         assert!(start.elapsed() >= MAX_WAIT / 2);
     }
 
     #[test]
+    fn a_batch_goes_out_while_the_next_line_is_awaited() {
+        use std::io::Write;
+        use std::os::unix::net::UnixStream;
+        let (mut writer, input) = UnixStream::pair().unwrap();
+        let queue = Arc::new(Queue::new(100));
+        let filled = Arc::clone(&queue);
+        let reader = thread::spawn(move || {
+            read_all(&filled, input);
+        });
+        for (text, number) in [("{}\n\n", 1), ("{}\n{}", 3), ("\n", 4)] {
+            writer.write_all(text.as_bytes()).unwrap();
+            assert_eq!(numbers(queue.pop()), [number]);
+        }
+        drop(writer);
+        assert!(queue.pop().is_none());
+        reader.join().unwrap();
+    }
+
+    #[test]
     fn a_bad_line_is_reached_after_what_came_before() {
         let queue = Queue::new(100);
-        read_all(&queue, "{}\n{}\n[]\n{}\n");
+        read_all(&queue, "{}\n{}\n[]\n{}\n".as_bytes());
         assert_eq!(numbers(queue.pop()), [1, 2]);
         assert!(queue.pop().is_none());
         let end = queue.end();
@@ -439,7 +571,7 @@ mod tests {
     #[test]
     fn a_stop_keeps_what_waits_and_passes_over_a_bad_line() {
         let queue = Queue::new(1);
-        read_all(&queue, "{}\n{}\n[]\n");
+        read_all(&queue, "{}\n{}\n[]\n".as_bytes());
         assert_eq!(numbers(queue.pop()), [1]);
         queue.stop(Stop::Signal(SIGTERM));
         queue.stop(Stop::Failure);
@@ -452,7 +584,7 @@ mod tests {
     #[test]
     fn a_stop_after_the_last_line_leaves_none() {
         let queue = Queue::new(1);
-        read_all(&queue, "{}\n");
+        read_all(&queue, "{}\n".as_bytes());
         assert_eq!(numbers(queue.pop()), [1]);
         queue.stop(Stop::Failure);
         assert!(!queue.end().left);
@@ -461,9 +593,12 @@ mod tests {
     #[test]
     fn a_full_queue_holds_the_reader_until_there_is_room_or_an_end() {
         let queue = Arc::new(Queue::new(1));
-        let filled = Arc::clone(&queue);
-        let reader = thread::spawn(move || (1..1000).take_while(|&number| filled.push(line(number, "{}"))).count());
-        while queue.lock().batches.len() < MAX_QUEUED {
+        let shared = Arc::clone(&queue);
+        let reader = thread::spawn(move || {
+            let mut filler = filler(&shared);
+            (1..1000).take_while(|&number| filler.add(command("{}"), number, 0).unwrap()).count()
+        });
+        while queue.lock().full.len() < MAX_QUEUED {
             thread::yield_now();
         }
         assert_eq!(numbers(queue.pop()), [1]);

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use cent::{Client, Command, Reply};
+use cent::{Client, Reply};
 
 use args::{Args, Call};
 use color::When;
@@ -75,13 +75,15 @@ fn names(args: &Args, config: &Config) -> anyhow::Result<Exit> {
 fn call(args: &Args, alarm: Alarm, section: &Section, method: &str) -> anyhow::Result<Exit> {
     let commands = [params::command(args.params.as_deref(), method)?];
     let mut client = client(args, section)?;
+    let request = client.request(&commands)?;
     if args.dry_run {
-        return dry_run(args, &client, &commands);
+        return if args.quiet { Ok(Exit::Done) } else { done(output::request(&request, io::stdout())) };
     }
     let sender = Sender { retries: args.retry(), tell: told(args.verbose), announce: report::say, wait: sleep };
-    let sent = sender.send(&mut client, &commands);
+    let sent = sender.send(&mut client, &request);
     let replies = replies(&sent);
-    let printed = if replies.is_empty() && sent.is_err() { Ok(()) } else { print(args, replies, output::list) };
+    let layout = layout(args).filter(|_| !replies.is_empty() || sent.is_ok());
+    let printed = layout.map_or(Ok(()), |layout| output::list(replies, layout, io::stdout()));
     let mut refusals = Refusals::new();
     for reply in replies {
         refusals.add(reply, || format!("{}: {method}", client.url()), |message| alarm.error(message));
@@ -120,27 +122,17 @@ fn told(verbose: bool) -> impl Fn(&str) + use<> {
     }
 }
 
-fn dry_run(args: &Args, client: &Client, commands: &[Command]) -> anyhow::Result<Exit> {
-    let request = client.request(commands)?;
-    if args.quiet { Ok(Exit::Done) } else { done(output::request(&request, io::stdout())) }
-}
-
 /// The replies that there are, also where they came with a failure.
 fn replies(sent: &Result<Vec<Reply>, cent::Error>) -> &[Reply] {
     sent.as_deref().unwrap_or_else(|error| error.replies())
 }
 
-fn print(
-    args: &Args,
-    replies: &[Reply],
-    print: impl Fn(&[Reply], Layout, io::Stdout) -> io::Result<()>,
-) -> io::Result<()> {
-    if args.quiet {
-        return Ok(());
-    }
+/// How replies are printed; nothing with `--quiet`.
+fn layout(args: &Args) -> Option<Layout> {
     let stdout = io::stdout();
-    let layout = Layout { compact: args.compact, terminal: stdout.is_terminal(), color: colored(args.color, &stdout) };
-    print(replies, layout, stdout)
+    let layout =
+        || Layout { compact: args.compact, terminal: stdout.is_terminal(), color: colored(args.color, &stdout) };
+    (!args.quiet).then(layout)
 }
 
 fn done(written: io::Result<()>) -> anyhow::Result<Exit> {

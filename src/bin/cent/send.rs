@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant, SystemTime};
 
-use cent::{Client, Command, Error, Reply};
+use cent::{Client, Error, HttpRequest, Reply};
 
 /// The first pause between two tries; each further one is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -25,13 +25,13 @@ pub(crate) struct Sender<Tell, Announce, Wait> {
 }
 
 impl<Tell: Fn(&str), Announce: Fn(&str), Wait: Fn(Duration) -> bool> Sender<Tell, Announce, Wait> {
-    /// Sends commands in one request and judges the answer.
+    /// Sends a request and judges the answer.
     ///
     /// Only a try of which nothing was accepted is followed by another: a request never runs twice.
-    pub(crate) fn send(&self, client: &mut Client, commands: &[Command]) -> Result<Vec<Reply>, Error> {
+    pub(crate) fn send(&self, client: &mut Client, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
         let mut tried = 0;
         loop {
-            let result = self.try_once(client, commands);
+            let result = self.try_once(client, request);
             let error = match &result {
                 Err(error) if error.is_repeatable() && tried < self.retries => error,
                 _ => return result,
@@ -54,18 +54,17 @@ impl<Tell: Fn(&str), Announce: Fn(&str), Wait: Fn(Duration) -> bool> Sender<Tell
         }
     }
 
-    fn try_once(&self, client: &mut Client, commands: &[Command]) -> Result<Vec<Reply>, Error> {
-        let request = client.request(commands)?;
+    fn try_once(&self, client: &mut Client, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
         (self.tell)(&format!("POST {} ({} bytes)", request.url(), request.body_len()));
         let start = Instant::now();
-        let answer = client.exchange(&request);
+        let answer = client.exchange(request);
         let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
         let what = match &answer {
             Ok(answer) => format!("status {} ({} bytes)", answer.status(), answer.body_len()),
             Err(_) => "no answer".to_owned(),
         };
         (self.tell)(&format!("{what} after {milliseconds:.1} ms"));
-        answer?.into_replies(&request)
+        answer?.into_replies(request)
     }
 }
 

@@ -2,14 +2,20 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use cent::{Client, Command, Endpoint, HttpRequest};
 
 use crate::args::Args;
 use crate::lines::{self, Account, End, Queue, Sent, Stop};
+use crate::output::Layout;
 use crate::report::{self, Alarm, Exit, OutputError, Progress, Refusals};
 use crate::send::Sender;
-use crate::{output, print, replies, told};
+use crate::{layout, output, replies, told};
+
+/// What is printed rests as long after it was up to date: woken for each request, it would take the sender's time.
+const REST: Duration = Duration::from_millis(1);
 
 pub(crate) fn run(
     args: &Args,
@@ -20,13 +26,15 @@ pub(crate) fn run(
 ) -> anyhow::Result<Exit> {
     // Before the reader moves on in it.
     let input_bytes = lines::input_bytes();
-    let queue = lines::read_input(args.batch(), command_of_line(method, endpoint.clone()))?;
+    let written = endpoint.clone();
+    let write = move |commands| HttpRequest::new(&written, commands);
+    let queue = lines::read_input(args.batch(), command_of_line(method, endpoint.clone()), write)?;
     if args.dry_run {
         return dry(args, &client, &queue);
     }
     let shown = !args.quiet && !args.verbose && io::stderr().is_terminal() && !io::stdout().is_terminal();
     let progress = Progress::new(alarm, shown, input_bytes);
-    let mut run = Run::new(progress.clone());
+    let mut run = Run::new(layout(args), progress.clone());
     let sender = Sender {
         retries: args.retry(),
         tell: told(args.verbose),
@@ -36,9 +44,16 @@ pub(crate) fn run(
             move |pause| queue.wait_unless_stopped(pause)
         },
     };
-    let outcomes = lines::send_all(&queue, move |commands| sender.send(&mut client, commands))?;
-    for sent in outcomes {
-        run.take(args, &queue, sent);
+    let outcomes = lines::send_all(&queue, move |batch| {
+        let request = batch.request(|commands| client.request(commands))?;
+        sender.send(&mut client, request)
+    })?;
+    while let Ok(sent) = outcomes.recv() {
+        run.take(&queue, sent);
+        for sent in outcomes.try_iter() {
+            run.take(&queue, sent);
+        }
+        thread::sleep(REST);
     }
     Ok(run.conclude(args, alarm, queue.end()))
 }
@@ -48,10 +63,10 @@ fn command_of_line(
     method: Option<&str>,
     endpoint: Endpoint,
 ) -> impl Fn(Vec<u8>, u64) -> Result<Command, cent::Error> + use<> {
-    let method: Option<Arc<str>> = method.map(Arc::from);
+    let method = method.map(str::to_owned);
     move |text, number| {
         let command = match &method {
-            Some(method) => Command::new(Arc::clone(method), text),
+            Some(method) => Command::new(method, text),
             None => Command::from_json(text),
         };
         command.and_then(|command| command.checked(&endpoint)).map_err(|error| error.counted_from(number))
@@ -60,6 +75,7 @@ fn command_of_line(
 
 /// What has come of a run so far.
 struct Run {
+    layout: Option<Layout>,
     progress: Progress,
     account: Account,
     refusals: Refusals,
@@ -68,21 +84,22 @@ struct Run {
 }
 
 impl Run {
-    fn new(progress: Progress) -> Self {
-        Self { progress, account: Account::default(), refusals: Refusals::new(), written: Ok(()), failed: None }
+    fn new(layout: Option<Layout>, progress: Progress) -> Self {
+        let (account, refusals) = (Account::default(), Refusals::new());
+        Self { layout, progress, account, refusals, written: Ok(()), failed: None }
     }
 
     /// Prints what came of a batch.
-    fn take(&mut self, args: &Args, queue: &Queue, sent: Sent) {
+    fn take(&mut self, queue: &Queue, sent: Sent) {
         self.account.add(&sent);
         let replies = replies(&sent.result);
         if self.written.is_ok() {
-            self.written = print(args, replies, output::lines);
+            self.written = self.layout.map_or(Ok(()), |layout| output::lines(replies, layout, io::stdout()));
             if self.written.is_err() {
                 queue.stop(Stop::Failure);
             }
         }
-        for ((reply, command), line) in replies.iter().zip(&sent.batch.commands).zip(&sent.batch.lines) {
+        for ((reply, command), line) in replies.iter().zip(sent.batch.commands()).zip(&sent.batch.lines) {
             let place = || format!("line {line}: {}", command.method());
             self.refusals.add(reply, place, |message| self.progress.error(message));
         }
@@ -93,8 +110,9 @@ impl Run {
     /// Tells how it ended; of several outcomes the worst is the exit status.
     fn conclude(self, args: &Args, alarm: Alarm, end: End) -> Exit {
         self.progress.clear();
+        let left = end.left || self.account.turned_away;
         let mut exit = self.refusals.conclude(|message| alarm.error(message));
-        if self.written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) && end.left {
+        if self.written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) && left {
             exit = Exit::Unknown;
         }
         let written = OutputError::check(self.written, true).err().map(anyhow::Error::from);
@@ -105,7 +123,6 @@ impl Run {
         if let Some(Stop::Signal(number)) = end.stop {
             exit = exit.max(Exit::Signal(number));
         }
-        let left = end.left || self.account.turned_away;
         if end.stop.is_some() || left {
             // With --quiet too: it belongs to the error.
             report::say(&report::stopped(&self.account, left));
@@ -119,15 +136,15 @@ impl Run {
 /// Prints each request, with a blank line between.
 fn dry(args: &Args, client: &Client, queue: &Queue) -> anyhow::Result<Exit> {
     let (mut commands, mut requests) = (0, 0);
-    while let Some(batch) = queue.pop() {
-        let request = client.request(&batch.commands)?;
-        let written = if args.quiet { Ok(()) } else { write_request(&request, requests > 0) };
+    while let Some(mut batch) = queue.pop() {
+        let request = batch.request(|commands| client.request(commands))?;
+        let written = if args.quiet { Ok(()) } else { write_request(request, requests > 0) };
         if written.is_err() {
             queue.stop(Stop::Failure);
             OutputError::check(written, false)?;
             return Ok(Exit::Done);
         }
-        commands += batch.commands.len() as u64;
+        commands += batch.commands().len() as u64;
         requests += 1;
     }
     let end = queue.end();
