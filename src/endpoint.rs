@@ -14,8 +14,9 @@ use crate::error::Error;
 pub(crate) struct Hidden(Zeroizing<String>);
 
 impl Hidden {
-    pub(crate) fn new(text: &str) -> Self {
-        Self(Zeroizing::new(text.to_owned()))
+    /// Takes a text that was made for this as it is: a copy would leave one that nobody wipes.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
     }
 
     pub(crate) fn reveal(&self) -> &str {

@@ -67,7 +67,7 @@ fn authorization(credentials: &str) -> Hidden {
     let mut pair: Vec<u8> = percent_decode_str(user).collect();
     pair.push(b':');
     pair.extend(percent_decode_str(password));
-    Hidden::new(&format!("Basic {}", BASE64_STANDARD.encode(pair)))
+    Hidden::new(format!("Basic {}", BASE64_STANDARD.encode(pair)))
 }
 
 #[cfg(test)]

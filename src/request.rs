@@ -67,9 +67,9 @@ impl<'a> HttpRequest<'a> {
         };
         let proof = match endpoint.credential() {
             Credential::Secret(secret) => {
-                ("X-API-Sign", Hidden::new(&signature(secret.reveal(), body.pieces(&commands))))
+                ("X-API-Sign", Hidden::new(signature(secret.reveal(), body.pieces(&commands))))
             }
-            Credential::ApiKey(key) => ("Authorization", Hidden::new(&format!("apikey {}", key.reveal()))),
+            Credential::ApiKey(key) => ("Authorization", Hidden::new(format!("apikey {}", key.reveal()))),
         };
         let plain = vec![
             // Centrifugo 1 takes any other type for a form and answers 400.
