@@ -19,7 +19,6 @@ mod json;
 mod proxy;
 mod reply;
 mod request;
-
 mod transport;
 mod wire;
 

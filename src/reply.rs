@@ -12,7 +12,7 @@ use crate::json;
 use crate::request::{Form, HttpRequest};
 use crate::transport::HttpResponse;
 
-/// The server's answer to one command, as the server wrote it.
+/// The server's answer to one command, as the server wrote it. All replies of a request share the memory of its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     text: Part,

@@ -308,6 +308,7 @@ fn share(remaining: Duration, addresses_left: usize) -> Duration {
     if addresses_left > 1 { (remaining / 2).max(Duration::from_millis(1)) } else { remaining }
 }
 
+/// How long a call of the socket may block, as it was told last.
 #[derive(Debug, Default)]
 struct Limits {
     read: Option<Duration>,
@@ -321,7 +322,7 @@ struct Socket {
     buffers: LazyBuffers,
     /// What waits to be written, so that a head and a small body leave in one packet.
     waiting: Vec<u8>,
-    /// Whether anything was sent or received since it was last asked whether the connection is open.
+    /// Whether an answer was waited for since it was last asked whether the connection is open.
     used: bool,
     /// The time limits that the socket has been given.
     limits: Limits,

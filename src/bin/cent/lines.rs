@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use cent::{Command, ErrorKind, HttpRequest, Reply, ReplyError};
+use cent::{Command, Endpoint, ErrorKind, HttpRequest, Reply, ReplyError};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// The body of a request holds at most this many bytes, unless a single line is larger: nginx refuses more than 1 MiB
@@ -28,7 +28,7 @@ const AROUND_COMMAND: usize = r#"{"method":"","params":},"#.len();
 /// known whether lines are left.
 const MAX_WAIT: Duration = Duration::from_millis(100);
 
-/// How many batches wait at most, the one that is being filled among them.
+/// How many full batches wait at most.
 const MAX_QUEUED: usize = 16;
 
 /// How many bytes of commands wait at most, unless a single line is larger.
@@ -73,13 +73,10 @@ impl Batch {
     }
 
     /// The request of the commands, written when it is first asked for.
-    pub(crate) fn request(
-        &mut self,
-        write: impl FnOnce(Vec<Command>) -> Result<HttpRequest<'static>, cent::Error>,
-    ) -> Result<&HttpRequest<'static>, cent::Error> {
+    pub(crate) fn request(&mut self, endpoint: &Endpoint) -> Result<&HttpRequest<'static>, cent::Error> {
         match &mut self.request {
             Some(request) => Ok(request),
-            none => Ok(none.insert(write(std::mem::take(&mut self.commands))?)),
+            none => Ok(none.insert(HttpRequest::new(endpoint, std::mem::take(&mut self.commands))?)),
         }
     }
 
@@ -113,6 +110,7 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     changed: Condvar,
     max_commands: usize,
+    pub(crate) endpoint: Endpoint,
 }
 
 #[derive(Debug, Default)]
@@ -133,8 +131,8 @@ struct State {
 }
 
 impl Queue {
-    fn new(max_commands: usize) -> Self {
-        Self { state: Mutex::default(), changed: Condvar::new(), max_commands }
+    fn new(max_commands: usize, endpoint: Endpoint) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), max_commands, endpoint }
     }
 
     /// Adds a batch that takes no more commands; waits while enough of them wait. False where the run is over.
@@ -193,6 +191,7 @@ impl Queue {
         state.stop.get_or_insert(stop);
         state.dropped |= !state.full.is_empty() || state.open.is_some();
         state.full.clear();
+        state.bytes = 0;
         state.open = None;
         self.tell(&state);
     }
@@ -253,21 +252,21 @@ impl Queue {
     }
 }
 
-/// Starts to read standard input; `command` makes a command of a line, `write` the request of a batch.
+/// Starts to read standard input; `command` makes a command of a line.
 ///
 /// # Errors
 /// If standard input, signals or threads are not to be had.
 pub(crate) fn read_input(
     max_commands: usize,
+    endpoint: Endpoint,
     command: impl Fn(Vec<u8>, u64) -> Result<Command, cent::Error> + Send + 'static,
-    write: impl Fn(Vec<Command>) -> Result<HttpRequest<'static>, cent::Error> + Send + 'static,
 ) -> anyhow::Result<Arc<Queue>> {
-    let queue = Arc::new(Queue::new(max_commands));
+    let queue = Arc::new(Queue::new(max_commands, endpoint));
     stop_at_signals(&queue)?;
     let input = BufReader::with_capacity(BLOCK_BYTES, input()?);
     let filled = Arc::clone(&queue);
     thread::Builder::new()
-        .spawn(move || filled.all_read(read(input, Filler { queue: &filled, write, batch: None }, command)))
+        .spawn(move || filled.all_read(read(input, &filled, command)))
         .context("the reading thread cannot be started")?;
     Ok(queue)
 }
@@ -285,13 +284,16 @@ pub(crate) fn input_bytes() -> Option<u64> {
 }
 
 /// Makes batches of commands, and writes their requests while the sender waits for the server.
-struct Filler<'a, Write> {
+struct Filler<'a> {
     queue: &'a Queue,
-    write: Write,
     batch: Option<Batch>,
 }
 
-impl<Write: Fn(Vec<Command>) -> Result<HttpRequest<'static>, cent::Error>> Filler<'_, Write> {
+impl<'a> Filler<'a> {
+    fn new(queue: &'a Queue) -> Self {
+        Self { queue, batch: None }
+    }
+
     /// Adds the command of a line; false where the run is over.
     fn add(&mut self, command: Command, number: u64, input_end: u64) -> anyhow::Result<bool> {
         let bytes = command.method().len() + command.params().len() + AROUND_COMMAND;
@@ -308,17 +310,22 @@ impl<Write: Fn(Vec<Command>) -> Result<HttpRequest<'static>, cent::Error>> Fille
         Ok(batch.commands.len() < max_commands || self.close()?)
     }
 
-    /// Leaves what there is to the sender: nobody knows when the next line comes.
-    fn await_input(&mut self) {
+    /// Leaves what there is to the sender, since nobody knows when the next line comes; false where the run is over.
+    fn await_input(&mut self) -> anyhow::Result<bool> {
+        // Taken back again and again, its time would never come.
+        if self.batch.as_ref().is_some_and(|batch| batch.since.elapsed() >= MAX_WAIT) {
+            return self.close();
+        }
         if let Some(batch) = self.batch.take() {
             self.queue.lend(batch);
         }
+        Ok(true)
     }
 
     /// Hands the batch on; false where the run is over.
     fn close(&mut self) -> anyhow::Result<bool> {
         let Some(mut batch) = self.batch.take().or_else(|| self.queue.take_back()) else { return Ok(true) };
-        batch.request(&self.write)?;
+        batch.request(&self.queue.endpoint)?;
         Ok(self.queue.push(batch))
     }
 }
@@ -326,17 +333,19 @@ impl<Write: Fn(Vec<Command>) -> Result<HttpRequest<'static>, cent::Error>> Fille
 /// Reads lines to the end of the input or of the run, or to the first bad line; what came before that is sent.
 fn read(
     input: BufReader<impl Read>,
-    mut filler: Filler<'_, impl Fn(Vec<Command>) -> Result<HttpRequest<'static>, cent::Error>>,
+    queue: &Queue,
     command: impl Fn(Vec<u8>, u64) -> Result<Command, cent::Error>,
 ) -> anyhow::Result<()> {
+    let mut filler = Filler::new(queue);
     let read = read_lines(input, &mut filler, command);
-    filler.close()?;
-    read
+    let closed = filler.close();
+    read?;
+    closed.map(drop)
 }
 
 fn read_lines(
     mut input: BufReader<impl Read>,
-    filler: &mut Filler<'_, impl Fn(Vec<Command>) -> Result<HttpRequest<'static>, cent::Error>>,
+    filler: &mut Filler<'_>,
     command: impl Fn(Vec<u8>, u64) -> Result<Command, cent::Error>,
 ) -> anyhow::Result<()> {
     let mut input_end = 0;
@@ -346,7 +355,9 @@ fn read_lines(
             text.extend_from_slice(&input.buffer()[..=end]);
             input.consume(text.len());
         } else {
-            filler.await_input();
+            if !filler.await_input()? {
+                break;
+            }
             let count = input.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut text);
             count.with_context(|| format!("{}: cannot be read", at_line(number)))?;
         }
@@ -411,14 +422,15 @@ pub(crate) struct Sent {
 /// If no thread is to be had.
 pub(crate) fn send_all(
     queue: &Arc<Queue>,
-    mut send: impl FnMut(&mut Batch) -> Result<Vec<Reply>, cent::Error> + Send + 'static,
+    mut send: impl FnMut(&HttpRequest<'_>) -> Result<Vec<Reply>, cent::Error> + Send + 'static,
 ) -> anyhow::Result<Receiver<Sent>> {
-    let (done, outcomes) = mpsc::sync_channel(MAX_QUEUED);
+    // Printing is one request behind at most: where standard output is closed, no further one leaves.
+    let (done, outcomes) = mpsc::sync_channel(0);
     let queue = Arc::clone(queue);
     thread::Builder::new()
         .spawn(move || {
             while let Some(mut batch) = queue.pop() {
-                let result = send(&mut batch);
+                let result = batch.request(&queue.endpoint).and_then(&mut send);
                 if result.is_err() {
                     // Nothing follows: the queue gives out no more.
                     queue.stop(Stop::Failure);
@@ -477,17 +489,13 @@ impl Account {
 
 #[cfg(test)]
 mod tests {
-    use cent::{Address, Endpoint};
+    use cent::Address;
 
     use super::*;
 
-    fn write(commands: Vec<Command>) -> Result<HttpRequest<'static>, cent::Error> {
+    fn queue(max_commands: usize) -> Queue {
         let endpoint = Endpoint::with_secret(Address::parse("http://127.0.0.1:1").unwrap(), "secret").unwrap();
-        HttpRequest::new(&endpoint, commands)
-    }
-
-    fn filler(queue: &Queue) -> Filler<'_, impl Fn(Vec<Command>) -> Result<HttpRequest<'static>, cent::Error>> {
-        Filler { queue, write, batch: None }
+        Queue::new(max_commands, endpoint)
     }
 
     fn command(params: &str) -> Command {
@@ -499,12 +507,12 @@ mod tests {
     }
 
     fn read_all(queue: &Queue, input: impl Read) {
-        queue.all_read(read(BufReader::new(input), filler(queue), |text, _| Command::new("info", text)));
+        queue.all_read(read(BufReader::new(input), queue, |text, _| Command::new("info", text)));
     }
 
     #[test]
     fn a_batch_is_full_at_its_number_of_commands() {
-        let queue = Queue::new(2);
+        let queue = queue(2);
         read_all(&queue, "{}\n\n{}\n{}\n \n".as_bytes());
         assert_eq!(numbers(queue.pop()), [1, 3]);
         assert_eq!(numbers(queue.pop()), [4]);
@@ -515,9 +523,9 @@ mod tests {
 
     #[test]
     fn a_batch_is_full_at_its_size_and_a_larger_line_goes_alone() {
-        let queue = Queue::new(100);
+        let queue = queue(100);
         let params = |bytes: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(bytes));
-        let mut filler = filler(&queue);
+        let mut filler = Filler::new(&queue);
         for (number, bytes) in [(1, 400_000), (2, 400_000), (3, 400_000), (4, 2_000_000), (5, 1)] {
             assert!(filler.add(command(&params(bytes)), number, 0).unwrap());
         }
@@ -529,10 +537,10 @@ mod tests {
 
     #[test]
     fn an_early_batch_does_not_wait_for_the_end() {
-        let queue = Queue::new(100);
-        let mut filler = filler(&queue);
+        let queue = queue(100);
+        let mut filler = Filler::new(&queue);
         assert!(filler.add(command("{}"), 1, 3).unwrap());
-        filler.await_input();
+        assert!(filler.await_input().unwrap());
         let start = Instant::now();
         assert_eq!(numbers(queue.pop()), [1]);
         assert!(start.elapsed() >= MAX_WAIT / 2);
@@ -543,7 +551,7 @@ mod tests {
         use std::io::Write;
         use std::os::unix::net::UnixStream;
         let (mut writer, input) = UnixStream::pair().unwrap();
-        let queue = Arc::new(Queue::new(100));
+        let queue = Arc::new(queue(100));
         let filled = Arc::clone(&queue);
         let reader = thread::spawn(move || {
             read_all(&filled, input);
@@ -559,7 +567,7 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_reached_after_what_came_before() {
-        let queue = Queue::new(100);
+        let queue = queue(100);
         read_all(&queue, "{}\n{}\n[]\n{}\n".as_bytes());
         assert_eq!(numbers(queue.pop()), [1, 2]);
         assert!(queue.pop().is_none());
@@ -570,7 +578,7 @@ mod tests {
 
     #[test]
     fn a_stop_keeps_what_waits_and_passes_over_a_bad_line() {
-        let queue = Queue::new(1);
+        let queue = queue(1);
         read_all(&queue, "{}\n{}\n[]\n".as_bytes());
         assert_eq!(numbers(queue.pop()), [1]);
         queue.stop(Stop::Signal(SIGTERM));
@@ -583,7 +591,7 @@ mod tests {
 
     #[test]
     fn a_stop_after_the_last_line_leaves_none() {
-        let queue = Queue::new(1);
+        let queue = queue(1);
         read_all(&queue, "{}\n".as_bytes());
         assert_eq!(numbers(queue.pop()), [1]);
         queue.stop(Stop::Failure);
@@ -592,10 +600,10 @@ mod tests {
 
     #[test]
     fn a_full_queue_holds_the_reader_until_there_is_room_or_an_end() {
-        let queue = Arc::new(Queue::new(1));
+        let queue = Arc::new(queue(1));
         let shared = Arc::clone(&queue);
         let reader = thread::spawn(move || {
-            let mut filler = filler(&shared);
+            let mut filler = Filler::new(&shared);
             (1..1000).take_while(|&number| filler.add(command("{}"), number, 0).unwrap()).count()
         });
         while queue.lock().full.len() < MAX_QUEUED {

@@ -130,9 +130,11 @@ fn replies(sent: &Result<Vec<Reply>, cent::Error>) -> &[Reply] {
 /// How replies are printed; nothing with `--quiet`.
 fn layout(args: &Args) -> Option<Layout> {
     let stdout = io::stdout();
-    let layout =
-        || Layout { compact: args.compact, terminal: stdout.is_terminal(), color: colored(args.color, &stdout) };
-    (!args.quiet).then(layout)
+    (!args.quiet).then(|| Layout {
+        compact: args.compact,
+        terminal: stdout.is_terminal(),
+        color: colored(args.color, &stdout),
+    })
 }
 
 fn done(written: io::Result<()>) -> anyhow::Result<Exit> {

@@ -2,8 +2,6 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use cent::{Client, Command, Endpoint, HttpRequest};
 
@@ -14,9 +12,6 @@ use crate::report::{self, Alarm, Exit, OutputError, Progress, Refusals};
 use crate::send::Sender;
 use crate::{layout, output, replies, told};
 
-/// What is printed rests as long after it was up to date: woken for each request, it would take the sender's time.
-const REST: Duration = Duration::from_millis(1);
-
 pub(crate) fn run(
     args: &Args,
     alarm: Alarm,
@@ -26,11 +21,9 @@ pub(crate) fn run(
 ) -> anyhow::Result<Exit> {
     // Before the reader moves on in it.
     let input_bytes = lines::input_bytes();
-    let written = endpoint.clone();
-    let write = move |commands| HttpRequest::new(&written, commands);
-    let queue = lines::read_input(args.batch(), command_of_line(method, endpoint.clone()), write)?;
+    let queue = lines::read_input(args.batch(), endpoint.clone(), command_of_line(method, endpoint.clone()))?;
     if args.dry_run {
-        return dry(args, &client, &queue);
+        return dry(args, &queue);
     }
     let shown = !args.quiet && !args.verbose && io::stderr().is_terminal() && !io::stdout().is_terminal();
     let progress = Progress::new(alarm, shown, input_bytes);
@@ -44,16 +37,9 @@ pub(crate) fn run(
             move |pause| queue.wait_unless_stopped(pause)
         },
     };
-    let outcomes = lines::send_all(&queue, move |batch| {
-        let request = batch.request(|commands| client.request(commands))?;
-        sender.send(&mut client, request)
-    })?;
-    while let Ok(sent) = outcomes.recv() {
+    let outcomes = lines::send_all(&queue, move |request| sender.send(&mut client, request))?;
+    for sent in outcomes {
         run.take(&queue, sent);
-        for sent in outcomes.try_iter() {
-            run.take(&queue, sent);
-        }
-        thread::sleep(REST);
     }
     Ok(run.conclude(args, alarm, queue.end()))
 }
@@ -134,10 +120,10 @@ impl Run {
 }
 
 /// Prints each request, with a blank line between.
-fn dry(args: &Args, client: &Client, queue: &Queue) -> anyhow::Result<Exit> {
+fn dry(args: &Args, queue: &Queue) -> anyhow::Result<Exit> {
     let (mut commands, mut requests) = (0, 0);
     while let Some(mut batch) = queue.pop() {
-        let request = batch.request(|commands| client.request(commands))?;
+        let request = batch.request(&queue.endpoint)?;
         let written = if args.quiet { Ok(()) } else { write_request(request, requests > 0) };
         if written.is_err() {
             queue.stop(Stop::Failure);
