@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use crate::support::program::{Cent, cent};
-use crate::support::server::{Centrifugo, Response, Server, answered};
+use crate::support::server::{Centrifugo, Response, Server, Step, answered};
 use crate::{BOTH, Dialect, First, Later, PLAIN};
 
 fn publish(cent: Cent) -> Cent {
@@ -183,6 +184,19 @@ fn verbose_tells_the_way_of_the_request() {
         assert_eq!((ran.exit(), without_times(&ran.stderr())), (Some(0), text));
         assert_eq!(ran.stdout(), dialect.published());
     }
+}
+
+#[test]
+fn verbose_tells_the_time_in_milliseconds() {
+    // Some hundred bytes, one after the other.
+    let server = First.server().script(vec![Step::Execute, Step::Drip(Duration::from_millis(2))]);
+    let start = Instant::now();
+    let ran = publish(First.cent(&server)).args(&["-v", "--timeout=30"]).run();
+    let took = start.elapsed().as_secs_f64() * 1000.0;
+    let told = ran.stderr();
+    let told = told.split_once(" after ").and_then(|(_, time)| time.strip_suffix(" ms\n")).expect("a time is told");
+    let told: f64 = told.parse().expect("it is a number");
+    assert!(told > 200.0 && told <= took, "{told} of {took}");
 }
 
 #[test]
