@@ -1,14 +1,14 @@
 //! `--lines`: commands from standard input in batches, and the account of which lines are accepted, unknown, unsent.
 //!
-//! A reader fills the [`Queue`], a sender empties it a batch at a time and hands on what came of each: reading and
-//! checking, waiting for the server, and printing overlap, while only one request is under way.
+//! A reader fills the [`Queue`] and writes the requests, while the main thread sends them one after the other and prints
+//! what comes back. Printing has no thread of its own: to wake one takes as long as to print, a pipe holds what its reader
+//! has not taken, and where standard output is closed no further request leaves.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -409,41 +409,6 @@ fn stop_at_signals(queue: &Arc<Queue>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What came of a batch.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    pub(crate) batch: Batch,
-    pub(crate) result: Result<Vec<Reply>, cent::Error>,
-}
-
-/// Sends batch after batch, to the end of the run or to the first request that fails.
-///
-/// # Errors
-/// If no thread is to be had.
-pub(crate) fn send_all(
-    queue: &Arc<Queue>,
-    mut send: impl FnMut(&HttpRequest<'_>) -> Result<Vec<Reply>, cent::Error> + Send + 'static,
-) -> anyhow::Result<Receiver<Sent>> {
-    // Printing is one request behind at most: where standard output is closed, no further one leaves.
-    let (done, outcomes) = mpsc::sync_channel(0);
-    let queue = Arc::clone(queue);
-    thread::Builder::new()
-        .spawn(move || {
-            while let Some(mut batch) = queue.pop() {
-                let result = batch.request(&queue.endpoint).and_then(&mut send);
-                if result.is_err() {
-                    // Nothing follows: the queue gives out no more.
-                    queue.stop(Stop::Failure);
-                }
-                if done.send(Sent { batch, result }).is_err() {
-                    break;
-                }
-            }
-        })
-        .context("the sending thread cannot be started")?;
-    Ok(outcomes)
-}
-
 /// Which lines are surely answered, which may have run, and how many commands came to what; what comes after those was
 /// not accepted.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -463,9 +428,10 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn add(&mut self, sent: &Sent) {
-        let Some(&last) = sent.batch.lines.last() else { return };
-        match &sent.result {
+    /// Adds what came of the commands of these lines.
+    pub(crate) fn add(&mut self, lines: &[u64], result: &Result<Vec<Reply>, cent::Error>) {
+        let Some(&last) = lines.last() else { return };
+        match result {
             Ok(replies) => {
                 for reply in replies {
                     self.answered += 1;

@@ -3,10 +3,10 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
-use cent::{Client, Command, Endpoint, HttpRequest};
+use cent::{Client, Command, Endpoint, HttpRequest, Reply};
 
 use crate::args::Args;
-use crate::lines::{self, Account, End, Queue, Sent, Stop};
+use crate::lines::{self, Account, Batch, End, Queue, Stop};
 use crate::output::Layout;
 use crate::report::{self, Alarm, Exit, OutputError, Progress, Refusals};
 use crate::send::Sender;
@@ -37,9 +37,13 @@ pub(crate) fn run(
             move |pause| queue.wait_unless_stopped(pause)
         },
     };
-    let outcomes = lines::send_all(&queue, move |request| sender.send(&mut client, request))?;
-    for sent in outcomes {
-        run.take(&queue, sent);
+    while let Some(mut batch) = queue.pop() {
+        let result = batch.request(&queue.endpoint).and_then(|request| sender.send(&mut client, request));
+        if result.is_err() {
+            // Nothing follows: the queue gives out no more.
+            queue.stop(Stop::Failure);
+        }
+        run.take(&queue, &batch, result);
     }
     Ok(run.conclude(args, alarm, queue.end()))
 }
@@ -76,21 +80,21 @@ impl Run {
     }
 
     /// Prints what came of a batch.
-    fn take(&mut self, queue: &Queue, sent: Sent) {
-        self.account.add(&sent);
-        let replies = replies(&sent.result);
+    fn take(&mut self, queue: &Queue, batch: &Batch, result: Result<Vec<Reply>, cent::Error>) {
+        self.account.add(&batch.lines, &result);
+        let replies = replies(&result);
         if self.written.is_ok() {
             self.written = self.layout.map_or(Ok(()), |layout| output::lines(replies, layout, io::stdout()));
             if self.written.is_err() {
                 queue.stop(Stop::Failure);
             }
         }
-        for ((reply, command), line) in replies.iter().zip(sent.batch.commands()).zip(&sent.batch.lines) {
+        for ((reply, command), line) in replies.iter().zip(batch.commands()).zip(&batch.lines) {
             let place = || format!("line {line}: {}", command.method());
             self.refusals.add(reply, place, |message| self.progress.error(message));
         }
-        self.progress.advance(self.account.answered, sent.batch.input_end);
-        self.failed = sent.result.err();
+        self.progress.advance(self.account.answered, batch.input_end);
+        self.failed = result.err();
     }
 
     /// Tells how it ended; of several outcomes the worst is the exit status.
