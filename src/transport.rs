@@ -439,6 +439,20 @@ mod tests {
     }
 
     #[test]
+    fn what_tls_says_after_the_request_has_left_leaves_it_open_but_for_a_certificate_that_is_wanted() {
+        let kind = |error| lost(&io::Error::other(error).into(), Duration::ZERO, false).kind;
+        for error in [
+            rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType),
+            rustls::Error::DecryptError,
+            rustls::Error::AlertReceived(AlertDescription::HandshakeFailure),
+            rustls::Error::AlertReceived(AlertDescription::InternalError),
+        ] {
+            assert_eq!(kind(error.clone()), ErrorKind::Unknown, "{error}");
+        }
+        assert_eq!(kind(rustls::Error::AlertReceived(AlertDescription::CertificateRequired)), ErrorKind::NotAccepted);
+    }
+
+    #[test]
     fn a_refused_certificate_is_not_worth_repeating() {
         let error = ureq::Error::Rustls(rustls::Error::InvalidCertificate(CertificateError::Expired));
         assert!(!not_reached(&error, Duration::ZERO).repeatable);
