@@ -1,5 +1,7 @@
 //! Nothing that a server or a config file says drives the user's terminal.
 
+use std::time::Instant;
+
 use crate::support::program::cent;
 use crate::support::server::{Response, answered, replies};
 use crate::{BOTH, First, PLAIN};
@@ -84,4 +86,20 @@ fn replies_on_a_terminal_are_escaped_and_in_a_pipe_they_are_not() {
         assert!(shown.contains(r"a\u007fb\u009b2Jc\u0080"), "{shown:?}");
         is_harmless(&shown.replace("\r\n", "\n"));
     }
+}
+
+#[test]
+#[ignore = "needs script"]
+fn the_progress_of_many_lines_is_drawn_ten_times_a_second_at_most() {
+    let server = First.server();
+    let lines = format!("{PLAIN}\n").repeat(5_000);
+    let line = format!("{} bananas publish --lines --batch=1 <lines >replies", env!("CARGO_BIN_EXE_cent"));
+    let cent =
+        First.cent(&server).file("lines", lines).env("TERM", "xterm").instead(&["script", "-qec", &line, "/dev/null"]);
+    let start = Instant::now();
+    let shown = cent.run().stdout();
+    let most = 10 * (1 + start.elapsed().as_secs());
+    let drawn = shown.matches(" commands, ").count() as u64;
+    assert!(drawn > 0 && drawn <= most, "{drawn} of {most}");
+    assert!(shown.contains("cent: 5000 commands accepted, in "), "{shown}");
 }

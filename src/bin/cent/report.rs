@@ -185,6 +185,7 @@ pub(crate) struct Progress {
     alarm: Alarm,
     bar: Option<ProgressBar>,
     start: Instant,
+    drawn: Option<Instant>,
 }
 
 impl Progress {
@@ -192,19 +193,19 @@ impl Progress {
     pub(crate) fn new(alarm: Alarm, shown: bool, input_bytes: Option<u64>) -> Self {
         let bar = shown.then(|| {
             let style = ProgressStyle::with_template(if input_bytes.is_some() { SHARE } else { COUNT });
-            let target = ProgressDrawTarget::stderr_with_hz(DRAWN_A_SECOND);
-            let bar = ProgressBar::with_draw_target(input_bytes, target);
+            let bar = ProgressBar::with_draw_target(input_bytes, ProgressDrawTarget::stderr());
             match style {
                 Ok(style) => bar.with_style(style),
                 Err(_) => bar,
             }
         });
-        Self { alarm, bar, start: Instant::now() }
+        Self { alarm, bar, start: Instant::now(), drawn: None }
     }
 
-    /// Draws how far it is: commands that were accepted, and bytes of the input.
-    pub(crate) fn advance(&self, accepted: u64, input_end: u64) {
-        if let Some(bar) = &self.bar {
+    /// Draws how far it is, commands that were accepted and bytes of the input, unless it was drawn just now.
+    pub(crate) fn advance(&mut self, accepted: u64, input_end: u64) {
+        if let Some(bar) = self.bar.as_ref().filter(|_| self.drawn.is_none_or(|drawn| drawn.elapsed() >= UNDRAWN)) {
+            self.drawn = Some(Instant::now());
             bar.set_message(format!("{accepted} commands, {}", rate(accepted, self.start.elapsed())));
             bar.set_position(input_end);
         }
@@ -239,7 +240,9 @@ impl Progress {
     }
 }
 
-const DRAWN_A_SECOND: u8 = 10;
+/// How long the bar is left as it is: it is drawn ten times a second at most, and twice at a time, for its message and its
+/// length. The limit of the bar itself lets twenty pass at once.
+const UNDRAWN: Duration = Duration::from_millis(200);
 const SHARE: &str = "{bar:24} {percent:>3} %  {msg}";
 const COUNT: &str = "{spinner} {msg}";
 
@@ -406,7 +409,7 @@ mod tests {
     #[test]
     fn the_templates_of_the_bar_are_understood() {
         for input_bytes in [None, Some(100)] {
-            let progress = Progress::new(Alarm { color: false }, true, input_bytes);
+            let mut progress = Progress::new(Alarm { color: false }, true, input_bytes);
             progress.advance(1, 50);
             progress.clear();
         }
