@@ -232,7 +232,7 @@ fn failures_are_told_apart_by_what_a_caller_can_do() {
         assert_eq!((error.kind(), error.is_repeatable()), (ErrorKind::NotAccepted, true));
 
         let silent = SilentServer::start();
-        let mut client = client_of(major, &silent.address()).with_timeout(Duration::from_millis(50));
+        let mut client = client_of(major, &silent.address()).with_timeout(Duration::from_millis(300));
         assert_eq!(publish(&mut client), Err(ErrorKind::Unknown));
 
         let engine_down = Server::start(centrifugo(major).engine_down());

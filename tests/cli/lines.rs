@@ -439,7 +439,7 @@ fn a_signal_ends_the_run_with_a_true_summary() {
 fn a_signal_lets_the_request_under_way_end_and_a_second_one_does_not() {
     let hanging = || First.server().script(vec![Step::Read(10), Step::Hang]);
     let server = hanging();
-    let (mut child, _home) = publish_lines(First, &server).args(&["--timeout=0.5", "--batch=2"]).spawn();
+    let (mut child, _home) = publish_lines(First, &server).args(&["--timeout=2", "--batch=2"]).spawn();
     child.stdin.take().unwrap().write_all(publishes(1..=6).as_bytes()).unwrap();
     server.settled(1);
     signal(&child, "-TERM");

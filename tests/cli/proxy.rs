@@ -292,11 +292,11 @@ fn the_whole_limit_holds_against_a_proxy() {
         let proxy = Server::v1().script(script);
         let name = proxy.address().replace("http://", "");
         let start = std::time::Instant::now();
-        published(to("https://rt.invalid").env("HTTPS_PROXY", proxy.address()).args(&["--timeout", "0.5"])).is(
+        published(to("https://rt.invalid").env("HTTPS_PROXY", proxy.address()).args(&["--timeout", "1.5"])).is(
             3,
             "",
             &format!(
-                "cent: https://rt.invalid/api/: no connection within 0.5 s (by the proxy {name}); nothing was sent: \
+                "cent: https://rt.invalid/api/: no connection within 1.5 s (by the proxy {name}); nothing was sent: \
                  check the address, or raise the timeout\n"
             ),
         );

@@ -56,7 +56,7 @@ fn the_last_try_is_told_as_it_would_be_without_retries() {
 #[test]
 fn what_may_have_run_or_was_refused_is_not_tried_again() {
     for dialect in BOTH {
-        let limit = |script: &Script| if script.contains(&Step::Hang) { "--timeout=0.5" } else { "--timeout=60" };
+        let limit = |script: &Script| if script.contains(&Step::Hang) { "--timeout=2" } else { "--timeout=60" };
         for (script, exit) in [
             (vec![Step::Execute, Step::Hang], 4),
             (vec![Step::Execute, Step::Close], 4),
