@@ -305,6 +305,7 @@ mod tests {
         assert_eq!(Address::parse("https://[::1]:8443").unwrap().port(), 8443);
         assert_eq!(shown("https://[::1]:8443/api"), "https://[::1]:8443");
         assert_eq!(Address::parse("http://[::1]").unwrap().host(), "::1");
+        assert_eq!(shown("http://[::]:8000"), "http://[::]:8000");
     }
 
     #[test]
@@ -327,6 +328,9 @@ mod tests {
             "http://ma rked",
             "http://hö",
             "http://h\u{7f}",
+            "http://h/ma rked",
+            "http://h/ö",
+            "http://h/a|b",
             "http://::1",
             "http://[marked]",
             "http://h]:1",
