@@ -287,7 +287,7 @@ fn a_proxy_that_gives_no_proper_answer_is_told() {
 
 #[test]
 fn the_whole_limit_holds_against_a_proxy() {
-    let pause = Duration::from_millis(50);
+    let pause = Duration::from_millis(100);
     for script in [vec![Step::Read(1), Step::Hang], vec![Step::Execute, Step::Drip(pause), Step::Hang]] {
         let proxy = Server::v1().script(script);
         let name = proxy.address().replace("http://", "");
@@ -301,7 +301,7 @@ fn the_whole_limit_holds_against_a_proxy() {
             ),
         );
         // Far below what the drip would take; the machine may be busy.
-        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(7), "{:?}", start.elapsed());
     }
     let proxy = Server::v1().script(vec![Step::Execute, Step::Drip(pause)]);
     let name = proxy.address().replace("http://", "");
