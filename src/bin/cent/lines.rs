@@ -1,7 +1,7 @@
 //! `--lines`: commands from standard input in batches, and the account of which lines are accepted, unknown, unsent.
 //!
-//! A reader fills the [`Queue`] and writes the requests, while the main thread sends them one after the other and prints
-//! what comes back. Printing has no thread of its own: to wake one takes as long as to print, a pipe holds what its reader
+//! A reader fills the [`Queue`], writes the requests and frees them in the end, while the main thread sends them one
+//! after the other and prints what comes back. Printing has no thread of its own: to wake one takes as long as to print, a pipe holds what its reader
 //! has not taken, and where standard output is closed no further request leaves.
 
 use std::collections::VecDeque;
@@ -33,6 +33,9 @@ const MAX_QUEUED: usize = 16;
 
 /// How many bytes of commands wait at most, unless a single line is larger.
 const MAX_QUEUED_BYTES: usize = 4 * MAX_REQUEST_BYTES;
+
+/// Batches of more bytes are freed as soon as they were answered.
+const MAX_KEPT_BYTES: usize = MAX_QUEUED_BYTES / MAX_QUEUED;
 
 /// A reader that waits for room goes on once so many are left: woken for each batch, it would do little else.
 const FEW_QUEUED: usize = MAX_QUEUED / 4;
@@ -119,6 +122,8 @@ struct State {
     full: VecDeque<Batch>,
     /// The bytes in them.
     bytes: usize,
+    /// Batches that were answered, for the reader to free: it has more time than the sender.
+    answered: Vec<Batch>,
     /// The last batch, while the reader waits for more input.
     open: Option<Batch>,
     /// What the reader came to.
@@ -161,9 +166,20 @@ impl Queue {
         self.tell(&state);
     }
 
-    /// Takes that batch back, unless it was sent.
+    /// Takes that batch back, unless it was sent; and frees those that were answered.
     fn take_back(&self) -> Option<Batch> {
-        self.lock().open.take()
+        let mut state = self.lock();
+        let (open, answered) = (state.open.take(), std::mem::take(&mut state.answered));
+        drop(state);
+        drop(answered);
+        open
+    }
+
+    /// Takes a batch that was answered.
+    pub(crate) fn give_back(&self, batch: Batch) {
+        if batch.bytes <= MAX_KEPT_BYTES {
+            self.lock().answered.push(batch);
+        }
     }
 
     /// Takes the next batch once it is full, its time is over, or no more lines come; nothing at the end of the run.
@@ -499,6 +515,17 @@ mod tests {
         queue.all_read(Ok(()));
         let batches: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|batch| batch.lines).collect();
         assert_eq!(batches, [vec![1, 2], vec![3], vec![4], vec![5]]);
+    }
+
+    #[test]
+    fn an_answered_batch_is_freed_when_the_next_one_begins_and_a_large_one_at_once() {
+        let queue = queue(1);
+        let mut filler = Filler::new(&queue);
+        for (bytes, kept) in [(1, 1), (MAX_KEPT_BYTES, 0), (1, 1), (1, 1)] {
+            assert!(filler.add(command(&format!("{{\"a\":\"{}\"}}", "x".repeat(bytes))), 1, 0).unwrap());
+            queue.give_back(queue.pop().unwrap());
+            assert_eq!(queue.lock().answered.len(), kept, "{bytes}");
+        }
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub(crate) fn run(
             queue.stop(Stop::Failure);
         }
         run.take(&queue, &batch, result);
+        queue.give_back(batch);
     }
     Ok(run.conclude(args, alarm, queue.end()))
 }
