@@ -6,27 +6,42 @@ use crate::measure::{Call, Cores, has, paired};
 use crate::stub::{SECRET, sign};
 use crate::{BATCH, Bench, Goal, body, nanoseconds, number, params, publish_lines, ratio, row, skipped};
 
+/// What becomes of the replies: wrk throws them away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replies {
+    Discarded,
+    Kept,
+}
+
 impl Bench {
     pub(crate) fn many(&self) {
-        self.lines(Cores::All, 0.80);
-        self.lines(Cores::One, 0.17);
+        self.lines(Cores::All, Replies::Discarded, Goal::AtLeast(0.80));
+        self.lines(Cores::All, Replies::Kept, Goal::None);
+        self.lines(Cores::One, Replies::Discarded, Goal::AtLeast(0.17));
         self.lines_against_python();
         self.memory_of_lines();
         self.lines_of_a_real_server();
     }
 
     /// Against wrk, which sends the same bodies over one connection and looks at the status of the answer only.
-    fn lines(&self, cores: Cores, goal: f64) {
+    fn lines(&self, cores: Cores, replies: Replies, goal: Goal) {
         const LINES: usize = 500_000;
-        let name = match cores {
-            Cores::All => "--lines, client and server on all cores: share of wrk's messages a second",
-            Cores::One => "--lines, client and server on one core: share of wrk's messages a second",
+        let cores_told = match cores {
+            Cores::All => "all cores",
+            Cores::One => "one core",
         };
+        let replies_told = match replies {
+            Replies::Discarded => "",
+            Replies::Kept => ", replies in a file",
+        };
+        let name =
+            format!("--lines, client and server on {cores_told}{replies_told}: share of wrk's messages a second");
         if !has("wrk") || (cores == Cores::One && !has("taskset")) {
-            return skipped(name, "wrk or taskset is not installed");
+            return skipped(&name, "wrk or taskset is not installed");
         }
         let mut stub = self.stub(cores, &[]);
         let cent = publish_lines(&self.input(LINES), LINES).on(cores);
+        let cent = if replies == Replies::Discarded { cent.discarded() } else { cent };
         let wrk = self.wrk(&format!("http://127.0.0.1:{}", stub.port()), SECRET, LINES).on(cores);
         let times = paired(
             9,
@@ -40,7 +55,7 @@ impl Bench {
                 nanoseconds(took) / number(LINES as u64)
             },
         );
-        ratio(name, &times, Goal::AtLeast(goal));
+        ratio(&name, &times, goal);
     }
 
     /// A call of wrk with the bodies of so many lines, over and over for a second.
@@ -102,7 +117,7 @@ impl Bench {
         };
         let host = address.trim_start_matches("http://").trim_end_matches('/');
         self.config(host, host, &secret);
-        let cent = publish_lines(&self.input(LINES), LINES);
+        let cent = publish_lines(&self.input(LINES), LINES).discarded();
         let wrk = self.wrk(&address, &secret, LINES);
         let cent = || nanoseconds(self.folder.run(&cent)) / number(LINES as u64);
         let times = paired(9, || self.message_of_wrk(&wrk), cent);

@@ -62,9 +62,9 @@ impl Folder {
         (out, err)
     }
 
-    /// Runs a command to its end, its output in a file.
+    /// Runs a command to its end, its output in a file unless it is thrown away.
     pub(crate) fn run(&self, call: &Call) -> Took {
-        let printed = self.path("printed");
+        let printed = if call.is_discarded { "/dev/null".into() } else { self.path("printed") };
         let mut command = self.command(self.path("launch"));
         command.arg(&call.input).arg(&printed).args(&call.words).envs(call.env.clone());
         let output = command.output().expect("the launcher starts");
@@ -88,12 +88,13 @@ pub(crate) struct Call {
     env: Vec<(&'static str, String)>,
     input: PathBuf,
     prints: Option<String>,
+    is_discarded: bool,
 }
 
 impl Call {
     pub(crate) fn new(words: &[&str]) -> Self {
         let words = words.iter().map(ToString::to_string).collect();
-        Self { words, env: Vec::new(), input: "/dev/null".into(), prints: None }
+        Self { words, env: Vec::new(), input: "/dev/null".into(), prints: None, is_discarded: false }
     }
 
     pub(crate) fn env(mut self, name: &'static str, value: &Path) -> Self {
@@ -108,6 +109,11 @@ impl Call {
     /// Expects this on standard output.
     pub(crate) fn prints(self, text: &str) -> Self {
         Self { prints: Some(text.to_owned()), ..self }
+    }
+
+    /// Throws away what is printed.
+    pub(crate) fn discarded(self) -> Self {
+        Self { prints: None, is_discarded: true, ..self }
     }
 
     /// The same by way of another program.
