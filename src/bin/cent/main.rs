@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,7 +55,7 @@ fn run(words: &[OsString], alarm: Alarm) -> anyhow::Result<Exit> {
     };
     let config = config::read(config::locate(args.config.clone(), env::var_os("CENT_CONFIG"), home())?)?;
     let Some(name) = &args.section else { return names(&args, &config) };
-    told(args.verbose)(&format!("config file {}, section [{name}]", config.path()));
+    told(args.verbose)(format_args!("config file {}, section [{name}]", config.path()));
     let section = config.section(name)?;
     match &args.method {
         Some(method) if !args.lines => call(&args, alarm, &section, method),
@@ -114,10 +115,10 @@ fn sleep(pause: Duration) -> bool {
 }
 
 /// What `--verbose` is told through; without it, nothing is.
-fn told(verbose: bool) -> impl Fn(&str) + use<> {
+fn told(verbose: bool) -> impl Fn(fmt::Arguments<'_>) + use<> {
     move |line| {
         if verbose {
-            report::say(line);
+            report::say(&line.to_string());
         }
     }
 }

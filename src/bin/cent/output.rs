@@ -46,17 +46,25 @@ fn lines_in<const COLOR: bool>(replies: &[Reply], layout: Layout, mut out: impl 
     let room = replies.iter().map(|reply| reply.text().len() + 1).sum();
     let mut json = Reindent::<_, COLOR>::new(layout, Vec::with_capacity(room));
     for reply in replies {
-        // Servers write no white space, and then there is nothing to leave out. A loop that looks at all bytes is fast.
-        let lowest = reply.text().bytes().fold(u8::MAX, u8::min);
-        if lowest > b' ' && !layout.terminal && !COLOR {
-            json.out.extend_from_slice(reply.text().as_bytes());
-        } else {
-            json.feed(reply.text())?;
-        }
+        json.out.extend_from_slice(reply.text().as_bytes());
         json.out.push(b'\n');
+    }
+    // Servers write no white space, and then there is nothing to leave out.
+    if blanks(&json.out) > replies.len() || layout.terminal || COLOR {
+        json.out.clear();
+        for reply in replies {
+            json.feed(reply.text())?;
+            json.out.push(b'\n');
+        }
     }
     out.write_all(&json.out)?;
     out.flush()
+}
+
+/// How many bytes are white space; in blocks, so that many are looked at at a time.
+fn blanks(bytes: &[u8]) -> usize {
+    let in_block = |block: &[u8]| block.iter().map(|&byte| u8::from(byte <= b' ')).sum::<u8>();
+    bytes.chunks(u8::MAX.into()).map(|block| usize::from(in_block(block))).sum()
 }
 
 /// Prints a request as it would be sent: request line, headers, an empty line, the body.

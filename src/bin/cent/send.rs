@@ -1,5 +1,6 @@
 //! One request: its tries, the waits between them, and what `--verbose` tells.
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,7 +25,7 @@ pub(crate) struct Sender<Tell, Announce, Wait> {
     pub(crate) wait: Wait,
 }
 
-impl<Tell: Fn(&str), Announce: Fn(&str), Wait: Fn(Duration) -> bool> Sender<Tell, Announce, Wait> {
+impl<Tell: Fn(fmt::Arguments<'_>), Announce: Fn(&str), Wait: Fn(Duration) -> bool> Sender<Tell, Announce, Wait> {
     /// Sends a request and judges the answer.
     ///
     /// Only a try of which nothing was accepted is followed by another: a request never runs twice.
@@ -55,15 +56,17 @@ impl<Tell: Fn(&str), Announce: Fn(&str), Wait: Fn(Duration) -> bool> Sender<Tell
     }
 
     fn try_once(&self, client: &mut Client, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
-        (self.tell)(&format!("POST {} ({} bytes)", request.url(), request.body_len()));
+        (self.tell)(format_args!("POST {} ({} bytes)", request.url(), request.body_len()));
         let start = Instant::now();
         let answer = client.exchange(request);
         let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
-        let what = match &answer {
-            Ok(answer) => format!("status {} ({} bytes)", answer.status(), answer.body_len()),
-            Err(_) => "no answer".to_owned(),
-        };
-        (self.tell)(&format!("{what} after {milliseconds:.1} ms"));
+        match &answer {
+            Ok(answer) => {
+                let (status, bytes) = (answer.status(), answer.body_len());
+                (self.tell)(format_args!("status {status} ({bytes} bytes) after {milliseconds:.1} ms"));
+            }
+            Err(_) => (self.tell)(format_args!("no answer after {milliseconds:.1} ms")),
+        }
         answer?.into_replies(request)
     }
 }
