@@ -73,13 +73,15 @@ pub(crate) fn elements(text: &str) -> Option<Vec<&str>> {
 /// The texts that `list` consists of where they are all the same, with a separator between; nothing where they are not.
 pub(crate) fn repeated(list: &str, separator: char) -> Option<Vec<&str>> {
     let first = serde_json::Deserializer::from_str(list).into_iter::<&RawValue>().next()?.ok()?.get();
-    let mut texts = vec![list.strip_prefix(first).map(|_| first)?];
-    let mut rest = list.get(first.len()..)?;
-    while let Some(further) = rest.strip_prefix(separator) {
-        rest = further.strip_prefix(first)?;
-        texts.push(further.get(..first.len())?);
+    let rest = list.strip_prefix(first)?;
+    let Some(others) = rest.strip_prefix(separator) else { return rest.is_empty().then(|| vec![first]) };
+    // Then it is the same as itself, one text further on: a single comparison.
+    let step = list.len() - others.len();
+    let is_whole = (others.len() + separator.len_utf8()).is_multiple_of(step);
+    if !is_whole || !list.starts_with(others) {
+        return None;
     }
-    rest.is_empty().then_some(texts)
+    (0..list.len()).step_by(step).map(|start| list.get(start..start + first.len())).collect()
 }
 
 /// The text of a JSON string, or nothing where `text` is no string.
@@ -231,7 +233,11 @@ mod tests {
     fn the_same_over_and_over_is_read_once() {
         assert_eq!(repeated("{\"a\":1},{\"a\":1}", ','), Some(vec!["{\"a\":1}"; 2]));
         assert_eq!(repeated("{}", ','), Some(vec!["{}"]));
+        assert_eq!(repeated("[\"ü,ü\"]\n[\"ü,ü\"]\n[\"ü,ü\"]", '\n'), Some(vec!["[\"ü,ü\"]"; 3]));
         for list in ["{},[]", "{},", ",{}", " {}", "{}{}", "{} ,{}", "", "{,{", "{}\n"] {
+            assert_eq!(repeated(list, ','), None, "{list}");
+        }
+        for list in ["1,11", "11,1", "1,1,2", "1,1,", "1,,1", "1,1,1 ", "{},{},{", "{},{}}", "{}\n{}"] {
             assert_eq!(repeated(list, ','), None, "{list}");
         }
     }
