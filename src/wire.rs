@@ -228,16 +228,7 @@ impl Connector for Sockets {
     fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Socket>, ureq::Error> {
         let stream = self.open(&details.addrs)?;
         self.current.spent.store(false, Ordering::Release);
-        let mut socket = Socket {
-            stream,
-            buffers: LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES),
-            waiting: Vec::new(),
-            used: false,
-            limits: Limits::default(),
-            plain: self.scheme == Scheme::Http,
-            current: Arc::clone(&self.current),
-            broken: None,
-        };
+        let mut socket = Socket::new(stream, self.scheme == Scheme::Http, &self.current);
         if let Route::Tunnel(proxy) = &self.route {
             self.tunnel(&mut socket, proxy)?;
         }
@@ -335,6 +326,19 @@ struct Socket {
 }
 
 impl Socket {
+    fn new(stream: TcpStream, plain: bool, current: &Arc<Try>) -> Self {
+        Self {
+            stream,
+            buffers: LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES),
+            waiting: Vec::new(),
+            used: false,
+            limits: Limits::default(),
+            plain,
+            current: Arc::clone(current),
+            broken: None,
+        }
+    }
+
     fn write_whole(&mut self, mut bytes: &[u8]) -> Result<(), ureq::Error> {
         while !bytes.is_empty() {
             let limit = self.current.remaining()?.min(BLOCKED);
@@ -558,6 +562,8 @@ fn insert_origin(output: &mut [u8], amount: usize, origin: &str) -> Result<usize
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
     use super::*;
 
     #[test]
@@ -585,6 +591,29 @@ mod tests {
         assert!(current.has_begun());
         current.start(Duration::from_secs(1));
         assert!(!current.has_begun());
+    }
+
+    #[test]
+    fn what_comes_before_a_request_is_through_is_its_answer_unless_another_follows() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        for (sent, is_answer) in [
+            ("HTTP/1.1 100 Continue\r\n\r\n", false),
+            ("HTTP/1.1 413 Content Too Large\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\n\r\n", true),
+            ("SSH-2.0-OpenSSH 1", true),
+            ("", true),
+        ] {
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (mut server, _) = listener.accept().unwrap();
+            let socket = Socket::new(stream, true, &Arc::new(Try::new()));
+            assert!(socket.is_silent().unwrap() && !socket.is_answered().unwrap());
+            server.write_all(sent.as_bytes()).unwrap();
+            drop(server);
+            // Waits until it is there.
+            socket.stream.peek(&mut [0]).unwrap();
+            assert!(!socket.is_silent().unwrap());
+            assert_eq!(socket.is_answered().unwrap(), is_answer, "{sent}");
+        }
     }
 
     #[test]
