@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::bail;
+use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::color::When;
@@ -151,7 +152,14 @@ pub(crate) enum Call {
 /// # Errors
 /// A message that says what is wrong and what to type, for everything that clap refuses.
 pub(crate) fn parse(words: &[OsString]) -> anyhow::Result<Call> {
-    let parsed = command().try_get_matches_from(words).and_then(|matches| Args::from_arg_matches(&matches));
+    let parse = |command: clap::Command| {
+        command.try_get_matches_from(words).and_then(|mut matches| Args::from_arg_matches_mut(&mut matches))
+    };
+    // What stands around the help takes longer to write than all arguments to read.
+    let parsed = match parse(Args::command()) {
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => parse(command()),
+        parsed => parsed,
+    };
     match parsed {
         // Not left to clap: it drops the requirement where --lines conflicts with what is there.
         Ok(args) if args.batch.is_some() && !args.lines => bail!("{}", slips::BATCH_ALONE),
