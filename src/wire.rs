@@ -593,9 +593,15 @@ mod tests {
         assert!(!current.has_begun());
     }
 
+    /// Two ends of a connection.
+    fn connection(current: &Arc<Try>) -> (Socket, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (Socket::new(stream, true, current), listener.accept().unwrap().0)
+    }
+
     #[test]
     fn what_comes_before_a_request_is_through_is_its_answer_unless_another_follows() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         for (sent, is_answer) in [
             ("HTTP/1.1 100 Continue\r\n\r\n", false),
             ("HTTP/1.1 413 Content Too Large\r\n\r\n", true),
@@ -603,9 +609,7 @@ mod tests {
             ("SSH-2.0-OpenSSH 1", true),
             ("", true),
         ] {
-            let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let (mut server, _) = listener.accept().unwrap();
-            let socket = Socket::new(stream, true, &Arc::new(Try::new()));
+            let (socket, mut server) = connection(&Arc::new(Try::new()));
             assert!(socket.is_silent().unwrap() && !socket.is_answered().unwrap());
             server.write_all(sent.as_bytes()).unwrap();
             drop(server);
@@ -613,6 +617,33 @@ mod tests {
             socket.stream.peek(&mut [0]).unwrap();
             assert!(!socket.is_silent().unwrap());
             assert_eq!(socket.is_answered().unwrap(), is_answer, "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_server_may_be_slow_to_read_but_not_answer_before() {
+        // More than a connection holds that nobody reads from.
+        const BYTES: usize = 30_000_000;
+        let current = Arc::new(Try::new());
+        for (sent, goes_on) in [("", true), ("HTTP/1.1 100 Continue\r\n\r\n", true), ("HTTP/1.1 413 No\r\n\r\n", false)]
+        {
+            let (mut socket, mut server) = connection(&current);
+            current.start(Duration::from_secs(20));
+            server.write_all(sent.as_bytes()).unwrap();
+            let reader = thread::spawn(move || {
+                if goes_on {
+                    // Not to wait for anything: to be slow is what this server is for.
+                    thread::sleep(5 * BLOCKED);
+                    // A client that leaves what was sent unread ends with a reset.
+                    let _ = io::copy(&mut server, &mut io::sink());
+                }
+                server
+            });
+            let written = socket.write_whole(&vec![0; BYTES]);
+            drop(socket);
+            reader.join().unwrap();
+            let is_cut = matches!(written, Err(ureq::Error::Io(_)));
+            assert!(if goes_on { written.is_ok() } else { is_cut }, "{sent}: {written:?}");
         }
     }
 
