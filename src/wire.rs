@@ -620,10 +620,21 @@ mod tests {
         }
     }
 
+    /// More than a connection holds that nobody reads from.
+    const BYTES: usize = 30_000_000;
+
+    #[test]
+    fn writing_and_reading_end_with_the_time_of_the_try() {
+        let current = Arc::new(Try::new());
+        let (mut socket, _server) = connection(&current);
+        current.start(2 * BLOCKED);
+        assert!(matches!(socket.write_whole(&vec![0; BYTES]), Err(ureq::Error::Timeout(_))));
+        current.start(BLOCKED);
+        assert!(matches!(socket.read_some(&mut [0]), Err(ureq::Error::Timeout(_))));
+    }
+
     #[test]
     fn a_server_may_be_slow_to_read_but_not_answer_before() {
-        // More than a connection holds that nobody reads from.
-        const BYTES: usize = 30_000_000;
         let current = Arc::new(Try::new());
         for (sent, goes_on) in [("", true), ("HTTP/1.1 100 Continue\r\n\r\n", true), ("HTTP/1.1 413 No\r\n\r\n", false)]
         {
