@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 
 use crate::measure::{Call, Cores, Stub, has, paired};
 use crate::stub::{REPLY, SECRET, sign};
-use crate::{Bench, CENT, Goal, body, number, params, publish, ratio, row, skipped};
+use crate::{Bench, Goal, LINKED, body, number, params, publish, ratio, row, skipped};
 
 /// Where systems keep the certificates of all authorities in one file.
 const SYSTEM_BUNDLES: [&str; 4] = [
@@ -25,14 +25,18 @@ impl Bench {
         let params = params(0);
         let body = body([params.as_str()].into_iter());
         let signature = sign(SECRET, body.as_bytes());
-        for (section, host, goal) in [("ip", "127.0.0.1", 1.65), ("name", "localhost", 1.75)] {
+        for (cent, which, section, host, goal) in [
+            (self.cent.as_str(), "", "ip", "127.0.0.1", Goal::AtMost(1.65)),
+            (&self.cent, "", "name", "localhost", Goal::AtMost(1.75)),
+            (LINKED, ", program not installed but as it was linked", "ip", "127.0.0.1", Goal::None),
+        ] {
             let head = format!("POST /api/ HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json");
             let request = format!("{head}\r\nContent-Length: {}\r\nX-API-Sign: {signature}\r\n\r\n{body}", body.len());
             let floor = self.folder.path("floor").display().to_string();
             let floor = Call::new(&[&floor, host, &port, &request]);
-            let times = paired(ROUNDS, self.timed(&publish(section, &params)), self.timed(&floor));
+            let times = paired(ROUNDS, self.timed(&publish(cent, section, &params)), self.timed(&floor));
             stub.expect(2 * ROUNDS as u64, 2 * ROUNDS as u64, 2 * ROUNDS as u64);
-            ratio(&format!("one call by {host}: times that of a minimal C client"), &times, Goal::AtMost(goal));
+            ratio(&format!("one call by {host}{which}: times that of a minimal C client"), &times, goal);
         }
         self.against_curl(&mut stub, &params, &body);
         self.against_python(&mut stub, &params);
@@ -48,7 +52,7 @@ impl Bench {
             exec curl -sf -H 'Content-Type: application/json' -H "X-API-Sign: ${sign%% *}" -d "$3" "$1""#;
         let url = format!("http://127.0.0.1:{}/api/", stub.port());
         let shell = Call::new(&["sh", "-c", script, "sh", &url, SECRET, body]).prints(&format!("[{REPLY}]"));
-        let times = paired(ROUNDS, self.timed(&shell), self.timed(&publish("ip", params)));
+        let times = paired(ROUNDS, self.timed(&shell), self.timed(&self.publish("ip", params)));
         stub.expect(2 * ROUNDS as u64, 2 * ROUNDS as u64, 2 * ROUNDS as u64);
         ratio("one call: times faster than openssl and curl", &times, Goal::AtLeast(6.0));
     }
@@ -60,7 +64,7 @@ impl Bench {
         let input = self.folder.write("params", params);
         let cent = python.join("cent").display().to_string();
         let console = Call::new(&[&cent, "ip", "publish"]).input(&input);
-        let times = paired(ROUNDS, self.timed(&console), self.timed(&publish("ip", params)));
+        let times = paired(ROUNDS, self.timed(&console), self.timed(&self.publish("ip", params)));
         stub.expect(2 * ROUNDS as u64, 2 * ROUNDS as u64, 2 * ROUNDS as u64);
         ratio("one call: times faster than Python's cent 1.3.0", &times, Goal::AtLeast(30.0));
     }
@@ -68,13 +72,13 @@ impl Bench {
     /// Memory, size, instructions, system calls and threads of one call.
     fn cost_of_one_call(&self) {
         let stub = self.stub(Cores::All, &[]);
-        let call = publish("ip", &params(0));
+        let call = self.publish("ip", &params(0));
         let took: Vec<_> = (0..20).map(|_| self.folder.run(&call)).collect();
         let most = took.iter().map(|took| took.kib).max().unwrap_or_default();
         row("one call: memory in MiB", number(most) / 1024.0, None, Goal::AtMost(4.5));
         let faults = took.iter().map(|took| took.faults).max().unwrap_or_default();
         row("one call: page faults", number(faults), None, Goal::None);
-        let size = fs::metadata(CENT).expect("the program is there").len();
+        let size = fs::metadata(&self.cent).expect("the program is there").len();
         row("program in MB", number(size) / 1e6, None, Goal::AtMost(3.0));
         match self.instructions(&call) {
             Some(count) => row("one call: instructions in millions", number(count) / 1e6, None, Goal::AtMost(0.80)),
@@ -116,7 +120,7 @@ impl Bench {
         ] {
             let params = format!(r##"{{"channel": "news", "data": "#0 {}"}}"##, "x".repeat(bytes));
             let file = self.folder.write("params", &params);
-            let cent = publish("ip", &format!("@{}", file.display()));
+            let cent = self.publish("ip", &format!("@{}", file.display()));
             if has("curl") {
                 let body = self.folder.write("body", body([params.as_str()].into_iter()));
                 let url = format!("http://127.0.0.1:{}/api/", stub.port());
@@ -157,7 +161,7 @@ impl Bench {
         let one = Some(self.folder.write("authority.pem", &authority));
         for (name, file, goal) in [("one authority", one, 3.0), ("the system's authorities", bundle, 7.5)] {
             let Some(file) = file else { return skipped(name, "this system has no file of them") };
-            let cent = publish("tls", &params).env("SSL_CERT_FILE", &file);
+            let cent = self.publish("tls", &params).env("SSL_CERT_FILE", &file);
             let curl = curl(&url, &body, &["--cacert", &file.display().to_string()]);
             let times = paired(ROUNDS, self.timed(&curl), self.timed(&cent));
             let seen = stub.seen();
