@@ -47,7 +47,8 @@ impl<'de> Deserialize<'de> for Members<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
+                // As much room as it would take with the first one: a size that is known is had faster.
+                let mut members = Vec::with_capacity(4);
                 while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
                     members.push((key.get(), value.get()));
                 }
