@@ -114,6 +114,11 @@ impl Command {
         self.params.trim_ascii()
     }
 
+    /// The text that the params were made of, white space included.
+    pub fn into_params(self) -> String {
+        self.params
+    }
+
     /// The channels of a broadcast as they are written, quotes included.
     pub(crate) fn channels(&self) -> Vec<&str> {
         json::members(self.params())

@@ -86,6 +86,11 @@ impl<'a> HttpRequest<'a> {
         &self.commands
     }
 
+    /// The commands that the request was of, copied unless they were handed over.
+    pub fn into_commands(self) -> Vec<Command> {
+        self.commands.into_owned()
+    }
+
     /// The URL that is requested.
     pub fn url(&self) -> &str {
         &self.url

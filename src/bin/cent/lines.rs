@@ -29,16 +29,17 @@ const AROUND_COMMAND: usize = r#"{"method":"","params":},"#.len();
 const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// How many full batches wait at most.
-const MAX_QUEUED: usize = 16;
+const MAX_QUEUED: usize = 24;
 
 /// How many bytes of commands wait at most, unless a single line is larger.
 const MAX_QUEUED_BYTES: usize = 4 * MAX_REQUEST_BYTES;
 
-/// Batches of more bytes are freed as soon as they were answered.
+/// Of batches of more bytes nothing is kept once they were answered.
 const MAX_KEPT_BYTES: usize = MAX_QUEUED_BYTES / MAX_QUEUED;
 
-/// A reader that waits for room goes on once so many are left: woken for each batch, it would do little else.
-const FEW_QUEUED: usize = MAX_QUEUED / 4;
+/// A reader that waits for room goes on once so many are left: each time that it has to be woken costs as much as a
+/// request.
+const FEW_QUEUED: usize = 2;
 
 /// How many commands a batch has room for at its start.
 const MAX_ROOM: usize = 100;
@@ -48,7 +49,7 @@ const MAX_ROOM: usize = 100;
 const MAX_LINE_BYTES: u64 = cent::MAX_ANSWER_BYTES;
 
 /// How much is read at a time.
-const BLOCK_BYTES: usize = 64 * 1024;
+const BLOCK_BYTES: usize = 32 * 1024;
 
 /// Commands that go out in one request.
 #[derive(Debug)]
@@ -86,6 +87,13 @@ impl Batch {
     pub(crate) fn commands(&self) -> &[Command] {
         self.request.as_ref().map_or(&self.commands, HttpRequest::commands)
     }
+
+    /// The buffers of its lines, but for those that are much too large for what they hold.
+    fn into_buffers(self) -> impl Iterator<Item = Vec<u8>> {
+        let commands = self.request.map_or(self.commands, HttpRequest::into_commands);
+        let buffers = commands.into_iter().map(|command| command.into_params().into_bytes());
+        buffers.filter(|buffer| buffer.capacity() <= 2 * buffer.len())
+    }
 }
 
 /// Why a run ends before its input does.
@@ -122,7 +130,7 @@ struct State {
     full: VecDeque<Batch>,
     /// The bytes in them.
     bytes: usize,
-    /// Batches that were answered, for the reader to free: it has more time than the sender.
+    /// Batches that were answered, for the reader to use again or free: it has more time than the sender.
     answered: Vec<Batch>,
     /// The last batch, while the reader waits for more input.
     open: Option<Batch>,
@@ -166,13 +174,10 @@ impl Queue {
         self.tell(&state);
     }
 
-    /// Takes that batch back, unless it was sent; and frees those that were answered.
-    fn take_back(&self) -> Option<Batch> {
+    /// Takes that batch back, unless it was sent; and those that were answered.
+    fn take_back(&self) -> (Option<Batch>, Vec<Batch>) {
         let mut state = self.lock();
-        let (open, answered) = (state.open.take(), std::mem::take(&mut state.answered));
-        drop(state);
-        drop(answered);
-        open
+        (state.open.take(), std::mem::take(&mut state.answered))
     }
 
     /// Takes a batch that was answered.
@@ -303,17 +308,26 @@ pub(crate) fn input_bytes() -> Option<u64> {
 struct Filler<'a> {
     queue: &'a Queue,
     batch: Option<Batch>,
+    /// Buffers of lines that were answered: to free them and allocate others takes longer than to use them again.
+    spare: Vec<Vec<u8>>,
 }
 
 impl<'a> Filler<'a> {
     fn new(queue: &'a Queue) -> Self {
-        Self { queue, batch: None }
+        Self { queue, batch: None, spare: Vec::new() }
+    }
+
+    /// An empty buffer for a line.
+    fn buffer(&mut self) -> Vec<u8> {
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.clear();
+        buffer
     }
 
     /// Adds the command of a line; false where the run is over.
     fn add(&mut self, command: Command, number: u64, input_end: u64) -> anyhow::Result<bool> {
         let bytes = command.method().len() + command.params().len() + AROUND_COMMAND;
-        self.batch = self.batch.take().or_else(|| self.queue.take_back());
+        self.take_back();
         if self.batch.as_ref().is_some_and(|batch| !batch.takes(bytes)) && !self.close()? {
             return Ok(false);
         }
@@ -324,6 +338,15 @@ impl<'a> Filler<'a> {
         batch.input_end = input_end;
         batch.bytes += bytes;
         Ok(batch.commands.len() < max_commands || self.close()?)
+    }
+
+    /// Takes back the batch that was left to the sender, unless it was sent, and the buffers of what was answered.
+    fn take_back(&mut self) {
+        if self.batch.is_none() {
+            let (open, answered) = self.queue.take_back();
+            self.batch = open;
+            self.spare.extend(answered.into_iter().flat_map(Batch::into_buffers));
+        }
     }
 
     /// Leaves what there is to the sender, since nobody knows when the next line comes; false where the run is over.
@@ -340,7 +363,8 @@ impl<'a> Filler<'a> {
 
     /// Hands the batch on; false where the run is over.
     fn close(&mut self) -> anyhow::Result<bool> {
-        let Some(mut batch) = self.batch.take().or_else(|| self.queue.take_back()) else { return Ok(true) };
+        self.take_back();
+        let Some(mut batch) = self.batch.take() else { return Ok(true) };
         batch.request(&self.queue.endpoint)?;
         Ok(self.queue.push(batch))
     }
@@ -366,7 +390,7 @@ fn read_lines(
 ) -> anyhow::Result<()> {
     let mut input_end = 0;
     for number in 1.. {
-        let mut text = Vec::new();
+        let mut text = filler.buffer();
         if let Some(end) = memchr::memchr(b'\n', input.buffer()) {
             text.extend_from_slice(&input.buffer()[..=end]);
             input.consume(text.len());
@@ -518,14 +542,26 @@ mod tests {
     }
 
     #[test]
-    fn an_answered_batch_is_freed_when_the_next_one_begins_and_a_large_one_at_once() {
+    fn an_answered_batch_leaves_its_buffers_when_the_next_one_begins_and_a_large_one_none() {
         let queue = queue(1);
         let mut filler = Filler::new(&queue);
-        for (bytes, kept) in [(1, 1), (MAX_KEPT_BYTES, 0), (1, 1), (1, 1)] {
+        for (bytes, kept, spare) in [(1, 1, 0), (MAX_KEPT_BYTES, 0, 1), (1, 1, 1), (1, 1, 2)] {
             assert!(filler.add(command(&format!("{{\"a\":\"{}\"}}", "x".repeat(bytes))), 1, 0).unwrap());
             queue.give_back(queue.pop().unwrap());
-            assert_eq!(queue.lock().answered.len(), kept, "{bytes}");
+            assert_eq!((queue.lock().answered.len(), filler.spare.len()), (kept, spare), "{bytes}");
         }
+        assert!(filler.buffer().is_empty() && filler.spare.len() == 1);
+    }
+
+    #[test]
+    fn a_buffer_that_is_much_too_large_is_not_kept() {
+        let mut batch = Batch::new(2);
+        for capacity in [4, 5] {
+            let mut text = Vec::with_capacity(capacity);
+            text.extend_from_slice(b"{}");
+            batch.commands.push(Command::new("info", text).unwrap());
+        }
+        assert_eq!(batch.into_buffers().map(|buffer| buffer.capacity()).collect::<Vec<_>>(), [4]);
     }
 
     #[test]
