@@ -8,8 +8,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,6 +26,9 @@ const AROUND_COMMAND: usize = r#"{"method":"","params":},"#.len();
 /// How long the first line of a batch waits for others; and how long the end of the input is waited for where it is not
 /// known whether lines are left.
 const MAX_WAIT: Duration = Duration::from_millis(100);
+
+/// A signal that follows the first one this soon is the same.
+const SAME_SIGNAL: Duration = Duration::from_millis(100);
 
 /// How many full batches wait at most.
 const MAX_QUEUED: usize = 24;
@@ -428,16 +430,17 @@ fn at_line(number: u64) -> String {
 
 /// The first Ctrl-C or SIGTERM ends the run after the request under way, the second one at once.
 fn stop_at_signals(queue: &Arc<Queue>) -> anyhow::Result<()> {
-    let stopped = Arc::new(AtomicBool::new(false));
+    let first = Arc::new(OnceLock::new());
     for signal in [SIGINT, SIGTERM] {
         // A pipe for each: the iterator of signal-hook panics where a read fails.
         let (mut signals, told) = io::pipe().context("signals cannot be waited for")?;
         signal_hook::low_level::pipe::register(signal, told).context("signals cannot be waited for")?;
-        let (queue, stopped) = (Arc::clone(queue), Arc::clone(&stopped));
+        let (queue, first) = (Arc::clone(queue), Arc::clone(&first));
         thread::Builder::new()
             .spawn(move || {
                 while signals.read_exact(&mut [0]).is_ok() {
-                    if stopped.swap(true, Ordering::AcqRel) {
+                    let now = Instant::now();
+                    if is_second(*first.get_or_init(|| now), now) {
                         // Nothing is left to be done if that fails.
                         let _ = signal_hook::low_level::emulate_default_handler(signal);
                     }
@@ -447,6 +450,12 @@ fn stop_at_signals(queue: &Arc<Queue>) -> anyhow::Result<()> {
             .context("the thread that waits for signals cannot be started")?;
     }
     Ok(())
+}
+
+/// Whether a signal is a second one: `timeout` of the GNU core utilities sends each twice, to the program and to its
+/// process group.
+fn is_second(first: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(first) > SAME_SIGNAL
 }
 
 /// Which lines are surely answered, which may have run, and how many commands came to what; what comes after those was
@@ -625,6 +634,14 @@ mod tests {
         assert_eq!(numbers(queue.pop()), [1]);
         queue.stop(Stop::Failure);
         assert!(!queue.end().left);
+    }
+
+    #[test]
+    fn a_signal_is_a_second_one_a_tenth_of_a_second_after_the_first() {
+        let first = Instant::now();
+        assert!(!is_second(first, first));
+        assert!(!is_second(first, first + SAME_SIGNAL));
+        assert!(is_second(first, first + SAME_SIGNAL + Duration::from_nanos(1)));
     }
 
     #[test]
