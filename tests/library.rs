@@ -131,6 +131,7 @@ fn several_commands_go_in_one_request_and_come_back_in_order() {
         assert_eq!(errors, [0, 0, 0, 1, 0], "{major}");
         let error = &replies[3].errors()[0];
         assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, (major > 1).then_some(102)));
+        assert_eq!(error.message(), if major < 3 { "namespace not found" } else { "unknown channel" });
         assert!(replies[4].text().contains("{}"), "{}", replies[4].text());
         assert_eq!(server.centrifugo().delivered(), ["c0", "c1", "c2"]);
         assert_eq!(server.requests().len(), 1);
