@@ -565,12 +565,12 @@ mod tests {
     #[test]
     fn a_buffer_that_is_much_too_large_is_not_kept() {
         let mut batch = Batch::new(2);
-        for capacity in [4, 5] {
+        for capacity in [6, 7] {
             let mut text = Vec::with_capacity(capacity);
-            text.extend_from_slice(b"{}");
+            text.extend_from_slice(b"{ }");
             batch.commands.push(Command::new("info", text).unwrap());
         }
-        assert_eq!(batch.into_buffers().map(|buffer| buffer.capacity()).collect::<Vec<_>>(), [4]);
+        assert_eq!(batch.into_buffers().map(|buffer| buffer.capacity()).collect::<Vec<_>>(), [6]);
     }
 
     #[test]
@@ -625,6 +625,18 @@ mod tests {
         let end = queue.end();
         assert!(end.left && end.bad.is_none());
         assert_eq!(end.stop, Some(Stop::Signal(SIGTERM)));
+    }
+
+    #[test]
+    fn a_batch_that_comes_after_a_stop_is_left() {
+        let queue = queue(100);
+        let mut filler = Filler::new(&queue);
+        assert!(filler.add(command("{}"), 1, 3).unwrap());
+        queue.stop(Stop::Failure);
+        assert!(filler.await_input().unwrap());
+        queue.all_read(Ok(()));
+        assert!(queue.pop().is_none());
+        assert!(queue.end().left);
     }
 
     #[test]
