@@ -525,6 +525,19 @@ fn a_dry_run_shows_each_request_with_a_blank_line_between() {
 }
 
 #[test]
+fn a_dry_run_ends_with_a_signal() {
+    let (mut child, _home) = publish_lines(First, &First.server().uncalled()).args(&["-n"]).spawn();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(publishes(1..=1).as_bytes()).unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    output.read_line(&mut String::new()).unwrap();
+    signal(&child, "-TERM");
+    let (status, text) = ended(child);
+    assert_eq!((status.code(), text.as_str()), (Some(143), "cent: 1 command in 1 request: nothing was sent\n"));
+    drop(input);
+}
+
+#[test]
 fn a_dry_run_ends_when_its_reader_goes_away() {
     let (mut child, _home) = publish_lines(First, &First.server().uncalled()).args(&["-n", "--batch=1"]).spawn();
     let mut input = child.stdin.take().unwrap();

@@ -649,6 +649,30 @@ mod tests {
     }
 
     #[test]
+    fn few_bytes_wait_but_one_batch_of_any_size() {
+        let queue = Arc::new(queue(1));
+        let shared = Arc::clone(&queue);
+        let reader = thread::spawn(move || {
+            let mut filler = Filler::new(&shared);
+            for (number, bytes) in [(1, 2 * MAX_QUEUED_BYTES), (2, MAX_QUEUED_BYTES / 2), (3, MAX_QUEUED_BYTES / 2)] {
+                let params = format!("{{\"a\":\"{}\"}}", "x".repeat(bytes));
+                assert!(filler.add(command(&params), number, 0).unwrap());
+            }
+        });
+        for number in 1..=3 {
+            // Each holds the next one back.
+            let is_next_waiting = |state: &State| number == 3 || state.waiting > 0;
+            while queue.lock().full.is_empty() || !is_next_waiting(&queue.lock()) {
+                thread::yield_now();
+            }
+            assert_eq!(queue.lock().full.len(), 1);
+            assert_eq!(numbers(queue.pop()), [number]);
+        }
+        reader.join().unwrap();
+        assert_eq!(queue.lock().bytes, 0);
+    }
+
+    #[test]
     fn a_signal_is_a_second_one_a_tenth_of_a_second_after_the_first() {
         let first = Instant::now();
         assert!(!is_second(first, first));
