@@ -463,6 +463,26 @@ fn a_signal_lets_the_request_under_way_end_and_a_second_one_does_not() {
 }
 
 #[test]
+fn a_signal_ends_a_pause_and_no_other_try_follows() {
+    let server = First.server().script(answered(&Response::new(503).header("Retry-After", "60")));
+    let (mut child, _home) = publish_lines(First, &server).args(&["--retry=3"]).spawn();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(publishes(1..=2).as_bytes()).unwrap();
+    let mut output = BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    output.read_line(&mut text).unwrap();
+    assert!(text.ends_with("; try 1 of 4, the next one in 60.0 s\n"), "{text}");
+    signal(&child, "-TERM");
+    text.clear();
+    output.read_to_string(&mut text).unwrap();
+    let error = format!("{}/api/: service unavailable (503); nothing was accepted: try again later", server.address());
+    let summary = "no line accepted; from line 1 on nothing was accepted: go on with tail -n +1";
+    assert_eq!(text, format!("cent: {error}\ncent: {summary}\n"));
+    assert_eq!((child.wait().unwrap().code(), server.requests().len()), (Some(143), 1));
+    drop(input);
+}
+
+#[test]
 fn a_closed_standard_output_ends_the_run() {
     for dialect in BOTH {
         let server = dialect.server();
