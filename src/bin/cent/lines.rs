@@ -1,8 +1,8 @@
 //! `--lines`: commands from standard input in batches, and the account of which lines are accepted, unknown, unsent.
 //!
-//! A reader fills the [`Queue`], writes the requests and frees them in the end, while the main thread sends them one
-//! after the other and prints what comes back. Printing has no thread of its own: to wake one takes as long as to print, a pipe holds what its reader
-//! has not taken, and where standard output is closed no further request leaves.
+//! A reader fills the [`Queue`] and writes the requests, while the main thread sends them one after the other and prints
+//! what comes back. Printing has no thread of its own: to wake one takes as long as to print, a pipe holds what its
+//! reader has not taken, and where standard output is closed no further request leaves.
 
 use std::collections::VecDeque;
 use std::fs::File;
