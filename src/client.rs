@@ -1,22 +1,24 @@
-//! The client: where request, transport and reply meet.
+//! The client: builds requests, sends them and parses their replies.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::address::Address;
+use crate::api::{self, HttpRequest, HttpResponse};
 use crate::command::Command;
-use crate::endpoint::{Address, Endpoint};
-use crate::error::{Error, ErrorKind};
+use crate::endpoint::Endpoint;
+use crate::error::Error;
+use crate::error_kind::ErrorKind;
+use crate::http::Transport;
 use crate::proxy::Proxy;
 use crate::reply::Reply;
-use crate::request::{self, HttpRequest};
-use crate::transport::{HttpResponse, Transport};
 
-/// How long one try may take unless [`Client::with_timeout`] says otherwise: 5 s.
+/// How long one attempt may take by default: 5 s. [`Client::with_timeout`] changes it.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client of one server. It opens no connection before the first request, and keeps it for the next ones.
+/// A client of one server. It connects with the first request, and keeps the connection for the next ones.
 ///
 /// ```no_run
 /// let mut client = cent::Client::new("http://localhost:8000", "secret")?;
@@ -30,8 +32,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Ok::<(), cent::Error>(())
 /// ```
 ///
-/// A stream of commands goes in batches over the same connection; after a failure its kind tells whether the batch may
-/// be sent again:
+/// A stream of commands goes in batches over the same connection; the kind of a failure says whether the batch can be
+/// sent again:
 ///
 /// ```no_run
 /// use cent::{Client, Command};
@@ -59,7 +61,7 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::Invalid`]: see [`Address::parse`] and [`Endpoint::with_secret`].
     pub fn new(address: &str, secret: &str) -> Result<Self, Error> {
-        Ok(Self::to(Endpoint::with_secret(Address::parse(address)?, secret)?))
+        Ok(Self::from_endpoint(Endpoint::with_secret(Address::parse(address)?, secret)?))
     }
 
     /// A client of Centrifugo 2 to 6, whose requests carry the API key.
@@ -67,22 +69,22 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::Invalid`]: see [`Address::parse`] and [`Endpoint::with_api_key`].
     pub fn with_api_key(address: &str, api_key: &str) -> Result<Self, Error> {
-        Ok(Self::to(Endpoint::with_api_key(Address::parse(address)?, api_key)?))
+        Ok(Self::from_endpoint(Endpoint::with_api_key(Address::parse(address)?, api_key)?))
     }
 
     /// A client of this endpoint.
-    pub fn to(endpoint: Endpoint) -> Self {
+    pub fn from_endpoint(endpoint: Endpoint) -> Self {
         let transport = Transport::new(endpoint.address(), None);
         Self { endpoint, timeout: DEFAULT_TIMEOUT, transport, queue: Vec::new() }
     }
 
-    /// Sets how long one try may take, from name lookup to the last byte. Default: [`DEFAULT_TIMEOUT`].
+    /// Sets the time limit of one attempt, from name lookup to the last byte. Default: [`DEFAULT_TIMEOUT`].
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// Sets the proxy to go through. Default: none; the environment is not looked at.
+    /// Sets the proxy to use. Default: none; environment variables are not read.
     #[must_use]
     pub fn with_proxy(self, proxy: Proxy) -> Self {
         let transport = Transport::new(self.endpoint.address(), Some(proxy));
@@ -92,16 +94,15 @@ impl Client {
     /// Queues a command for [`send`](Self::send).
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for an empty method and params that do not become a JSON object.
+    /// [`ErrorKind::Invalid`] for an empty method, and for params that do not serialize to a JSON object.
     pub fn add(&mut self, method: &str, params: &impl Serialize) -> Result<(), Error> {
         self.queue.push(command(method, params)?);
         Ok(())
     }
 
-    /// Sends the queued commands in one request; the queue is empty afterwards, whatever comes of it.
+    /// Sends the queued commands in one request and empties the queue, even on failure.
     ///
-    /// The replies stand in the order of the commands. Errors in them are no error of this function: see
-    /// [`Reply::errors`].
+    /// Replies are in the order of the commands. Errors in them are no error of this function: see [`Reply::errors`].
     ///
     /// # Errors
     /// As [`send_commands`](Self::send_commands).
@@ -110,11 +111,11 @@ impl Client {
         self.send_commands(&commands)
     }
 
-    /// Sends these commands in one request and leaves queued ones alone.
+    /// Sends these commands in one request. The queue is not touched.
     ///
     /// # Errors
     /// - [`ErrorKind::Invalid`]: see [`request`](Self::request);
-    /// - [`ErrorKind::Refused`], [`ErrorKind::NotAccepted`], [`ErrorKind::Unknown`]: see [`exchange`](Self::exchange) and
+    /// - [`ErrorKind::Rejected`], [`ErrorKind::SafeToRetry`], [`ErrorKind::OutcomeUnknown`]: see [`exchange`](Self::exchange) and
     ///   [`HttpResponse::into_replies`].
     pub fn send_commands(&mut self, commands: &[Command]) -> Result<Vec<Reply>, Error> {
         let request = HttpRequest::new(&self.endpoint, commands)?;
@@ -123,10 +124,10 @@ impl Client {
 
     /// The URL that requests go to.
     pub fn url(&self) -> String {
-        request::url(&self.endpoint)
+        api::url(&self.endpoint)
     }
 
-    /// Writes the request that would send these commands.
+    /// Builds the request that would send these commands.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`]: see [`HttpRequest::new`].
@@ -134,158 +135,159 @@ impl Client {
         HttpRequest::new(&self.endpoint, commands)
     }
 
-    /// Sends a request once and brings back the answer, whatever it says.
+    /// Sends a request once and returns the response, whatever its status.
     ///
     /// # Errors
-    /// - [`ErrorKind::NotAccepted`]: no byte of the request was sent: name lookup, connect, TLS, proxy, time limit;
-    /// - [`ErrorKind::Unknown`]: the connection was lost or the time over after that, or the answer is no HTTP or longer
-    ///   than [`MAX_ANSWER_BYTES`](crate::MAX_ANSWER_BYTES).
+    /// - [`ErrorKind::SafeToRetry`]: no byte of the request was sent: name lookup, connect, TLS, proxy, time limit;
+    /// - [`ErrorKind::OutcomeUnknown`]: the connection was lost or timed out after that, or the response is not valid HTTP or
+    ///   exceeds [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES).
     pub fn exchange(&mut self, request: &HttpRequest<'_>) -> Result<HttpResponse, Error> {
         self.transport.post(request, self.timeout)
     }
 }
 
-/// One command each, sent at once; what they give back is the reply's [data](Reply::data) as JSON text. Queued commands
-/// are left alone.
+/// Convenience methods: each sends one command immediately and returns the reply's [data](Reply::data) as JSON text. The
+/// queue is not touched.
 ///
 /// # Errors
-/// All of them as [`Client::send_commands`]; an error in the reply is an error here too.
+/// Same as [`Client::send_commands`]; an error in the reply is also returned as an error.
 #[allow(clippy::missing_errors_doc, reason = "said once, above")]
 impl Client {
-    /// Publishes data into a channel.
+    /// Publishes data to a channel.
     pub fn publish(&mut self, channel: &str, data: &impl Serialize) -> Result<String, Error> {
-        self.call("publish", &Publish { channel, data })
+        self.call("publish", &PublishParams { channel, data })
     }
 
-    /// Publishes the same data into several channels.
+    /// Publishes the same data to several channels.
     pub fn broadcast(&mut self, channels: &[&str], data: &impl Serialize) -> Result<String, Error> {
-        self.call("broadcast", &Broadcast { channels, data })
+        self.call("broadcast", &BroadcastParams { channels, data })
     }
 
     /// Unsubscribes a user from a channel.
     pub fn unsubscribe(&mut self, user: &str, channel: &str) -> Result<String, Error> {
-        self.call("unsubscribe", &Membership { user, channel })
+        self.call("unsubscribe", &UserChannelParams { user, channel })
     }
 
     /// Closes a user's connections.
     pub fn disconnect(&mut self, user: &str) -> Result<String, Error> {
-        self.call("disconnect", &User { user })
+        self.call("disconnect", &UserParams { user })
     }
 
-    /// Who is in a channel.
+    /// Returns the clients present in a channel.
     pub fn presence(&mut self, channel: &str) -> Result<String, Error> {
-        self.call("presence", &Channel { channel })
+        self.call("presence", &ChannelParams { channel })
     }
 
-    /// The messages that a channel keeps. Centrifugo 3 and later give none without a limit: see
+    /// Returns a channel's history. Centrifugo 3 and later return no messages without a limit: see
     /// [`history_with_limit`](Self::history_with_limit).
     pub fn history(&mut self, channel: &str) -> Result<String, Error> {
-        self.call("history", &Channel { channel })
+        self.call("history", &ChannelParams { channel })
     }
 
-    /// The active channels: a list of names, from Centrifugo 3 on a map from name to `{"num_clients": …}`.
+    /// Returns the active channels: an array of names, or since Centrifugo 3 an object mapping names to
+    /// `{"num_clients": …}`.
     pub fn channels(&mut self) -> Result<String, Error> {
-        self.call("channels", &Nothing {})
+        self.call("channels", &NoParams {})
     }
 
-    /// All nodes and their counters. Centrifugo 1 only.
+    /// Returns metrics of all nodes. Centrifugo 1 only.
     pub fn stats(&mut self) -> Result<String, Error> {
-        self.call("stats", &Nothing {})
+        self.call("stats", &NoParams {})
     }
 
-    /// The node that answers, and its counters. Centrifugo 1 only.
+    /// Returns metrics of the responding node. Centrifugo 1 only.
     pub fn node(&mut self) -> Result<String, Error> {
-        self.call("node", &Nothing {})
+        self.call("node", &NoParams {})
     }
 
-    /// How many clients and users are in a channel. Centrifugo 2 and later.
+    /// Returns the number of clients and users in a channel. Centrifugo 2 and later.
     pub fn presence_stats(&mut self, channel: &str) -> Result<String, Error> {
-        self.call("presence_stats", &Channel { channel })
+        self.call("presence_stats", &ChannelParams { channel })
     }
 
-    /// The messages that a channel keeps, the oldest first: at most `limit` of them, all with -1. Centrifugo 3 and
-    /// later; earlier versions give all of them whatever the limit.
+    /// Returns up to `limit` messages of a channel's history, oldest first; -1 returns all. Centrifugo 3 and later;
+    /// earlier versions ignore the limit.
     pub fn history_with_limit(&mut self, channel: &str, limit: i64) -> Result<String, Error> {
-        self.call("history", &History { channel, limit })
+        self.call("history", &HistoryParams { channel, limit })
     }
 
-    /// Forgets the messages of a channel. Centrifugo 2 and later.
+    /// Deletes a channel's history. Centrifugo 2 and later.
     pub fn history_remove(&mut self, channel: &str) -> Result<String, Error> {
-        self.call("history_remove", &Channel { channel })
+        self.call("history_remove", &ChannelParams { channel })
     }
 
-    /// All nodes and their counters. Centrifugo 2 and later.
+    /// Returns metrics of all nodes. Centrifugo 2 and later.
     pub fn info(&mut self) -> Result<String, Error> {
-        self.call("info", &Nothing {})
+        self.call("info", &NoParams {})
     }
 
     /// Subscribes a user's connections to a channel. Centrifugo 3 and later.
     pub fn subscribe(&mut self, user: &str, channel: &str) -> Result<String, Error> {
-        self.call("subscribe", &Membership { user, channel })
+        self.call("subscribe", &UserChannelParams { user, channel })
     }
 
     /// Refreshes a user's connections. Centrifugo 3 and later.
     pub fn refresh(&mut self, user: &str) -> Result<String, Error> {
-        self.call("refresh", &User { user })
+        self.call("refresh", &UserParams { user })
     }
 
     fn call(&mut self, method: &str, params: &impl Serialize) -> Result<String, Error> {
         let commands = [command(method, params)?];
         let replies = self.send_commands(&commands)?;
-        // One command has one reply: anything else was an error already.
+        // One command has one reply; any other number was an error.
         let reply = replies.first().map_or("null", Reply::data).to_owned();
         match replies
             .first()
-            .and_then(|reply| reply.errors().iter().max_by_key(|error| error.kind() == ErrorKind::Unknown))
+            .and_then(|reply| reply.errors().iter().max_by_key(|error| error.kind() == ErrorKind::OutcomeUnknown))
         {
             None => Ok(reply),
-            Some(error) => {
-                Err(Error::new(error.kind(), format!("{method}: {error}")).of(self.url()).with_replies(replies))
-            }
+            Some(error) => Err(Error::new(error.kind(), format!("{method}: {error}"))
+                .with_subject(self.url())
+                .with_replies(replies)),
         }
     }
 }
 
 fn command(method: &str, params: &impl Serialize) -> Result<Command, Error> {
     let params = serde_json::to_string(params).map_err(|error| {
-        Error::invalid("the params do not become JSON").hint("use maps with text keys").with_source(error)
+        Error::invalid("the params do not become JSON").with_hint("use maps with text keys").with_source(error)
     })?;
     Command::new(method, params)
 }
 
 #[derive(Serialize)]
-struct Publish<'a, T> {
+struct PublishParams<'a, T> {
     channel: &'a str,
     data: &'a T,
 }
 
 #[derive(Serialize)]
-struct Broadcast<'a, T> {
+struct BroadcastParams<'a, T> {
     channels: &'a [&'a str],
     data: &'a T,
 }
 
 #[derive(Serialize)]
-struct Membership<'a> {
+struct UserChannelParams<'a> {
     user: &'a str,
     channel: &'a str,
 }
 
 #[derive(Serialize)]
-struct User<'a> {
+struct UserParams<'a> {
     user: &'a str,
 }
 
 #[derive(Serialize)]
-struct Channel<'a> {
+struct ChannelParams<'a> {
     channel: &'a str,
 }
 
 #[derive(Serialize)]
-struct History<'a> {
+struct HistoryParams<'a> {
     channel: &'a str,
     limit: i64,
 }
 
 #[derive(Serialize)]
-struct Nothing {}
+struct NoParams {}

@@ -1,71 +1,57 @@
 //! The one error of this crate.
 
 use std::error::Error as StdError;
+use std::fmt;
 
+use crate::error_kind::ErrorKind;
+use crate::json::Location;
 use crate::reply::Reply;
-
-/// What a caller can do after a failure.
-///
-/// One kind for each failing row of the program's exit table; the number is the program's exit status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// 1: the server said no; repeating does not help.
-    Refused,
-    /// 2: the call itself is wrong and nothing was sent; mend the call.
-    Invalid,
-    /// 3: nothing was accepted, not even in part; it is safe to repeat.
-    NotAccepted,
-    /// 4: the commands may have run; look before repeating.
-    Unknown,
-}
 
 /// Why a call failed: what happened, to what, and what to do about it.
 ///
-/// Its text never holds a secret, an API key or a signature. It is one line, but where a text cannot be read: then a
-/// picture of the place follows.
+/// The message never contains a secret, an API key or a signature. It is a single line, except for text that cannot be
+/// parsed: then a snippet of it follows.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<Failure>);
 
 /// Boxed in [`Error`], so that results stay small.
-#[derive(Debug, thiserror::Error)]
-#[error("{}{what}{}{}{}", before(subject.as_deref()), at(place.as_ref()), after(hint.as_deref()), below(place.as_ref()))]
+#[derive(Debug)]
 struct Failure {
     kind: ErrorKind,
     subject: Option<String>,
-    what: String,
+    message: String,
     hint: Option<String>,
-    place: Option<Place>,
-    repeatable: bool,
+    location: Option<Location>,
+    retryable: bool,
     retry_after: Option<String>,
     replies: Vec<Reply>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-fn before(subject: Option<&str>) -> String {
-    subject.map_or_else(String::new, |subject| format!("{subject}: "))
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(subject) = &self.subject {
+            write!(f, "{subject}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(Location { line, column, .. }) = &self.location {
+            write!(f, " at line {line}, column {column}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "; {hint}")?;
+        }
+        if let Some(Location { snippet, .. }) = &self.location {
+            write!(f, "\n{snippet}")?;
+        }
+        Ok(())
+    }
 }
 
-fn after(hint: Option<&str>) -> String {
-    hint.map_or_else(String::new, |hint| format!("; {hint}"))
-}
-
-fn at(place: Option<&Place>) -> String {
-    place.map_or_else(String::new, |place| format!(" at line {}, column {}", place.line, place.column))
-}
-
-fn below(place: Option<&Place>) -> String {
-    place.map_or_else(String::new, |place| format!("\n{}", place.picture))
-}
-
-/// A place in a text; lines and columns count from 1, columns in characters.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) line: u64,
-    pub(crate) column: usize,
-    /// The text around it and a mark below, on two lines.
-    pub(crate) picture: String,
+impl StdError for Failure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|source| &**source as _)
+    }
 }
 
 impl Error {
@@ -74,71 +60,80 @@ impl Error {
         self.0.kind
     }
 
-    /// The replies that came in spite of the failure: too few or too many of them, say.
+    /// Replies received despite the failure, for example when their number was wrong.
     pub fn replies(&self) -> &[Reply] {
         &self.0.replies
     }
 
-    /// Whether trying again could help: nothing was accepted, and time may mend it.
+    /// Whether a retry could succeed: nothing was accepted and the cause may be temporary.
     ///
-    /// False where trust is missing, such as for a certificate that is refused, and for every kind but
-    /// [`ErrorKind::NotAccepted`].
-    pub fn is_repeatable(&self) -> bool {
-        self.0.kind == ErrorKind::NotAccepted && self.0.repeatable
+    /// False for certificate errors and for every kind but [`ErrorKind::SafeToRetry`].
+    pub fn is_retryable(&self) -> bool {
+        self.0.kind == ErrorKind::SafeToRetry && self.0.retryable
     }
 
-    /// The `Retry-After` of the answer as the server wrote it: seconds, or an HTTP date.
+    /// The response's `Retry-After` header, verbatim: seconds, or an HTTP date.
     pub fn retry_after(&self) -> Option<&str> {
         self.0.retry_after.as_deref()
     }
 
-    /// Counts the lines of the text that could not be read from `first` on instead of 1: for a text that is itself a
-    /// line of a larger one.
+    /// Reports line numbers starting at `first` instead of 1, for input that is part of a larger file.
     #[must_use]
-    pub fn counted_from(mut self, first: u64) -> Self {
-        if let Some(place) = &mut self.0.place {
-            place.line += first.saturating_sub(1);
+    pub fn with_first_line(mut self, first: u64) -> Self {
+        if let Some(location) = &mut self.0.location {
+            location.line += first.saturating_sub(1);
         }
         self
     }
 
-    pub(crate) fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Failure {
             kind,
             subject: None,
-            what: what.into(),
+            message: message.into(),
             hint: None,
-            place: None,
-            repeatable: true,
+            location: None,
+            retryable: true,
             retry_after: None,
             replies: Vec::new(),
             source: None,
         }))
     }
 
-    pub(crate) fn invalid(what: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Invalid, what)
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
     }
 
-    /// Names what it happened to; the innermost name stays.
-    pub(crate) fn of(mut self, subject: impl Into<String>) -> Self {
+    /// Sets what it happened to, such as a URL; one that is set already stays, since it is closer to the cause.
+    pub(crate) fn with_subject(mut self, subject: impl Into<String>) -> Self {
         self.0.subject.get_or_insert_with(|| subject.into());
         self
     }
 
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+    /// Sets what to do about it.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
-    /// Adds the place in a text; its picture is shown on lines of its own.
-    pub(crate) fn place(mut self, place: Place) -> Self {
-        self.0.place = Some(place);
+    /// Adds the place in a text; its snippet is shown on lines of its own.
+    pub(crate) fn with_location(mut self, location: Location) -> Self {
+        self.0.location = Some(location);
         self
     }
 
-    pub(crate) fn not_repeatable(mut self) -> Self {
-        self.0.repeatable = false;
+    /// Names the proxy that the request went through, which a user may have forgotten.
+    pub(crate) fn via_proxy(mut self, proxy: Option<&str>) -> Self {
+        if let Some(proxy) = proxy {
+            self.0.message.push_str(" (by the proxy ");
+            self.0.message.push_str(proxy);
+            self.0.message.push(')');
+        }
+        self
+    }
+
+    pub(crate) fn not_retryable(mut self) -> Self {
+        self.0.retryable = false;
         self
     }
 

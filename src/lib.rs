@@ -1,7 +1,7 @@
 //! Client for the HTTP API of Centrifugo, the real-time messaging server, versions 1 to 6.
 //!
-//! What the program `cent` is built on. It prints nothing, never exits, and reads no environment, save what the system's
-//! trust store reads itself (`SSL_CERT_FILE`, `SSL_CERT_DIR`).
+//! The library behind the program `cent`. It prints nothing, never exits, and reads no environment variables, except those
+//! that the system's trust store reads itself (`SSL_CERT_FILE`, `SSL_CERT_DIR`).
 //!
 //! ```no_run
 //! let mut client = cent::Client::new("http://localhost:8000", "long-secret")?;
@@ -11,22 +11,27 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 
+mod address;
+mod api;
 mod client;
 mod command;
 mod endpoint;
 mod error;
+mod error_kind;
+mod http;
 mod json;
+mod methods;
 mod proxy;
 mod reply;
-mod request;
-mod transport;
-mod wire;
+mod secret;
 
+pub use address::{Address, Scheme};
+pub use api::{HttpRequest, HttpResponse, MAX_RESPONSE_BYTES};
 pub use client::{Client, DEFAULT_TIMEOUT};
-pub use command::{Command, known_methods, nearest, needs_no_params};
-pub use endpoint::{Address, Endpoint, Scheme};
-pub use error::{Error, ErrorKind};
+pub use command::Command;
+pub use endpoint::Endpoint;
+pub use error::Error;
+pub use error_kind::ErrorKind;
+pub use methods::{closest_match, known_methods, takes_no_params};
 pub use proxy::Proxy;
 pub use reply::{Reply, ReplyError};
-pub use request::HttpRequest;
-pub use transport::{HttpResponse, MAX_ANSWER_BYTES};

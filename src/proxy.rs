@@ -1,13 +1,14 @@
-//! A proxy, as a value: where it comes from is the caller's business.
+//! HTTP proxy configuration.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 
-use crate::endpoint::{Hidden, bracketed, split_port};
+use crate::address::{bracketed, split_port};
 use crate::error::Error;
+use crate::secret::SecretString;
 
-/// An HTTP proxy. Requests for `http://` are handed to it whole, for `https://` it opens a tunnel (CONNECT).
+/// An HTTP proxy. `http://` requests are forwarded by the proxy; `https://` requests use a CONNECT tunnel.
 ///
 /// ```
 /// let proxy = cent::Proxy::parse("http://user:marked@proxy.example:3128")?;
@@ -20,19 +21,19 @@ pub struct Proxy {
     pub(crate) host: String,
     pub(crate) port: u16,
     /// The value of `Proxy-Authorization`.
-    pub(crate) authorization: Option<Hidden>,
+    pub(crate) authorization: Option<SecretString>,
 }
 
 impl Proxy {
-    /// Reads `[http://][user:password@]host[:port][/]`; without a port it is 1080, as with curl. User and password
-    /// may be percent-coded.
+    /// Parses `[http://][user:password@]host[:port][/]`. The default port is 1080, as in curl. User and password may be
+    /// percent-encoded.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for
-    /// - a scheme other than `http`: proxies that are spoken to by TLS or SOCKS are not supported,
+    /// - a scheme other than `http`: TLS and SOCKS proxies are not supported,
     /// - no host, or a port outside 1 to 65535.
     ///
-    /// The text itself is never shown: a password may stand in it.
+    /// Errors never include the text, since it may contain a password.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let rest = match text.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
@@ -59,15 +60,15 @@ impl Proxy {
 }
 
 fn invalid(what: &str) -> Error {
-    Error::invalid(format!("the proxy cannot be used: {what}")).hint("write http://HOST:PORT, or unset it")
+    Error::invalid(format!("the proxy cannot be used: {what}")).with_hint("write http://HOST:PORT, or unset it")
 }
 
-fn authorization(credentials: &str) -> Hidden {
+fn authorization(credentials: &str) -> SecretString {
     let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
     let mut pair: Vec<u8> = percent_decode_str(user).collect();
     pair.push(b':');
     pair.extend(percent_decode_str(password));
-    Hidden::new(format!("Basic {}", BASE64_STANDARD.encode(pair)))
+    SecretString::new(format!("Basic {}", BASE64_STANDARD.encode(pair)))
 }
 
 #[cfg(test)]
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scheme_port_and_slash_may_be_left_out() {
+    fn scheme_port_and_slash_are_optional() {
         for text in ["http://proxy:3128", "HTTP://proxy:3128/", "proxy:3128"] {
             assert_eq!(Proxy::parse(text).unwrap().name(), "proxy:3128", "{text}");
         }
@@ -87,12 +88,12 @@ mod tests {
     fn credentials_are_decoded_and_hidden() {
         let proxy = Proxy::parse("http://us%65r:p%40ss@proxy:3128").unwrap();
         // The base64 of user:p@ss.
-        assert_eq!(proxy.authorization.as_ref().unwrap().reveal(), "Basic dXNlcjpwQHNz");
+        assert_eq!(proxy.authorization.as_ref().unwrap().expose(), "Basic dXNlcjpwQHNz");
         assert!(!format!("{proxy:?}").contains("dXNlcjpwQHNz"));
     }
 
     #[test]
-    fn what_cannot_be_used_is_refused_without_showing_it() {
+    fn rejects_invalid_proxy_without_echo() {
         for bad in [
             "socks5://proxy",
             "https://u:marked@proxy",

@@ -94,7 +94,7 @@ fn methods_of_the_first_version_alone() {
     let (_server, mut client) = started(1);
     assert!(client.stats().unwrap().starts_with("{\"nodes\":[{\"uid\":"));
     assert!(client.node().unwrap().starts_with("{\"uid\":"));
-    assert_eq!(client.info().unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(client.info().unwrap_err().kind(), ErrorKind::Rejected);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn methods_of_later_versions_alone() {
         assert!(client.history_with_limit("a", -1).unwrap().starts_with(r#"{"publications":[{"data":1.0"#));
         client.history_remove("a").unwrap();
         assert!(client.history_with_limit("a", 9).unwrap().starts_with(r#"{"publications":[]"#));
-        assert_eq!(client.stats().unwrap_err().kind(), ErrorKind::Refused);
+        assert_eq!(client.stats().unwrap_err().kind(), ErrorKind::Rejected);
         let refreshed = client.subscribe("42", "sport").and_then(|_| client.refresh("42"));
         let no_data = if major < 4 { "null" } else { "{}" };
         // Version 2 has neither.
@@ -130,7 +130,7 @@ fn several_commands_go_in_one_request_and_come_back_in_order() {
         let errors: Vec<usize> = replies.iter().map(|reply| reply.errors().len()).collect();
         assert_eq!(errors, [0, 0, 0, 1, 0], "{major}");
         let error = &replies[3].errors()[0];
-        assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, (major > 1).then_some(102)));
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Rejected, (major > 1).then_some(102)));
         assert_eq!(error.message(), if major < 3 { "namespace not found" } else { "unknown channel" });
         assert!(replies[4].text().contains("{}"), "{}", replies[4].text());
         assert_eq!(server.centrifugo().delivered(), ["c0", "c1", "c2"]);
@@ -162,7 +162,7 @@ fn a_send_that_fails_empties_the_queue() {
         let server = Server::start(centrifugo(major)).script(server::stopped_in_request(1, failing));
         let mut client = client_of(major, &server.address());
         client.add("publish", &json!({"channel": "lost", "data": 1})).unwrap();
-        assert_eq!(client.send().unwrap_err().kind(), ErrorKind::Unknown);
+        assert_eq!(client.send().unwrap_err().kind(), ErrorKind::OutcomeUnknown);
         client.add("publish", &json!({"channel": "next", "data": 1})).unwrap();
         assert_eq!(client.send().unwrap().len(), 1);
         assert_eq!(server.centrifugo().delivered(), ["next"]);
@@ -231,25 +231,25 @@ fn failures_are_told_apart_by_what_a_caller_can_do() {
     for major in ALL {
         let refused = RefusedPort::take();
         let error = client_of(major, &refused.address()).publish("news", &1).unwrap_err();
-        assert_eq!((error.kind(), error.is_repeatable()), (ErrorKind::NotAccepted, true));
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::SafeToRetry, true));
 
         let silent = SilentServer::start();
         let mut client = client_of(major, &silent.address()).with_timeout(Duration::from_millis(300));
         let start = Instant::now();
-        assert_eq!(publish(&mut client), Err(ErrorKind::Unknown));
+        assert_eq!(publish(&mut client), Err(ErrorKind::OutcomeUnknown));
         assert!(start.elapsed() < DEFAULT_TIMEOUT);
 
         let engine_down = Server::start(centrifugo(major).engine_down());
-        assert_eq!(publish(&mut client_of(major, &engine_down.address())), Err(ErrorKind::Unknown));
+        assert_eq!(publish(&mut client_of(major, &engine_down.address())), Err(ErrorKind::OutcomeUnknown));
 
         for (response, kind) in [
-            (Response::new(503), ErrorKind::NotAccepted),
-            (Response::new(503).body("busy"), ErrorKind::Unknown),
-            (Response::new(429), ErrorKind::NotAccepted),
-            (Response::new(302).header("Location", "/elsewhere"), ErrorKind::Refused),
-            (Response::new(204), ErrorKind::Unknown),
-            (Response::json("<html>"), ErrorKind::Unknown),
-            (server::replies(major, "{\"error\":null}", 2), ErrorKind::Unknown),
+            (Response::new(503), ErrorKind::SafeToRetry),
+            (Response::new(503).body("busy"), ErrorKind::OutcomeUnknown),
+            (Response::new(429), ErrorKind::SafeToRetry),
+            (Response::new(302).header("Location", "/elsewhere"), ErrorKind::Rejected),
+            (Response::new(204), ErrorKind::OutcomeUnknown),
+            (Response::json("<html>"), ErrorKind::OutcomeUnknown),
+            (server::replies(major, "{\"error\":null}", 2), ErrorKind::OutcomeUnknown),
         ] {
             let text = format!("{major} {response:?}");
             let server = Server::start(centrifugo(major)).script(server::answered(&response));
@@ -267,7 +267,7 @@ fn of_several_errors_in_a_reply_the_worst_counts() {
         let reply = Response::json(format!(r#"{{"result":{{"responses":[{}]}}}}"#, results.join(",")));
         let server = Server::start(centrifugo(6)).script(server::answered(&reply));
         let error = client_of(6, &server.address()).broadcast(&["a:a", "b", "c:c"], &1).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unknown, "{results:?}");
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{results:?}");
         assert!(error.to_string().contains("internal server error (100)"), "{error}");
     }
 }
@@ -287,7 +287,7 @@ fn a_wrong_credential_is_refused_whatever_the_size() {
     for (major, size) in [(1, 10), (6, 10), (6, 8 << 20)] {
         let server = Server::start(centrifugo(major).with_credential("another"));
         let error = client_of(major, &server.address()).publish("news", &"x".repeat(size)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Refused, "{major} {size}: {error}");
+        assert_eq!(error.kind(), ErrorKind::Rejected, "{major} {size}: {error}");
         assert!(error.to_string().contains("(401)"), "{error}");
         assert_eq!(server.centrifugo().delivered(), [""; 0]);
     }
@@ -297,11 +297,11 @@ fn a_wrong_credential_is_refused_whatever_the_size() {
 fn a_wrong_dialect_is_told() {
     let later = Server::later(6);
     let error = Client::new(&later.address(), SECRET).unwrap().publish("news", &1).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert_eq!(error.kind(), ErrorKind::Rejected);
     assert!(error.to_string().contains("write api_key instead of secret"), "{error}");
     let first = Server::v1();
     let error = Client::with_api_key(&first.address(), API_KEY).unwrap().publish("news", &1).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert_eq!(error.kind(), ErrorKind::Rejected);
     assert!(error.to_string().contains("write secret instead of api_key"), "{error}");
 }
 
@@ -344,12 +344,14 @@ enum Outcome {
 
 /// What the contract says of a recorded answer, by the name of its case.
 fn contract(case: &Recorded) -> Outcome {
-    use ErrorKind::{Refused, Unknown};
+    use ErrorKind::{OutcomeUnknown, Rejected};
     let is_first = case.major() == 1;
     match case.name.as_str() {
         // The commands before the one that is meant have run; or there is no reply to a command.
-        "unknown-method-second" | "internal-error-second" | "blank-body" | "empty-array" => Outcome::Failed(Unknown),
-        "missing-params-second" if is_first => Outcome::Failed(Unknown),
+        "unknown-method-second" | "internal-error-second" | "blank-body" | "empty-array" => {
+            Outcome::Failed(OutcomeUnknown)
+        }
+        "missing-params-second" if is_first => Outcome::Failed(OutcomeUnknown),
         "array-body"
         | "empty-body"
         | "leading-space"
@@ -366,12 +368,12 @@ fn contract(case: &Recorded) -> Outcome {
         | "wrong-mode-signed"
         | "wrong-path"
         | "wrong-sign"
-        | "wrong-key" => Outcome::Failed(Refused),
+        | "wrong-key" => Outcome::Failed(Rejected),
         "channel-number" | "missing-channel" | "missing-data" | "missing-params" if is_first => {
-            Outcome::Failed(Refused)
+            Outcome::Failed(Rejected)
         }
         "disconnect-no-user" | "unsubscribe-no-user" if case.major() > 2 => Outcome::Fine,
-        name if name.starts_with("engine-down") => Outcome::Replied(Unknown),
+        name if name.starts_with("engine-down") => Outcome::Replied(OutcomeUnknown),
         "broadcast-empty-channel"
         | "broadcast-no-channels"
         | "broadcast-no-data"
@@ -389,7 +391,7 @@ fn contract(case: &Recorded) -> Outcome {
         | "not-served-method"
         | "publish-unknown-namespace"
         | "several-one-error"
-        | "unsubscribe-no-user" => Outcome::Replied(Refused),
+        | "unsubscribe-no-user" => Outcome::Replied(Rejected),
         _ => Outcome::Fine,
     }
 }
@@ -421,7 +423,7 @@ fn every_recorded_answer_is_judged_as_the_contract_says() {
             Ok(replies) => {
                 assert_eq!(replies.len(), commands.len());
                 let errors = replies.iter().flat_map(cent::Reply::errors).map(cent::ReplyError::kind);
-                let gravest = errors.max_by_key(|&kind| kind == ErrorKind::Unknown);
+                let gravest = errors.max_by_key(|&kind| kind == ErrorKind::OutcomeUnknown);
                 let texts: Vec<&str> = replies.iter().map(cent::Reply::text).collect();
                 let body = String::from_utf8_lossy(&case.response.body).into_owned();
                 let body = if case.major() == 1 { body } else { body.trim_end().to_owned() };

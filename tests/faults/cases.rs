@@ -249,7 +249,7 @@ impl Cases {
                 let first = if expected.executed { Step::Execute } else { read.clone() };
                 let script = vec![first, Step::respond(&response)];
                 self.add(format!("status {status}, {} bytes of body", body.len()), call, script, expected.clone());
-                if expected.outcomes == [Some(ErrorKind::Unknown)] && means_something {
+                if expected.outcomes == [Some(ErrorKind::OutcomeUnknown)] && means_something {
                     let script = vec![read.clone(), Step::respond(&response)];
                     let expected = expected.unexecuted();
                     self.add(format!("status {status}, nothing run, {body:?}"), call, script, expected);
@@ -495,7 +495,7 @@ impl Cases {
 
     fn too_long(&mut self, exchange: &Exchange) {
         let call = exchange.call;
-        let most = usize::try_from(cent::MAX_ANSWER_BYTES).expect("it is small");
+        let most = usize::try_from(cent::MAX_RESPONSE_BYTES).expect("it is small");
         let too_long = unknown(&["the answer is longer than 64 MB"]).over(2);
         let block = vec![b' '; 1 << 20];
         let told = Step::Send(of_length(most + 1, b""));

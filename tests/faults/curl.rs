@@ -66,9 +66,9 @@ fn curl(case: &Case, options: &[&str]) -> String {
 fn exit(outcome: Option<ErrorKind>) -> i32 {
     match outcome {
         None => 0,
-        Some(ErrorKind::Refused) => 1,
+        Some(ErrorKind::Rejected) => 1,
         Some(ErrorKind::Invalid) => 2,
-        Some(ErrorKind::NotAccepted) => 3,
+        Some(ErrorKind::SafeToRetry) => 3,
         Some(_) => 4,
     }
 }

@@ -71,20 +71,20 @@ pub(crate) fn done() -> Expected {
 }
 
 pub(crate) fn unknown(says: &'static [&'static str]) -> Expected {
-    Expected { outcomes: &[Some(ErrorKind::Unknown)], says, executed: true, connections: None, goes_on: true }
+    Expected { outcomes: &[Some(ErrorKind::OutcomeUnknown)], says, executed: true, connections: None, goes_on: true }
 }
 
 pub(crate) fn refused(says: &'static [&'static str]) -> Expected {
-    Expected { outcomes: &[Some(ErrorKind::Refused)], says, executed: false, connections: None, goes_on: true }
+    Expected { outcomes: &[Some(ErrorKind::Rejected)], says, executed: false, connections: None, goes_on: true }
 }
 
 pub(crate) fn turned_away(says: &'static [&'static str]) -> Expected {
-    Expected { outcomes: &[Some(ErrorKind::NotAccepted)], says, executed: false, connections: None, goes_on: true }
+    Expected { outcomes: &[Some(ErrorKind::SafeToRetry)], says, executed: false, connections: None, goes_on: true }
 }
 
 /// Success or not: both are true.
 pub(crate) fn either() -> Expected {
-    Expected { outcomes: &[None, Some(ErrorKind::Unknown)], ..done() }
+    Expected { outcomes: &[None, Some(ErrorKind::OutcomeUnknown)], ..done() }
 }
 
 impl Expected {
@@ -138,7 +138,7 @@ impl Case {
             let mut client = self.call.client(&server.address()).with_timeout(limit);
             let result = client.send_commands(&self.call.commands());
             let seen = match kind(&result) {
-                Some(ErrorKind::NotAccepted) => server.requests(),
+                Some(ErrorKind::SafeToRetry) => server.requests(),
                 _ => server.settled_or_left(before.requests + 1, before.connections),
             };
             // On a busy machine a short time is over before anything has left. The script has not begun: with the
@@ -165,7 +165,7 @@ impl Case {
         let is_whole = executed.iter().eq(self.call.data().collect::<Vec<_>>().iter());
         let is_true = match kind {
             None => is_whole,
-            Some(ErrorKind::Unknown) => is_whole || executed.is_empty(),
+            Some(ErrorKind::OutcomeUnknown) => is_whole || executed.is_empty(),
             Some(_) => executed.is_empty(),
         };
         if !is_true || seen != 1 {
@@ -174,7 +174,7 @@ impl Case {
         let expected = &self.expected;
         let says =
             expected.says.is_empty() || kind.is_none() || expected.says.iter().any(|says| message.contains(says));
-        let looks = kind != Some(ErrorKind::Unknown) || message.contains("may have run: look before repeating");
+        let looks = kind != Some(ErrorKind::OutcomeUnknown) || message.contains("may have run: look before repeating");
         let names = kind.is_none() || message.starts_with(&server.address()) && !message.contains('\n');
         let is_executed = executed.is_empty() != expected.executed;
         if expected.outcomes.contains(&kind) && says && looks && names && is_executed {
@@ -205,7 +205,7 @@ pub(crate) fn kind(result: &Result<Vec<Reply>, Error>) -> Option<ErrorKind> {
     match result {
         Ok(replies) => {
             let kinds = replies.iter().flat_map(Reply::errors).map(ReplyError::kind);
-            kinds.max_by_key(|kind| *kind == ErrorKind::Unknown)
+            kinds.max_by_key(|kind| *kind == ErrorKind::OutcomeUnknown)
         }
         Err(error) => Some(error.kind()),
     }

@@ -13,8 +13,8 @@ fn never_sent(address: &str, limit: Duration, says: &str) {
     for call in Call::all() {
         let error = call.client(address).with_timeout(limit).send_commands(&call.commands()).expect_err("it fails");
         let message = error.to_string();
-        assert_eq!(error.kind(), ErrorKind::NotAccepted, "{message}");
-        assert!(error.is_repeatable() && message.contains(says) && message.contains("nothing was sent"), "{message}");
+        assert_eq!(error.kind(), ErrorKind::SafeToRetry, "{message}");
+        assert!(error.is_retryable() && message.contains(says) && message.contains("nothing was sent"), "{message}");
     }
 }
 

@@ -163,7 +163,7 @@ impl Config {
         }
         let are = if names.len() == 1 { "is" } else { "are" };
         let list = names.iter().map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ");
-        let guess = cent::nearest(name, names.iter().copied());
+        let guess = cent::closest_match(name, names.iter().copied());
         let guess = guess.map_or_else(String::new, |guess| format!(": did you mean {guess}?"));
         anyhow!("no section [{name}]; there {are} {list}{guess}")
     }

@@ -48,7 +48,7 @@ const MAX_ROOM: usize = 100;
 
 /// The longest line that is taken, in bytes: an input without line ends would fill the memory. It is as much as of an
 /// answer.
-const MAX_LINE_BYTES: u64 = cent::MAX_ANSWER_BYTES;
+const MAX_LINE_BYTES: u64 = cent::MAX_RESPONSE_BYTES;
 
 /// How much is read at a time.
 const BLOCK_BYTES: usize = 32 * 1024;
@@ -484,14 +484,14 @@ impl Account {
             Ok(replies) => {
                 for reply in replies {
                     self.answered += 1;
-                    match reply.errors().iter().map(ReplyError::kind).find(|&kind| kind != ErrorKind::Refused) {
+                    match reply.errors().iter().map(ReplyError::kind).find(|&kind| kind != ErrorKind::Rejected) {
                         Some(_) => self.unknown += 1,
                         None => self.refused += u64::from(!reply.errors().is_empty()),
                     }
                 }
                 self.answered_to = last;
             }
-            Err(error) if error.kind() == ErrorKind::Unknown => self.unknown_to = Some(last),
+            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => self.unknown_to = Some(last),
             Err(_) => self.turned_away = true,
         }
     }

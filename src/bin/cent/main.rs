@@ -96,7 +96,7 @@ fn call(args: &Args, alarm: Alarm, section: &Section, method: &str) -> anyhow::R
 }
 
 fn client(args: &Args, section: &Section) -> anyhow::Result<Client> {
-    let mut client = Client::to(section.endpoint.clone());
+    let mut client = Client::from_endpoint(section.endpoint.clone());
     if let Some(timeout) = args.timeout.or(section.timeout) {
         client = client.with_timeout(timeout);
     }

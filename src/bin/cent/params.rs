@@ -32,7 +32,7 @@ fn source(option: Option<&OsStr>, method: &str, input_holds_data: impl FnOnce() 
         Some(b"-" | b"@-") => Source::NamedInput,
         Some([b'@', ..]) => Source::File(after_at(option)),
         Some(text) => Source::Text(text.to_vec()),
-        None if cent::needs_no_params(method) => Source::Nothing,
+        None if cent::takes_no_params(method) => Source::Nothing,
         None if input_holds_data() => Source::Input,
         None => Source::Nothing,
     }

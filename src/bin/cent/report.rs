@@ -42,9 +42,9 @@ impl Exit {
 impl From<ErrorKind> for Exit {
     fn from(kind: ErrorKind) -> Self {
         match kind {
-            ErrorKind::Refused => Self::Refused,
+            ErrorKind::Rejected => Self::Refused,
             ErrorKind::Invalid => Self::Invalid,
-            ErrorKind::NotAccepted => Self::NotReached,
+            ErrorKind::SafeToRetry => Self::NotReached,
             // Also what a later library may add: unknown is the careful answer.
             _ => Self::Unknown,
         }
@@ -342,10 +342,10 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_row() {
-        assert_eq!(Exit::from(ErrorKind::Refused).code(), 1);
+        assert_eq!(Exit::from(ErrorKind::Rejected).code(), 1);
         assert_eq!(Exit::from(ErrorKind::Invalid).code(), 2);
-        assert_eq!(Exit::from(ErrorKind::NotAccepted).code(), 3);
-        assert_eq!(Exit::from(ErrorKind::Unknown).code(), 4);
+        assert_eq!(Exit::from(ErrorKind::SafeToRetry).code(), 3);
+        assert_eq!(Exit::from(ErrorKind::OutcomeUnknown).code(), 4);
         assert_eq!((Exit::Signal(2).code(), Exit::Signal(15).code()), (130, 143));
     }
 

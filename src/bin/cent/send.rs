@@ -34,7 +34,7 @@ impl<Tell: Fn(fmt::Arguments<'_>), Announce: Fn(&str), Wait: Fn(Duration) -> boo
         loop {
             let result = self.try_once(client, request);
             let error = match &result {
-                Err(error) if error.is_repeatable() && tried < self.retries => error,
+                Err(error) if error.is_retryable() && tried < self.retries => error,
                 _ => return result,
             };
             tried += 1;

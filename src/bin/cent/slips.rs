@@ -87,7 +87,7 @@ fn unknown_option(found: &str, words: &[OsString]) -> String {
     let options: Vec<String> =
         command.get_arguments().filter_map(Arg::get_long).map(|long| format!("--{long}")).collect();
     let written = format!("--{}", typed.trim_start_matches('-'));
-    match cent::nearest(&written, options.iter().map(String::as_str)) {
+    match cent::closest_match(&written, options.iter().map(String::as_str)) {
         Some(guess) => format!("no option {typed}; did you mean {guess}?"),
         None => format!("no option {typed}; cent -h lists them"),
     }

@@ -60,7 +60,7 @@ fn command_of_line(
             Some(method) => Command::new(method, text),
             None => Command::from_json(text),
         };
-        command.and_then(|command| command.checked(&endpoint)).map_err(|error| error.counted_from(number))
+        command.and_then(|command| command.validated(&endpoint)).map_err(|error| error.with_first_line(number))
     }
 }
 

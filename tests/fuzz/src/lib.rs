@@ -53,7 +53,7 @@ pub use error::{Error, ErrorKind};
 pub use proxy::Proxy;
 pub use reply::{Reply, ReplyError};
 pub use request::HttpRequest;
-pub use transport::{HttpResponse, MAX_ANSWER_BYTES};
+pub use transport::{HttpResponse, MAX_RESPONSE_BYTES};
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -127,7 +127,7 @@ pub fn params(data: &[u8]) {
     }
     let Ok(command) = command else {
         // The place that is shown lies in the text.
-        let shown = Command::new("quux", data).unwrap_err().counted_from(7).to_string();
+        let shown = Command::new("quux", data).unwrap_err().with_first_line(7).to_string();
         assert!(shown.contains(" at line ") && shown.contains(", column "), "{shown}");
         return;
     };
@@ -196,12 +196,12 @@ pub fn replies(data: &[u8]) {
     let shown = result.as_ref().map_or_else(ToString::to_string, |_| String::new());
     if status != 200 {
         let kind = match status {
-            408 | 429 => ErrorKind::NotAccepted,
-            407 if proxy => ErrorKind::NotAccepted,
-            503 if body.is_empty() => ErrorKind::NotAccepted,
-            400 if commands.len() == 1 => ErrorKind::Refused,
-            301 | 401 | 404 | 407 | 413 => ErrorKind::Refused,
-            _ => ErrorKind::Unknown,
+            408 | 429 => ErrorKind::SafeToRetry,
+            407 if proxy => ErrorKind::SafeToRetry,
+            503 if body.is_empty() => ErrorKind::SafeToRetry,
+            400 if commands.len() == 1 => ErrorKind::Rejected,
+            301 | 401 | 404 | 407 | 413 => ErrorKind::Rejected,
+            _ => ErrorKind::OutcomeUnknown,
         };
         assert_eq!(result.unwrap_err().kind(), kind, "{status}");
         return;
@@ -209,7 +209,7 @@ pub fn replies(data: &[u8]) {
     let replies = match &result {
         Ok(replies) => replies.as_slice(),
         Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::Unknown, "{shown}");
+            assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{shown}");
             error.replies()
         }
     };
@@ -238,7 +238,7 @@ pub fn replies(data: &[u8]) {
         let has_error = value.get("error").is_some_and(|error| !error.is_null());
         // A broadcast has further ones inside.
         assert!(!has_error || reply.errors().len() == 1, "{reply:?}");
-        let odd = matches!(reply.errors(), [error] if error.kind() == ErrorKind::Unknown);
+        let odd = matches!(reply.errors(), [error] if error.kind() == ErrorKind::OutcomeUnknown);
         assert!(has_error || method == "broadcast" || odd || reply.errors().is_empty(), "{reply:?}");
         reply.errors().iter().for_each(|error| assert!(error.to_string().contains(error.message())));
     }

@@ -1,0 +1,346 @@
+//! Reads the replies in a response.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::request::HttpRequest;
+use super::response::HttpResponse;
+use super::{legacy, status, v1};
+use crate::command::Command;
+use crate::error::Error;
+use crate::error_kind::ErrorKind;
+use crate::methods::{self, ApiVersion};
+use crate::reply::{self, Reply, ReplyError};
+
+impl HttpResponse {
+    /// Parses the response and classifies it.
+    ///
+    /// The replies are in the order of the commands, one for each; errors in them are no error of this function.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::Rejected`]: redirects, and statuses from 400 to 499 except those named below;
+    /// - [`ErrorKind::SafeToRetry`]: 408, 425, 429, 407 of a proxy, 503 without a body;
+    /// - [`ErrorKind::OutcomeUnknown`]: other statuses, 400 for several commands, a response that cannot be parsed or
+    ///   arrived before the request was fully sent, and the wrong number of replies; those received come with the
+    ///   [error](Error::replies).
+    pub fn into_replies(self, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
+        if self.status != 200 {
+            return Err(status::status_error(&self, request).with_subject(request.url()));
+        }
+        // Servers execute nothing before they have the complete body, so an early 200 says nothing about the commands.
+        if self.is_early {
+            return Err(unknown("answered before the request was through").with_subject(request.url()));
+        }
+        let text =
+            String::from_utf8(self.body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        parse(&Arc::new(text), request).map_err(|error| match &self.proxy {
+            Some(proxy) => error.with_subject(format!("{} (by the proxy {proxy})", request.url())),
+            None => error.with_subject(request.url()),
+        })
+    }
+}
+
+/// Parses the body of a response with status 200.
+fn parse(response: &Arc<String>, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
+    let texts = match request.version {
+        ApiVersion::V1 => v1::split_replies(response),
+        ApiVersion::V2 => legacy::split_replies(response),
+    };
+    let texts = texts.map_err(|error| parse_error(response, &error))?;
+    let mut replies = Vec::with_capacity(texts.len());
+    // Most replies are the same as the one before: those are not parsed again.
+    let mut last_success = None;
+    for (index, text) in texts.into_iter().map(RawValue::get).enumerate() {
+        let command = request.commands().get(index);
+        let method = command.map(Command::method);
+        let errors = if last_success == Some((text, method)) {
+            Some(Vec::new())
+        } else {
+            reply_errors(text, request.version, command).or_else(|| unrecognized_reply(text))
+        };
+        let Some(errors) = errors else {
+            return Err(unknown("the answer is JSON, but no list of replies").with_replies(replies));
+        };
+        if errors.is_empty() {
+            last_success = Some((text, method));
+        }
+        let start = text.as_ptr().addr() - response.as_ptr().addr();
+        replies.push(Reply::new(response, start..start + text.len(), errors));
+    }
+    if replies.len() == request.commands().len() {
+        return Ok(replies);
+    }
+    let counts = format!(
+        "{} for {}",
+        count(replies.len(), "reply", "replies"),
+        count(request.commands().len(), "command", "commands")
+    );
+    Err(unknown(counts).with_replies(replies))
+}
+
+fn parse_error(response: &str, error: &serde_json::Error) -> Error {
+    let response = response.trim_start();
+    unknown(if response.is_empty() {
+        "the answer is empty"
+    } else if response.starts_with('<') {
+        "the answer is HTML or XML, not JSON: it is not Centrifugo's"
+    } else if error.is_eof() {
+        "the answer is cut off"
+    } else {
+        "the answer is not the JSON it should be"
+    })
+}
+
+fn unknown(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::OutcomeUnknown, message)
+        .with_hint("the command may have run: look before repeating, and check the address")
+}
+
+/// The errors in one reply; `None` where it is no reply.
+fn reply_errors(text: &str, version: ApiVersion, command: Option<&Command>) -> Option<Vec<ReplyError>> {
+    let errors = match version {
+        ApiVersion::V1 => v1::reply_errors(text)?,
+        ApiVersion::V2 => legacy::reply_errors(text, command)?,
+    };
+    Some(match command {
+        Some(command) => errors.into_iter().map(|error| with_hints(error, command, version)).collect(),
+        None => errors,
+    })
+}
+
+/// An object that is not a proper reply is printed, but does not say whether its command was executed.
+fn unrecognized_reply(text: &str) -> Option<Vec<ReplyError>> {
+    let message = "the reply is not understood".to_owned();
+    let error = ReplyError::new(ErrorKind::OutcomeUnknown, None, message, reply::HINT_CHECK_BEFORE_RETRY);
+    text.starts_with('{').then(|| vec![error])
+}
+
+/// Adds what follows from the command.
+fn with_hints(error: ReplyError, command: &Command, version: ApiVersion) -> ReplyError {
+    let error = match error.code() {
+        Some(104) => error.with_suggestion(methods::suggestion(command.method(), version)),
+        _ => error,
+    };
+    let whole_broadcast = error.channel().is_none() && methods::is_broadcast(command.method());
+    if whole_broadcast && error.kind() == ErrorKind::Rejected { error.with_hint(HINT_BROADCAST) } else { error }
+}
+
+/// Centrifugo 1 and 2 stop at the invalid channel and do not say which it is.
+const HINT_BROADCAST: &str =
+    "the channels before the bad one may have got it; check the channels, their namespaces and the data";
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Address;
+    use crate::endpoint::Endpoint;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    fn endpoint(version: ApiVersion) -> Endpoint {
+        let address = Address::parse("http://h").unwrap();
+        match version {
+            ApiVersion::V1 => Endpoint::with_secret(address, "s"),
+            ApiVersion::V2 => Endpoint::with_api_key(address, "k"),
+        }
+        .unwrap()
+    }
+
+    fn commands(count: usize) -> Vec<Command> {
+        vec![Command::new("history", r#"{"channel":"a"}"#).unwrap(); count]
+    }
+
+    fn into_replies(version: ApiVersion, commands: &[Command], status: u16, body: &str) -> Result<Vec<Reply>, Error> {
+        let endpoint = endpoint(version);
+        let request = HttpRequest::new(&endpoint, commands).unwrap();
+        let (location, retry_after, proxy) = (None, None, None);
+        HttpResponse { status, location, retry_after, proxy, is_early: false, body: body.into() }.into_replies(&request)
+    }
+
+    /// The kinds of the errors in a single reply.
+    fn error_kinds(version: ApiVersion, answer: &str) -> Vec<ErrorKind> {
+        let replies = into_replies(version, &commands(1), 200, answer).unwrap();
+        replies[0].errors().iter().map(ReplyError::kind).collect()
+    }
+
+    #[track_caller]
+    fn assert_unknown(version: ApiVersion, answer: &str) {
+        let error = into_replies(version, &commands(1), 200, answer).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{answer}");
+    }
+
+    #[test]
+    fn v1_distinguishes_rejection_from_engine_failure() {
+        let v1 =
+            |error: &str| error_kinds(ApiVersion::V1, &format!(r#"[{{"method":"m","error":{error},"body":null}}]"#));
+        assert_eq!(v1("null"), []);
+        for plain in [r#""invalid message""#, r#""namespace not found""#, r#""not available""#] {
+            assert_eq!(v1(plain), [ErrorKind::Rejected], "{plain}");
+        }
+        for engine in [r#""internal server error""#, r#""dial tcp 127.0.0.1:6379: connection refused""#, r#""""#] {
+            assert_eq!(v1(engine), [ErrorKind::OutcomeUnknown], "{engine}");
+        }
+    }
+
+    #[test]
+    fn v2_uses_error_code_not_message() {
+        let v2 = |error: &str| error_kinds(ApiVersion::V2, &format!(r#"{{"error":{error}}}"#));
+        for code in [102, 104, 106, 107, 108, 112, 113, 999] {
+            assert_eq!(v2(&format!(r#"{{"code":{code},"message":"internal server error"}}"#)), [ErrorKind::Rejected]);
+        }
+        for code in [100, 111] {
+            assert_eq!(v2(&format!(r#"{{"code":{code},"message":"bad request"}}"#)), [ErrorKind::OutcomeUnknown]);
+        }
+        assert_eq!(v2(r#"{"code":102,"message":"x","temporary":true}"#), [ErrorKind::OutcomeUnknown]);
+        assert_eq!(v2(r#"{"code":102,"message":"x","temporary":false}"#), [ErrorKind::Rejected]);
+        assert_eq!(v2("null"), []);
+    }
+
+    #[test]
+    fn reply_without_error_is_success() {
+        for answer in
+            ["{}", r#"{"result":{}}"#, r#"{"result":null}"#, r#"{"id":1,"result":{"offset":1}}"#, r#"{"id":1}"#, "{}\n"]
+        {
+            assert_eq!(error_kinds(ApiVersion::V2, answer), [], "{answer}");
+        }
+    }
+
+    #[test]
+    fn non_reply_responses_are_unknown() {
+        for answer in ["", " ", "null", "{}", "[", "[1]", "<html>", r#"[{"error":null}] x"#, "[[]]"] {
+            assert_unknown(ApiVersion::V1, answer);
+        }
+        for answer in ["", "[]", "1", "<html>", "{} x", "{"] {
+            assert_unknown(ApiVersion::V2, answer);
+        }
+    }
+
+    #[test]
+    fn unrecognized_objects_are_printed_and_unknown() {
+        for answer in ["[{}]", r#"[{"error":1}]"#, r#"[{"body":null}]"#] {
+            assert_eq!(error_kinds(ApiVersion::V1, answer), [ErrorKind::OutcomeUnknown], "{answer}");
+        }
+        for answer in [r#"{"message":"hi"}"#, r#"{"error":"x"}"#, r#"{"error":{}}"#, r#"{"error":{"code":"107"}}"#] {
+            assert_eq!(error_kinds(ApiVersion::V2, answer), [ErrorKind::OutcomeUnknown], "{answer}");
+        }
+    }
+
+    #[test]
+    fn wrong_reply_count_is_unknown() {
+        for (given, expected) in
+            [(0, "0 replies for 2 commands"), (1, "1 reply for 2 commands"), (3, "3 replies for 2 commands")]
+        {
+            let first = format!("[{}]", vec![r#"{"error":null}"#; given].join(","));
+            let later = vec!["{}"; given].join("\n");
+            for (version, answer) in [(ApiVersion::V1, first), (ApiVersion::V2, later)] {
+                let error = into_replies(version, &commands(2), 200, &answer).unwrap_err();
+                assert_eq!((error.kind(), error.replies().len()), (ErrorKind::OutcomeUnknown, given));
+                assert!(error.to_string().contains(expected), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn broadcast_errors_name_their_channel() {
+        let broadcast = [Command::new("BROADCAST", r#"{"channels":["a","nope:b"],"data":1}"#).unwrap()];
+        let answer = r#"{"result":{"responses":[{"result":{}},{"error":{"code":100,"message":"x"}}]}}"#;
+        let replies = into_replies(ApiVersion::V2, &broadcast, 200, answer).unwrap();
+        let [error] = replies[0].errors() else { panic!("{replies:?}") };
+        assert_eq!((error.channel(), error.kind()), (Some("\"nope:b\""), ErrorKind::OutcomeUnknown));
+        // The same data inside the result of another method is nobody's error.
+        assert_eq!(error_kinds(ApiVersion::V2, answer), []);
+    }
+
+    #[test]
+    fn unknown_method_lists_known_ones() {
+        let command = [Command::new("publsh", "{}").unwrap()];
+        let refused = into_replies(ApiVersion::V1, &command, 400, "Bad Request\n").unwrap_err().to_string();
+        assert!(refused.contains("known methods are publish, broadcast,"), "{refused}");
+        assert!(refused.ends_with(": did you mean publish?"), "{refused}");
+        let replies =
+            into_replies(ApiVersion::V2, &command, 200, r#"{"error":{"code":104,"message":"not found"}}"#).unwrap();
+        assert!(replies[0].errors()[0].to_string().ends_with(": did you mean publish?"));
+    }
+
+    #[test]
+    fn early_200_is_unknown() {
+        let (endpoint, commands) = (endpoint(ApiVersion::V2), commands(1));
+        let request = HttpRequest::new(&endpoint, &commands).unwrap();
+        let answer = |status, is_early| HttpResponse {
+            status,
+            location: None,
+            retry_after: None,
+            proxy: None,
+            is_early,
+            body: b"{}".to_vec(),
+        };
+        assert!(answer(200, false).into_replies(&request).is_ok());
+        assert_eq!(answer(200, true).into_replies(&request).unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+        assert_eq!(answer(401, true).into_replies(&request).unwrap_err().kind(), ErrorKind::Rejected);
+    }
+
+    #[test]
+    fn invalid_utf8_becomes_replacement_characters() {
+        let endpoint = endpoint(ApiVersion::V1);
+        let commands = commands(1);
+        let request = HttpRequest::new(&endpoint, &commands).unwrap();
+        let body = b"[{\"error\":null,\"body\":\"\xff\"}]".to_vec();
+        let answer =
+            HttpResponse { status: 200, location: None, retry_after: None, proxy: None, is_early: false, body };
+        assert_eq!(answer.into_replies(&request).unwrap()[0].text(), "{\"error\":null,\"body\":\"\u{fffd}\"}");
+    }
+
+    const V1_REPLIES: [&str; 4] = [
+        r#"{"method":"history","error":null,"body":{"data":[1.0,"\ud800]"]}}"#,
+        r#"{"error" : "namespace not found"}"#,
+        r#"{"uid":"1","error":"}{","body":null,"advice":"x"}"#,
+        r#"{"error":"x","error":null}"#,
+    ];
+    const V2_REPLIES: [&str; 4] = [
+        "{}",
+        r#"{"result":{"a":"}{"},"error":null}"#,
+        r#"{"error" : {"code":102,"message":"x"}}"#,
+        r#"{"id":1, "result":null}"#,
+    ];
+
+    /// Replies, and a response made of them with whitespace between.
+    fn answer() -> impl Strategy<Value = (ApiVersion, Vec<&'static str>, String)> {
+        let space = || select(vec!["", " ", "\n", "\r\n\t"]);
+        let first = prop::collection::vec(select(V1_REPLIES.to_vec()), 1..5);
+        let later = prop::collection::vec(select(V2_REPLIES.to_vec()), 1..5);
+        prop_oneof![
+            (first, space(), space()).prop_map(|(replies, before, after)| {
+                let list = replies.join(&format!("{before},{after}"));
+                (ApiVersion::V1, replies, format!("{after}[{before}{list}{after}]{before}"))
+            }),
+            (later, space(), space()).prop_map(|(replies, between, around)| {
+                let list = format!("{around}{}{around}", replies.join(between));
+                (ApiVersion::V2, replies, list)
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn replies_are_verbatim((version, texts, answer) in answer()) {
+            let commands = commands(texts.len());
+            let replies = into_replies(version, &commands, 200, &answer).unwrap();
+            prop_assert_eq!(replies.iter().map(Reply::text).collect::<Vec<_>>(), texts);
+        }
+
+        #[test]
+        fn truncated_response_is_an_error((version, texts, answer) in answer()) {
+            let commands = commands(texts.len());
+            for end in (0..answer.trim_end().len()).filter(|&end| answer.is_char_boundary(end)) {
+                let error = into_replies(version, &commands, 200, &answer[..end]).unwrap_err();
+                prop_assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+                prop_assert!(error.replies().len() < texts.len());
+            }
+        }
+    }
+}

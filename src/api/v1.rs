@@ -1,0 +1,94 @@
+//! The API of Centrifugo 1: signed arrays of commands to `/api/`.
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::value::RawValue;
+use sha2::Sha256;
+
+use super::body::Body;
+use crate::address::Address;
+use crate::command::Command;
+use crate::error_kind::ErrorKind;
+use crate::json;
+use crate::methods::{self, ApiVersion};
+use crate::reply::{self, ReplyError};
+use crate::secret::SecretString;
+
+pub(super) fn url(address: &Address) -> String {
+    format!("{address}/api/")
+}
+
+pub(super) fn encode(commands: &[Command]) -> Body {
+    Body::of_commands(commands, "[", ",", "]")
+}
+
+/// The header that authorizes a request.
+pub(super) fn auth_header<'a>(
+    secret: &SecretString,
+    body: impl Iterator<Item = &'a str>,
+) -> (&'static str, SecretString) {
+    ("X-API-Sign", SecretString::new(signature(secret.expose(), body)))
+}
+
+/// Lower-case hex of the HMAC-SHA256 of the body, keyed with the secret's UTF-8 bytes; upper case is 401 (seen on 1.8.0).
+fn signature<'a>(secret: &str, body: impl Iterator<Item = &'a str>) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
+    body.for_each(|chunk| mac.update(chunk.as_bytes()));
+    hex::encode(mac.finalize().into_bytes())
+}
+
+/// Splits a response into the texts of its replies.
+pub(super) fn split_replies(response: &str) -> serde_json::Result<Vec<&RawValue>> {
+    serde_json::from_str(response)
+}
+
+/// The errors in a reply; `None` where it is no reply of this form.
+pub(super) fn reply_errors(text: &str) -> Option<Vec<ReplyError>> {
+    match json::as_object(text)?.get_last("error")? {
+        "null" => Some(Vec::new()),
+        error => json::as_string(error).map(|message| vec![reply_error(message.into_owned())]),
+    }
+}
+
+/// An error is a text; only these three come before anything was executed (libcentrifugo of 1.8.0).
+fn reply_error(message: String) -> ReplyError {
+    let (kind, hint) = match message.as_str() {
+        "invalid message" => (ErrorKind::Rejected, "check the params"),
+        "namespace not found" => (ErrorKind::Rejected, reply::HINT_NAMESPACE),
+        "not available" => (ErrorKind::Rejected, reply::HINT_ENABLE),
+        _ => (ErrorKind::OutcomeUnknown, reply::HINT_CHECK_BEFORE_RETRY),
+    };
+    ReplyError::new(kind, None, message, hint)
+}
+
+/// What to do about a status of this form of the API.
+pub(super) fn status_hint(status: u16, commands: &[Command]) -> Option<String> {
+    let hint = match status {
+        400 => {
+            return Some(
+                methods::unknown_method_hint(commands.iter().map(Command::method), ApiVersion::V1).unwrap_or_else(
+                    || "check the types of the params' values; a server without a secret says the same".to_owned(),
+                ),
+            );
+        }
+        401 => "the server signs with another secret: write the one of its config as secret",
+        404 => {
+            "if this is Centrifugo 2 or later, write api_key instead of secret; else check the address's path and port"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RFC 4231, test case 2.
+    #[test]
+    fn signature_matches_rfc4231() {
+        assert_eq!(
+            signature("Jefe", ["what do ya want ", "for nothing?"].into_iter()),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+    }
+}

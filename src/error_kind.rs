@@ -1,0 +1,17 @@
+//! The kinds of failure, below everything that can fail.
+
+/// Classifies a failure by what the caller can do about it.
+///
+/// There is one kind for each failing exit status of the program `cent`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The server rejected the request; retrying does not help.
+    Rejected,
+    /// The call itself is invalid and nothing was sent; fix the call.
+    Invalid,
+    /// Nothing was accepted, not even in part; it is safe to retry.
+    SafeToRetry,
+    /// The commands may have been executed; check before retrying.
+    OutcomeUnknown,
+}

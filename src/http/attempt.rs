@@ -1,0 +1,118 @@
+//! One attempt to send a request: its deadline, and what its connection observed.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ureq::Timeout;
+
+/// State of one attempt, shared with its connection. Only one request is in flight at a time.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    /// For everything from name lookup to the last byte of the response.
+    deadline: Mutex<Instant>,
+    /// Whether a byte of the request was handed to the connection.
+    send_started: AtomicBool,
+    /// Whether the connection must not be used again.
+    no_reuse: AtomicBool,
+    /// Whether a part of the request could not be written.
+    write_failed: AtomicBool,
+    /// Whether the peer has closed the connection.
+    peer_closed: AtomicBool,
+}
+
+impl Attempt {
+    pub(super) fn new() -> Self {
+        Self {
+            deadline: Mutex::new(Instant::now()),
+            send_started: false.into(),
+            no_reuse: false.into(),
+            write_failed: false.into(),
+            peer_closed: false.into(),
+        }
+    }
+
+    /// Starts an attempt that may take this long.
+    pub(super) fn start(&self, timeout: Duration) {
+        let now = Instant::now();
+        // A timeout beyond what the clock can hold is none; a century is as good.
+        let deadline = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(100 * 365 * 24 * 60 * 60));
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+        for flag in [&self.send_started, &self.write_failed, &self.peer_closed] {
+            flag.store(false, Ordering::Release);
+        }
+    }
+
+    /// The time until the deadline; never zero, which sockets take for "no timeout".
+    pub(super) fn remaining(&self) -> Result<Duration, ureq::Error> {
+        let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        if remaining.is_zero() { Err(ureq::Error::Timeout(Timeout::Global)) } else { Ok(remaining) }
+    }
+
+    pub(super) fn has_send_started(&self) -> bool {
+        self.send_started.load(Ordering::Acquire)
+    }
+
+    pub(super) fn mark_send_started(&self) {
+        self.send_started.store(true, Ordering::Release);
+    }
+
+    /// Whether the connection must not be used again.
+    pub(super) fn is_reuse_forbidden(&self) -> bool {
+        self.no_reuse.load(Ordering::Acquire)
+    }
+
+    /// Marks the connection as not reusable. Servers and proxies often close it after rejecting a request, and a request
+    /// written while the close is in transit would have an unknown outcome.
+    pub(super) fn forbid_reuse(&self) {
+        self.no_reuse.store(true, Ordering::Release);
+    }
+
+    /// For a new connection.
+    pub(super) fn allow_reuse(&self) {
+        self.no_reuse.store(false, Ordering::Release);
+    }
+
+    /// Whether the response arrived, or the connection broke, before the request was fully sent.
+    pub(super) fn has_write_failed(&self) -> bool {
+        self.write_failed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn mark_write_failed(&self) {
+        self.write_failed.store(true, Ordering::Release);
+    }
+
+    /// Whether the peer has closed the connection other than by a reset.
+    pub(super) fn has_peer_closed(&self) -> bool {
+        self.peer_closed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_peer_closed(&self, is_closed: bool) {
+        self.peer_closed.store(is_closed, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passed_deadline_is_a_timeout() {
+        let attempt = Attempt::new();
+        attempt.start(Duration::ZERO);
+        assert!(matches!(attempt.remaining(), Err(ureq::Error::Timeout(_))));
+        attempt.start(Duration::MAX);
+        assert!(attempt.remaining().is_ok());
+    }
+
+    #[test]
+    fn new_attempt_resets_send_started() {
+        let attempt = Attempt::new();
+        assert!(!attempt.has_send_started());
+        attempt.mark_send_started();
+        assert!(attempt.has_send_started());
+        attempt.start(Duration::from_secs(1));
+        assert!(!attempt.has_send_started());
+    }
+}

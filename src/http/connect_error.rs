@@ -1,0 +1,27 @@
+//! What prevents a connection, where ureq's own errors cannot say it.
+
+use std::io;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    #[error("cannot look up {0}")]
+    Dns(String, #[source] io::Error),
+    /// No address of the host accepted the connection; the error is that of the last one.
+    #[error("cannot connect to {0}")]
+    Connect(String, #[source] io::Error),
+    /// The proxy refused to open a tunnel.
+    #[error("the proxy answered {0}")]
+    TunnelRefused(u16),
+    /// The proxy's response is not HTTP, or there was none.
+    #[error("the proxy gave no proper answer")]
+    InvalidProxyResponse,
+    /// The request line for a proxy does not fit into the buffer.
+    #[error("the address is too long for a proxy")]
+    RequestLineTooLong,
+}
+
+impl From<ConnectError> for ureq::Error {
+    fn from(error: ConnectError) -> Self {
+        Self::Other(Box::new(error))
+    }
+}

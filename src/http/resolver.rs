@@ -1,0 +1,64 @@
+//! Name lookup with a time limit.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use ureq::Timeout;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+
+use super::attempt::Attempt;
+use super::connect_error::ConnectError;
+use super::route::Route;
+use crate::address::Address;
+
+/// The most addresses of a host that are tried: ureq's list holds no more.
+const MAX_ADDRESSES: usize = 16;
+
+/// Looks up the server, or the proxy in front of it.
+#[derive(Debug)]
+pub(super) struct DnsResolver {
+    host: String,
+    port: u16,
+    attempt: Arc<Attempt>,
+}
+
+impl DnsResolver {
+    pub(super) fn new(address: &Address, route: &Route, attempt: &Arc<Attempt>) -> Self {
+        let (host, port) =
+            route.proxy().map_or((address.host(), address.port()), |proxy| (proxy.host.as_str(), proxy.port));
+        Self { host: host.to_owned(), port, attempt: Arc::clone(attempt) }
+    }
+
+    /// Asks the system. Its lookup has no time limit: it runs on a thread that is abandoned at the deadline.
+    fn look_up(&self) -> Result<std::vec::IntoIter<SocketAddr>, ureq::Error> {
+        let failed = |error| ConnectError::Dns(self.host.clone(), error);
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let (host, port) = (self.host.clone(), self.port);
+        thread::Builder::new().spawn(move || sender.send((host.as_str(), port).to_socket_addrs())).map_err(failed)?;
+        let found = receiver
+            .recv_timeout(self.attempt.remaining()?)
+            .map_err(|_| ureq::Error::Timeout(Timeout::Global))?
+            .map_err(failed)?;
+        Ok(found)
+    }
+}
+
+impl Resolver for DnsResolver {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let mut addresses = self.empty();
+        if let Ok(ip) = self.host.parse::<IpAddr>() {
+            addresses.push(SocketAddr::new(ip, self.port));
+            return Ok(addresses);
+        }
+        self.look_up()?.take(MAX_ADDRESSES).for_each(|address| addresses.push(address));
+        if addresses.is_empty() {
+            return Err(ConnectError::Dns(self.host.clone(), io::ErrorKind::NotFound.into()).into());
+        }
+        Ok(addresses)
+    }
+}

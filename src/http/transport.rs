@@ -1,0 +1,145 @@
+//! Connections to one server, kept for the next request.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::tls::{RootCerts, TlsConfig};
+
+use super::attempt::Attempt;
+use super::connector::connector;
+use super::errors;
+use super::resolver::DnsResolver;
+use super::route::Route;
+use crate::address::Address;
+use crate::api::{HttpRequest, HttpResponse, MAX_RESPONSE_BYTES};
+use crate::error::Error;
+use crate::proxy::Proxy;
+
+/// How much memory is reserved for a response before any of it has arrived.
+const MAX_PREALLOC_BYTES: usize = 64 * 1024;
+
+/// Servers close an idle connection after 30 s at the earliest (seen on 6.9.1), proxies sooner; a request written while
+/// the close is in transit looks like one that was lost.
+const MAX_IDLE_AGE: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(crate) struct Transport {
+    agent: Agent,
+    route: Route,
+    attempt: Arc<Attempt>,
+}
+
+impl Transport {
+    /// Opens no connection yet.
+    pub(crate) fn new(address: &Address, proxy: Option<Proxy>) -> Self {
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::PlatformVerifier)
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .build();
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            // A redirected POST loses its body.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_idle_age(MAX_IDLE_AGE)
+            // The default reads the environment.
+            .proxy(None)
+            .tls_config(tls)
+            .accept("")
+            .accept_encoding("")
+            .build();
+        let (route, attempt) = (Route::new(address, proxy), Arc::new(Attempt::new()));
+        let resolver = DnsResolver::new(address, &route, &attempt);
+        let agent = Agent::with_parts(config, connector(address, &route, &attempt), resolver);
+        Self { agent, route, attempt }
+    }
+
+    /// Sends a request, once, and reads the complete response before the timeout.
+    ///
+    /// Takes `&mut self`: the state of the attempt is shared with the connection, so only one request is in flight.
+    pub(crate) fn post(&mut self, request: &HttpRequest<'_>, timeout: Duration) -> Result<HttpResponse, Error> {
+        self.attempt.start(timeout);
+        self.exchange(request).map_err(|error| self.classify(error, timeout).with_subject(request.url()))
+    }
+
+    fn exchange(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, ureq::Error> {
+        let mut post = self.agent.post(request.url());
+        for (name, value) in &request.plain_headers {
+            post = post.header(*name, value);
+        }
+        post = post.header(request.auth_header.0, request.auth_header.1.expose());
+        if let Route::Forward(Proxy { authorization: Some(authorization), .. }) = &self.route {
+            post = post.header("Proxy-Authorization", authorization.expose());
+        }
+        let response = post.send(ureq::SendBody::from_reader(&mut BodyReader::new(request)))?;
+        if response.status() != 200 {
+            self.attempt.forbid_reuse();
+        }
+        let headers = response.headers();
+        let header = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Ok(HttpResponse {
+            status: response.status().as_u16(),
+            location: header("location"),
+            retry_after: header("retry-after"),
+            proxy: match &self.route {
+                Route::Forward(proxy) => Some(proxy.name()),
+                Route::Direct | Route::Tunnel(_) => None,
+            },
+            is_early: self.attempt.has_write_failed(),
+            body: read_body(response.into_body())?,
+        })
+    }
+
+    /// Classifies a failure. What decides is whether any byte of the request was handed to the connection.
+    fn classify(&self, error: ureq::Error, timeout: Duration) -> Error {
+        let error = errors::unwrap_io(error);
+        let proxy = self.route.proxy().map(Proxy::name);
+        let proxy = proxy.as_deref();
+        let classified = if self.attempt.has_send_started() {
+            errors::after_send(&error, timeout, self.attempt.has_peer_closed()).via_proxy(proxy)
+        } else {
+            errors::before_send(&error, timeout, proxy)
+        };
+        classified.with_source(error)
+    }
+}
+
+/// Reads a body to its end, for error statuses too: otherwise the connection cannot be used again.
+fn read_body(body: ureq::Body) -> Result<Vec<u8>, ureq::Error> {
+    let announced = body.content_length().and_then(|length| usize::try_from(length).ok());
+    // A server may announce more than it sends.
+    let mut bytes = Vec::with_capacity(announced.unwrap_or_default().min(MAX_PREALLOC_BYTES));
+    body.into_with_config().limit(MAX_RESPONSE_BYTES).reader().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads the chunks of a request's body.
+struct BodyReader<'a> {
+    chunks: Box<dyn Iterator<Item = &'a str> + 'a>,
+    current: &'a [u8],
+}
+
+impl<'a> BodyReader<'a> {
+    fn new(request: &'a HttpRequest<'_>) -> Self {
+        Self { chunks: Box::new(request.body()), current: &[] }
+    }
+}
+
+impl Read for BodyReader<'_> {
+    /// Fills the buffer as far as there is anything left, so that many small chunks leave in one write.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            if self.current.is_empty() {
+                match self.chunks.next() {
+                    Some(chunk) => self.current = chunk.as_bytes(),
+                    None => break,
+                }
+            }
+            filled += self.current.read(&mut buffer[filled..])?;
+        }
+        Ok(filled)
+    }
+}

@@ -1,0 +1,439 @@
+//! The API methods: which versions have them and which params they require.
+//!
+//! From the servers' sources, libcentrifugo/api of 1.8.0 and internal/api of 2.8.6 to 6.9.1.
+
+use std::fmt;
+
+use crate::json::{self, RawObject};
+
+/// The two generations of the API, as methods and their params go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ApiVersion {
+    /// Centrifugo 1: method names in lower case only.
+    V1,
+    /// Centrifugo 2 to 6: method names in any case.
+    V2,
+}
+
+/// A method that this crate knows.
+struct MethodSpec {
+    name: &'static str,
+    /// What Centrifugo 1 requires; `None` where it lacks the method.
+    v1: Option<&'static [RequiredParam]>,
+    /// What Centrifugo 2 to 6 require; `None` where they lack the method.
+    v2: Option<&'static [RequiredParam]>,
+}
+
+impl MethodSpec {
+    fn params_in(&self, version: ApiVersion) -> Option<&'static [RequiredParam]> {
+        match version {
+            ApiVersion::V1 => self.v1,
+            ApiVersion::V2 => self.v2,
+        }
+    }
+}
+
+const CHANNEL: RequiredParam = RequiredParam::NonEmptyString("channel");
+const KEY: RequiredParam = RequiredParam::NonEmptyString("key");
+const NONE: &[RequiredParam] = &[];
+
+const fn both(name: &'static str, v1: &'static [RequiredParam], v2: &'static [RequiredParam]) -> MethodSpec {
+    MethodSpec { name, v1: Some(v1), v2: Some(v2) }
+}
+
+const fn v1_only(name: &'static str, params: &'static [RequiredParam]) -> MethodSpec {
+    MethodSpec { name, v1: Some(params), v2: None }
+}
+
+const fn v2_only(name: &'static str, params: &'static [RequiredParam]) -> MethodSpec {
+    MethodSpec { name, v1: None, v2: Some(params) }
+}
+
+const METHODS: &[MethodSpec] = &[
+    both("publish", &[CHANNEL, RequiredParam::Data], &[CHANNEL, RequiredParam::DataOrB64]),
+    both(
+        "broadcast",
+        &[RequiredParam::Channels, RequiredParam::Data],
+        &[RequiredParam::Channels, RequiredParam::DataOrB64],
+    ),
+    v2_only("subscribe", &[RequiredParam::User, CHANNEL]),
+    both("unsubscribe", &[RequiredParam::User], &[RequiredParam::User, CHANNEL]),
+    both("disconnect", &[RequiredParam::User], &[RequiredParam::User]),
+    v2_only("refresh", &[RequiredParam::User]),
+    both("presence", &[CHANNEL], &[CHANNEL]),
+    v2_only("presence_stats", &[CHANNEL]),
+    both("history", &[CHANNEL], &[CHANNEL]),
+    v2_only("history_remove", &[CHANNEL]),
+    both("channels", NONE, NONE),
+    v1_only("stats", NONE),
+    v1_only("node", NONE),
+    v2_only("info", NONE),
+    v2_only("rpc", NONE),
+    v2_only("map_publish", &[CHANNEL, KEY]),
+    v2_only("map_remove", &[CHANNEL, KEY]),
+    v2_only("map_read_state", &[CHANNEL]),
+    v2_only("map_read_stream", &[CHANNEL]),
+    v2_only("map_stats", &[CHANNEL]),
+    v2_only("map_clear", &[CHANNEL]),
+    v2_only("shared_poll_publish", &[CHANNEL, KEY]),
+];
+
+fn find_method(method: &str, version: ApiVersion) -> Option<&'static MethodSpec> {
+    let in_any_case = || METHODS.iter().find(|known| version == ApiVersion::V2 && same_method(known.name, method));
+    find_exact(method).or_else(in_any_case).filter(|known| known.params_in(version).is_some())
+}
+
+fn find_exact(method: &str) -> Option<&'static MethodSpec> {
+    METHODS.iter().find(|known| known.name == method)
+}
+
+/// Compares in upper case, as the servers do: they take ı and ſ for I and S.
+fn same_method(name: &str, method: &str) -> bool {
+    name.chars().flat_map(char::to_uppercase).eq(method.chars().flat_map(char::to_uppercase))
+}
+
+/// The name in static memory, of a method that is written as in the table.
+pub(crate) fn static_name(method: &str) -> Option<&'static str> {
+    find_exact(method).map(|known| known.name)
+}
+
+/// The names of the methods of this version.
+pub(crate) fn method_names(version: ApiVersion) -> impl Iterator<Item = &'static str> {
+    METHODS.iter().filter(move |known| known.params_in(version).is_some()).map(|known| known.name)
+}
+
+/// Names of all known methods of any version; see [`Endpoint::known_methods`](crate::Endpoint::known_methods) for one
+/// version.
+///
+/// ```
+/// assert!(cent::known_methods().any(|name| name == "publish"));
+/// ```
+pub fn known_methods() -> impl Iterator<Item = &'static str> {
+    METHODS.iter().map(|known| known.name)
+}
+
+fn is_known_method(method: &str, version: ApiVersion) -> bool {
+    find_method(method, version).is_some()
+}
+
+/// Whether this is broadcast, whose reply can hold an error for each channel.
+pub(crate) fn is_broadcast(method: &str) -> bool {
+    find_method(method, ApiVersion::V2).is_some_and(|known| known.name == "broadcast")
+}
+
+/// Whether the method takes no params in any version: `channels`, `stats`, `node` and `info`.
+pub fn takes_no_params(method: &str) -> bool {
+    ["channels", "stats", "node", "info"].iter().any(|name| same_method(name, method))
+}
+
+/// The closest match for `name`, if any is close enough to suggest.
+///
+/// ```
+/// assert_eq!(cent::closest_match("publsh", ["broadcast", "publish"]), Some("publish"));
+/// assert_eq!(cent::closest_match("rpc", ["broadcast", "publish"]), None);
+/// ```
+pub fn closest_match<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&name, &candidate.to_lowercase()), candidate))
+        // One typo in three letters at most: a wilder guess misleads more than it helps.
+        .filter(|(typos, candidate)| typos * 3 <= name.chars().count().max(candidate.chars().count()))
+        .min_by_key(|&(typos, _)| typos)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Names the known methods, and the one that was probably meant.
+pub(crate) fn suggestion(method: &str, version: ApiVersion) -> String {
+    let names: Vec<&str> = method_names(version).collect();
+    let guess = closest_match(method, names.iter().copied()).filter(|&name| name != method);
+    let guess = guess.map_or_else(String::new, |name| format!(": did you mean {name}?"));
+    format!("known methods are {}{guess}", names.join(", "))
+}
+
+/// What to do where one of these methods is unknown; `None` where all are known.
+pub(crate) fn unknown_method_hint<'a>(
+    mut methods: impl Iterator<Item = &'a str>,
+    version: ApiVersion,
+) -> Option<String> {
+    let method = methods.find(|method| !is_known_method(method, version))?;
+    Some(format!("the server has no method {method}, or not with these params; {}", suggestion(method, version)))
+}
+
+/// What is wrong with a command's params, in either version of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ParamErrors {
+    v1: Option<ParamError>,
+    v2: Option<ParamError>,
+}
+
+impl ParamErrors {
+    /// Checks params for both versions; `None` where they are fine in both.
+    pub(crate) fn find(method: &str, params: &RawObject<'_>) -> Option<Box<Self>> {
+        let required =
+            |version| find_method(method, version).and_then(|known| known.params_in(version)).unwrap_or(NONE);
+        let (required_v1, required_v2) = (required(ApiVersion::V1), required(ApiVersion::V2));
+        let v1 = required_v1.iter().find_map(|&param| ParamError::find(param, params));
+        // What was fine for version 1 need not be looked at again.
+        let is_fine = |param: &RequiredParam| v1.is_none() && required_v1.iter().any(|fine| fine.implies(*param));
+        let unchecked = required_v2.iter().filter(|param| !is_fine(param));
+        let v2 = unchecked.into_iter().find_map(|&param| ParamError::find(param, params));
+        (v1.is_some() || v2.is_some()).then(|| Box::new(Self { v1, v2 }))
+    }
+
+    pub(crate) fn in_version(&self, version: ApiVersion) -> Option<ParamError> {
+        match version {
+            ApiVersion::V1 => self.v1,
+            ApiVersion::V2 => self.v2,
+        }
+    }
+}
+
+/// The first required param that is missing or invalid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ParamError {
+    param: RequiredParam,
+    problem: &'static str,
+}
+
+impl ParamError {
+    fn find(param: RequiredParam, params: &RawObject<'_>) -> Option<Self> {
+        Some(Self { param, problem: param.problem(params)? })
+    }
+
+    pub(crate) fn key(self) -> &'static str {
+        self.param.key()
+    }
+}
+
+impl fmt::Display for ParamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.param, self.problem)
+    }
+}
+
+/// A param that a method requires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RequiredParam {
+    NonEmptyString(&'static str),
+    /// A string. An empty one is the user's choice; a missing one is an accident, and since Centrifugo 3 it means all
+    /// connections without a user (seen on 3.2.3 to 6.9.1).
+    User,
+    /// A non-empty list of non-empty strings.
+    Channels,
+    /// Any value, null included.
+    Data,
+    /// Any value, or `b64data` instead.
+    DataOrB64,
+}
+
+impl RequiredParam {
+    fn implies(self, other: Self) -> bool {
+        self == other || (self, other) == (Self::Data, Self::DataOrB64)
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            Self::NonEmptyString(key) => key,
+            Self::User => "user",
+            Self::Channels => "channels",
+            Self::Data | Self::DataOrB64 => "data",
+        }
+    }
+
+    /// What is wrong with it in these params, if anything.
+    fn problem(self, params: &RawObject<'_>) -> Option<&'static str> {
+        let value = effective_value(params, self.key());
+        match self {
+            Self::NonEmptyString(_) => string_problem(value),
+            Self::User => {
+                value.map_or(Some("it is missing"), |user| (!user.starts_with('"')).then_some("it is no string"))
+            }
+            Self::Channels => channels_problem(value),
+            Self::Data => value.is_none().then_some("it is missing"),
+            Self::DataOrB64 => {
+                (value.is_none() && effective_value(params, "b64data").is_none()).then_some("it is missing")
+            }
+        }
+    }
+}
+
+impl fmt::Display for RequiredParam {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key())?;
+        f.write_str(match self {
+            Self::NonEmptyString(_) => ", a string that is not empty",
+            Self::User => ", a string",
+            Self::Channels => ", a list of channels",
+            Self::Data => ", any JSON value",
+            Self::DataOrB64 => ", any JSON value, or b64data",
+        })
+    }
+}
+
+fn string_problem(value: Option<&str>) -> Option<&'static str> {
+    match value {
+        None => Some("it is missing"),
+        Some("\"\"") => Some("it is empty"),
+        Some(value) if !value.starts_with('"') => Some("it is no string"),
+        Some(_) => None,
+    }
+}
+
+fn channels_problem(value: Option<&str>) -> Option<&'static str> {
+    let Some(value) = value else { return Some("it is missing") };
+    match json::as_array(value) {
+        None => Some("it is no list"),
+        Some(channels) if channels.is_empty() => Some("it is empty"),
+        Some(channels) => channels
+            .into_iter()
+            .any(|channel| string_problem(Some(channel)).is_some())
+            .then_some("a channel in it is no string, or empty"),
+    }
+}
+
+/// The channels of a broadcast as written, quotes included; none where the params hold no list of channels.
+pub(crate) fn broadcast_channels(params: &str) -> Vec<&str> {
+    json::as_object(params)
+        .and_then(|params| effective_value(&params, "channels"))
+        .and_then(json::as_array)
+        .unwrap_or_default()
+}
+
+/// The value that the servers use for a key: any letter case matches, the last of several counts.
+///
+/// null counts as absent, except for data, which may be null; after another value of the same key it leaves that one in
+/// place (Go's encoding/json; seen on 1.8.0 and 6.9.1).
+fn effective_value<'a>(params: &RawObject<'a>, key: &str) -> Option<&'a str> {
+    let mut values = params.get_all(key).rev();
+    match key {
+        "data" => values.next(),
+        // null empties a list, unlike a string.
+        "channels" => values.next().filter(|&value| value != "null"),
+        _ => values.find(|&value| value != "null"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FINE: &str = "fine";
+
+    fn check(method: &str, params: &str, version: ApiVersion) -> String {
+        let errors = ParamErrors::find(method, &json::parse_object(params).unwrap());
+        let error = errors.and_then(|errors| errors.in_version(version));
+        error.map_or_else(|| FINE.to_owned(), |error| error.to_string())
+    }
+
+    #[track_caller]
+    fn accepts(method: &str, params: &str) {
+        assert_eq!(check(method, params, ApiVersion::V1), FINE);
+        assert_eq!(check(method, params, ApiVersion::V2), FINE);
+    }
+
+    #[track_caller]
+    fn rejects(method: &str, params: &str, key: &str, problem: &str) {
+        for version in [ApiVersion::V1, ApiVersion::V2] {
+            let error = check(method, params, version);
+            assert!(error.starts_with(key) && error.ends_with(&format!(": {problem}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn publish_requires_channel_and_data() {
+        accepts("publish", r#"{"channel": "news", "data": null}"#);
+        rejects("publish", r#"{"data": 1}"#, "channel", "it is missing");
+        rejects("publish", r#"{"channel": "", "data": 1}"#, "channel", "it is empty");
+        rejects("publish", r#"{"channel": 5, "data": 1}"#, "channel", "it is no string");
+        rejects("publish", r#"{"channel": null, "data": 1}"#, "channel", "it is missing");
+        rejects("publish", r#"{"channel": "news"}"#, "data", "it is missing");
+    }
+
+    #[test]
+    fn broadcast_requires_channels_and_data() {
+        accepts("broadcast", r#"{"channels": ["a", "b"], "data": {}}"#);
+        rejects("broadcast", r#"{"data": 1}"#, "channels", "it is missing");
+        rejects("broadcast", r#"{"channels": [], "data": 1}"#, "channels", "it is empty");
+        rejects("broadcast", r#"{"channels": "a", "data": 1}"#, "channels", "it is no list");
+        for bad in [r#"["a", ""]"#, r#"["a", null]"#, r#"["a", 1]"#] {
+            let params = format!(r#"{{"channels": {bad}, "data": 1}}"#);
+            rejects("broadcast", &params, "channels", "a channel in it is no string, or empty");
+        }
+        rejects("broadcast", r#"{"channels": ["a"], "channels": null, "data": 1}"#, "channels", "it is missing");
+        rejects("broadcast", r#"{"channels": ["a"]}"#, "data", "it is missing");
+    }
+
+    #[test]
+    fn user_may_be_empty_but_not_missing() {
+        accepts("disconnect", r#"{"user": ""}"#);
+        rejects("disconnect", "{}", "user", "it is missing");
+        rejects("disconnect", r#"{"user": null}"#, "user", "it is missing");
+        rejects("disconnect", r#"{"user": 42}"#, "user", "it is no string");
+        rejects("unsubscribe", r#"{"channel": "a"}"#, "user", "it is missing");
+    }
+
+    #[test]
+    fn channel_methods_require_channel() {
+        for method in ["presence", "history"] {
+            accepts(method, r#"{"channel": "a"}"#);
+            rejects(method, "{}", "channel", "it is missing");
+        }
+        for method in ["presence_stats", "history_remove", "map_stats"] {
+            assert_eq!(check(method, "{}", ApiVersion::V1), FINE);
+            assert_ne!(check(method, "{}", ApiVersion::V2), FINE);
+        }
+    }
+
+    #[test]
+    fn v2_requires_channel_to_unsubscribe_and_subscribe() {
+        assert_eq!(check("unsubscribe", r#"{"user": "u"}"#, ApiVersion::V1), FINE);
+        assert_ne!(check("unsubscribe", r#"{"user": "u"}"#, ApiVersion::V2), FINE);
+        assert_ne!(check("subscribe", r#"{"user": "u"}"#, ApiVersion::V2), FINE);
+        assert_ne!(check("subscribe", r#"{"channel": "c"}"#, ApiVersion::V2), FINE);
+        assert_ne!(check("refresh", r#"{"channel": "c"}"#, ApiVersion::V2), FINE);
+    }
+
+    #[test]
+    fn v2_accepts_b64data() {
+        let params = r#"{"channel": "a", "b64data": "AA=="}"#;
+        assert_ne!(check("publish", params, ApiVersion::V1), FINE);
+        assert_eq!(check("publish", params, ApiVersion::V2), FINE);
+    }
+
+    #[test]
+    fn keys_are_read_as_servers_do() {
+        accepts("publish", r#"{"CHANNEL": "a", "d\u0061ta": 1}"#);
+        accepts("publish", r#"{"channel": 5, "Channel": "a", "data": 1}"#);
+        accepts("publish", r#"{"channel": "a", "channel": null, "data": 1}"#);
+        accepts("disconnect", r#"{"uſer": "a"}"#);
+        rejects("publish", r#"{"channel": "a", "CHANNEL": "", "data": 1}"#, "channel", "it is empty");
+    }
+
+    #[test]
+    fn v2_methods_are_case_insensitive() {
+        assert_eq!(check("DISCONNECT", "{}", ApiVersion::V1), FINE);
+        assert_ne!(check("DISCONNECT", "{}", ApiVersion::V2), FINE);
+        assert_ne!(check("dıſconnect", "{}", ApiVersion::V2), FINE);
+    }
+
+    #[test]
+    fn unknown_methods_are_not_check() {
+        accepts("quux", "{}");
+    }
+
+    #[test]
+    fn four_methods_take_no_params() {
+        assert!(["channels", "stats", "node", "info", "INFO"].into_iter().all(takes_no_params));
+        assert!(!takes_no_params("publish"));
+        assert!(!takes_no_params("presence_stats"));
+    }
+
+    #[test]
+    fn closest_match_finds_typos() {
+        assert_eq!(closest_match("publsh", method_names(ApiVersion::V1)), Some("publish"));
+        assert_eq!(closest_match("PUBLISH", method_names(ApiVersion::V1)), Some("publish"));
+        assert_eq!(closest_match("histroy", method_names(ApiVersion::V2)), Some("history"));
+        assert_eq!(closest_match("frobnicate", method_names(ApiVersion::V2)), None);
+    }
+}
