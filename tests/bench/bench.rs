@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, fs, io};
 
-use measure::{Call, Cores, Folder, Series, Stub, Took, has};
-use stub::{REPLY, SECRET};
+use harness::{Cores, Invocation, Measurement, Samples, Stub, WorkDir, has};
+use stub_server::{REPLY, SECRET};
 
-mod many;
-mod measure;
-mod one;
-mod stub;
+mod harness;
+mod lines;
+mod single_call;
+mod stub_server;
 
 /// The program where it was linked.
 const LINKED: &str = env!("CARGO_BIN_EXE_cent");
@@ -28,12 +28,12 @@ const BATCH: usize = 100;
 
 fn main() -> io::Result<ExitCode> {
     // Cargo adds a word of its own.
-    let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
-    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["stub"] => stub::run(None)?,
-        ["stub", chain, key] => stub::run(Some([chain, key]))?,
+    let args: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["stub"] => stub_server::run(None)?,
+        ["stub", chain, key] => stub_server::run(Some([chain, key]))?,
         ["budget"] => return Ok(budget()),
-        ref parts if parts.iter().all(|part| PARTS.contains(part)) => figures(parts),
+        ref parts if parts.iter().all(|part| PARTS.contains(part)) => print_figures(parts),
         _ => {
             eprintln!("write cargo bench, or cargo bench -- PART…, of {}; or budget", PARTS.join(", "));
             return Ok(ExitCode::from(2));
@@ -45,7 +45,7 @@ fn main() -> io::Result<ExitCode> {
 const PARTS: [&str; 4] = ["call", "params", "tls", "lines"];
 
 /// Measures these parts, or all where none is named.
-fn figures(parts: &[&str]) {
+fn print_figures(parts: &[&str]) {
     let bench = Bench::new();
     println!("| figure | found | median | goal |\n|---|---|---|---|");
     for part in PARTS.iter().filter(|part| parts.is_empty() || parts.contains(part)) {
@@ -53,41 +53,41 @@ fn figures(parts: &[&str]) {
             "call" => bench.one_call(),
             "params" => bench.large_params(),
             "tls" => bench.tls(),
-            _ => bench.many(),
+            _ => bench.lines_figures(),
         }
     }
 }
 
 /// Where a figure should be.
 #[derive(Clone, Copy)]
-enum Goal {
+enum Target {
     AtMost(f64),
     AtLeast(f64),
     None,
 }
 
 /// Shows a figure as a row of the table.
-fn row(name: &str, found: f64, median: Option<f64>, goal: Goal) {
-    let (goal, is_met) = match goal {
-        Goal::AtMost(most) => (format!("{most} or less"), found <= most),
-        Goal::AtLeast(least) => (format!("{least} or more"), found >= least),
-        Goal::None => ("–".to_owned(), true),
+fn print_row(name: &str, found: f64, median: Option<f64>, target: Target) {
+    let (target, is_met) = match target {
+        Target::AtMost(most) => (format!("{most} or less"), found <= most),
+        Target::AtLeast(least) => (format!("{least} or more"), found >= least),
+        Target::None => ("–".to_owned(), true),
     };
     let median = median.map_or_else(|| "–".to_owned(), |median| format!("{median:.2}"));
-    println!("| {name} | {found:.2} | {median} | {goal}{} |", if is_met { "" } else { " (missed)" });
+    println!("| {name} | {found:.2} | {median} | {target}{} |", if is_met { "" } else { " (missed)" });
 }
 
 /// Shows the ratio of two series.
-fn ratio(name: &str, (first, second): &(Series, Series), goal: Goal) {
-    row(name, first.decile() / second.decile(), Some(first.median() / second.median()), goal);
+fn print_ratio(name: &str, (first, second): &(Samples, Samples), target: Target) {
+    print_row(name, first.decile() / second.decile(), Some(first.median() / second.median()), target);
 }
 
-fn skipped(what: &str, why: &str) {
+fn print_skipped(what: &str, why: &str) {
     println!("skipped: {what} ({why})");
 }
 
-fn nanoseconds(took: Took) -> f64 {
-    u32::try_from(took.nanoseconds / 100).map_or(f64::MAX, |hundreds| f64::from(hundreds) * 100.0)
+fn nanoseconds(measurement: Measurement) -> f64 {
+    u32::try_from(measurement.nanoseconds / 100).map_or(f64::MAX, |hundreds| f64::from(hundreds) * 100.0)
 }
 
 /// A count as it is shown: none is too large for it to be exact.
@@ -115,12 +115,12 @@ const LIST: &str = r#"[
 ]
 "#;
 
-fn publish(cent: &str, section: &str, params: &str) -> Call {
-    Call::new(&[cent, section, "publish", "--params", params]).prints(LIST)
+fn publish(cent: &str, section: &str, params: &str) -> Invocation {
+    Invocation::new(&[cent, section, "publish", "--params", params]).expects_output(LIST)
 }
 
 struct Bench {
-    folder: Folder,
+    dir: WorkDir,
     /// The program as an installation leaves it, a copy. A file that was just linked takes a call a seventh more of its
     /// time: linkers write into mapped memory, a page at a time, and so does the system map it again.
     cent: String,
@@ -128,19 +128,19 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let folder = Folder::new();
-        let cent = folder.path("cent");
+        let dir = WorkDir::new();
+        let cent = dir.path("cent");
         fs::copy(LINKED, &cent).expect("the program can be copied");
-        Self { folder, cent: cent.display().to_string() }
+        Self { dir, cent: cent.display().to_string() }
     }
 
-    fn publish(&self, section: &str, params: &str) -> Call {
+    fn publish(&self, section: &str, params: &str) -> Invocation {
         publish(&self.cent, section, params)
     }
 
-    fn publish_lines(&self, input: &Path, lines: usize) -> Call {
+    fn publish_lines(&self, input: &Path, lines: usize) -> Invocation {
         let printed = format!("{REPLY}\n").repeat(lines);
-        Call::new(&[&self.cent, "ip", "publish", "--lines"]).input(input).prints(&printed)
+        Invocation::new(&[&self.cent, "ip", "publish", "--lines"]).input(input).expects_output(&printed)
     }
 
     /// A stub and a config file with sections for it: `ip`, `name` and, over TLS, `tls`.
@@ -154,39 +154,39 @@ impl Bench {
         let sections = [("ip", "http", ip), ("name", "http", name), ("tls", "https", name)];
         let section =
             |(section, scheme, host)| format!("[{section}]\naddress = {scheme}://{host}\nsecret = {secret}\n");
-        self.folder.write(".centrc", sections.map(section).concat());
+        self.dir.write(".centrc", sections.map(section).concat());
     }
 
-    fn timed(&self, call: &Call) -> impl Fn() -> f64 {
-        || nanoseconds(self.folder.run(call))
+    fn timed(&self, call: &Invocation) -> impl Fn() -> f64 {
+        || nanoseconds(self.dir.run(call))
     }
 
     /// Writes so many lines, for `--lines`.
     fn input(&self, lines: usize) -> PathBuf {
-        self.folder.write("lines", (0..lines).map(|number| params(number) + "\n").collect::<String>())
+        self.dir.write("lines", (0..lines).map(|number| params(number) + "\n").collect::<String>())
     }
 
     /// How many instructions a call takes, its threads together.
-    fn instructions(&self, call: &Call) -> Option<u64> {
+    fn instructions(&self, call: &Invocation) -> Option<u64> {
         if !has("valgrind") {
             return None;
         }
-        let through = call.clone().through(&["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-        let (_, told) = self.folder.told_by(&through);
-        let count = told.lines().find_map(|line| line.split_once("Collected : ").map(|(_, count)| count.trim()))?;
+        let run_under = call.clone().run_under(&["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+        let (_, output) = self.dir.capture(&run_under);
+        let count = output.lines().find_map(|line| line.split_once("Collected : ").map(|(_, count)| count.trim()))?;
         count.parse().ok()
     }
 
     /// Where Python's cent 1.3.0 is installed, in the folder of this run; nothing where it is not to be had.
     fn python(&self) -> Option<PathBuf> {
-        let programs = self.folder.path("python/bin");
-        let run = |words: &[&str]| {
-            let output = Command::new(words[0]).args(&words[1..]).output();
+        let programs = self.dir.path("python/bin");
+        let run = |args: &[&str]| {
+            let output = Command::new(args[0]).args(&args[1..]).output();
             output.is_ok_and(|output| output.status.success())
         };
         let in_folder = |name: &str| programs.join(name).display().to_string();
         let is_there = programs.join("cent").exists()
-            || run(&["python3", "-m", "venv", &self.folder.path("python").display().to_string()])
+            || run(&["python3", "-m", "venv", &self.dir.path("python").display().to_string()])
                 && run(&[&in_folder("pip"), "install", "--quiet", "cent==1.3.0"]);
         is_there.then_some(programs)
     }
@@ -201,7 +201,7 @@ fn budget() -> ExitCode {
     let bench = Bench::new();
     let _stub = bench.stub(Cores::All, &[]);
     let input = bench.input(10_000);
-    let mut is_kept = true;
+    let mut is_within = true;
     for line in include_str!("budget.txt").lines() {
         let (name, budget) = line.rsplit_once(' ').expect("a line has a name and a number");
         let budget: u64 = budget.parse().expect("the budget is a number");
@@ -211,17 +211,17 @@ fn budget() -> ExitCode {
             _ => panic!("the budget has a figure that is not measured: {name}"),
         };
         let Some(found) = bench.instructions(&call) else {
-            skipped("budget of instructions", "valgrind is not installed");
+            print_skipped("budget of instructions", "valgrind is not installed");
             return ExitCode::SUCCESS;
         };
         println!("{name}: {found} instructions, budget {budget}");
         let most = budget + budget * SLACK_PERCENT / 100;
         if found > most {
             eprintln!("{name}: more than {most}; find out why, or raise the budget and say in the commit what for");
-            is_kept = false;
+            is_within = false;
         } else if found < budget - budget * SLACK_PERCENT / 100 {
             println!("{name}: well below the budget; lower it in tests/bench/budget.txt");
         }
     }
-    if is_kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if is_within { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

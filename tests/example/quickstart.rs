@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 
 fn run() -> io::Result<()> {
     let program = built_program()?;
-    let (bananas, live) = (Server::v1(), Server::later(6));
+    let (bananas, live) = (Server::version(1), Server::version(6));
     let home = tempfile::tempdir()?;
     let config = format!(
         "[bananas]\naddress = {}\nsecret = {SECRET}\n\n[live]\naddress = {}\napi_key = {API_KEY}\n",

@@ -4,8 +4,8 @@
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 #[cfg(feature = "cli")]
-pub mod program;
+pub mod cli;
+pub mod fixtures;
 pub mod proxy;
-pub mod recorded;
 pub mod server;
 pub mod tls;

@@ -11,19 +11,19 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, Support
 use super::server::{Socket, Stream};
 
 /// An authority that signs certificates.
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct TestCa(CertifiedIssuer<'static, KeyPair>);
 
-impl Authority {
+impl TestCa {
     pub fn new() -> Self {
-        Self::named("authority of the test")
+        Self::with_name("authority of the test")
     }
 
-    pub fn named(name: &str) -> Self {
-        Self::changed(name, |_| ())
+    pub fn with_name(name: &str) -> Self {
+        Self::with_params(name, |_| ())
     }
 
     /// With something changed.
-    pub fn changed(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+    pub fn with_params(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = params(&[]);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
@@ -37,12 +37,12 @@ impl Authority {
     }
 
     /// A certificate for servers at these names and addresses.
-    pub fn signed(&self, hosts: &[&str]) -> Identity {
-        self.signed_as(hosts, |_| ())
+    pub fn issue(&self, hosts: &[&str]) -> Identity {
+        self.issue_with(hosts, |_| ())
     }
 
     /// The same with something changed.
-    pub fn signed_as(&self, hosts: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
+    pub fn issue_with(&self, hosts: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let (mut params, key) = (params(hosts), key());
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         change(&mut params);
@@ -51,7 +51,7 @@ impl Authority {
     }
 
     /// The authority's own certificate, as a careless server may use it.
-    pub fn itself(&self) -> Identity {
+    pub fn ca_identity(&self) -> Identity {
         identity(self.0.der().clone(), self.0.key())
     }
 }
@@ -92,20 +92,20 @@ pub type Acceptor = Box<dyn Fn(Socket) -> io::Result<Box<dyn Stream>> + Send + S
 
 impl Identity {
     pub fn acceptor(self) -> Acceptor {
-        self.acceptor_of(rustls::ALL_VERSIONS, None)
+        self.acceptor_with(rustls::ALL_VERSIONS, None)
     }
 
     /// With these versions of TLS only, and clients that have to show a certificate of this authority, if any.
-    pub fn acceptor_of(self, versions: &[&'static SupportedProtocolVersion], clients: Option<&Authority>) -> Acceptor {
+    pub fn acceptor_with(self, versions: &[&'static SupportedProtocolVersion], client_ca: Option<&TestCa>) -> Acceptor {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions)
             .expect("the provider has these versions");
-        let config = match clients {
+        let config = match client_ca {
             None => config.with_no_client_auth(),
-            Some(authority) => {
+            Some(ca) => {
                 let mut roots = RootCertStore::empty();
-                roots.add(authority.0.der().clone()).expect("it is a certificate");
+                roots.add(ca.0.der().clone()).expect("it is a certificate");
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
                 config.with_client_cert_verifier(verifier.expect("there is a root"))
             }

@@ -22,20 +22,22 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-mod centrifugo;
-mod first;
+mod api_form;
+mod fake_centrifugo;
+mod fault_script;
 mod http;
 mod json;
-mod later;
-mod script;
+mod legacy;
+mod v1;
 
-use self::http::Inbox;
+use self::http::RequestReader;
 #[allow(unused_imports, reason = "each crate uses its own part")]
 pub use self::{
-    centrifugo::{API_KEY, Centrifugo, SECRET},
-    first::sign,
+    api_form::ApiForm,
+    fake_centrifugo::{API_KEY, Centrifugo, SECRET},
+    fault_script::*,
     http::{Request, Response, Stream},
-    script::*,
+    v1::sign,
 };
 
 /// Makes of an accepted connection what requests are read from: TLS, say.
@@ -45,16 +47,16 @@ type Acceptor = dyn Fn(Socket) -> io::Result<Box<dyn Stream>> + Send + Sync;
 pub struct Server {
     shared: Arc<Shared>,
     port: u16,
-    accepting: Option<JoinHandle<()>>,
-    expected: Expected,
+    accept_thread: Option<JoinHandle<()>>,
+    expected: ExpectedConnections,
 }
 
 /// What the server has to have seen when it is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Expected {
-    Calls,
-    NoCall,
-    Anything,
+enum ExpectedConnections {
+    AtLeastOne,
+    None,
+    Any,
 }
 
 struct Shared {
@@ -63,37 +65,32 @@ struct Shared {
     scripts: Mutex<VecDeque<Script>>,
     requests: Mutex<Vec<Arc<Request>>>,
     accepted: AtomicUsize,
-    live: Mutex<Live>,
+    connections: Mutex<Connections>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Live {
+struct Connections {
     /// Set when the server is to stop: the connection from here is the one that wakes the thread that accepts.
     waker: Option<SocketAddr>,
     /// Connections of [`Server::connections`], which are not counted.
     probes: Vec<SocketAddr>,
     /// How many requests were answered, or are past the last step that reads or sends.
-    settled: usize,
+    handled_requests: usize,
     sockets: Vec<Arc<TcpStream>>,
     /// The numbers of the connections that have ended.
-    ended: Vec<usize>,
+    closed: Vec<usize>,
     threads: Vec<JoinHandle<()>>,
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Server {
-    /// Serves Centrifugo 1.8.0.
-    pub fn v1() -> Self {
-        Self::start(Centrifugo::v1())
-    }
-
-    /// Serves Centrifugo 2 to 6.
-    pub fn later(major: u8) -> Self {
-        Self::start(Centrifugo::later(major))
+    /// Serves the newest recorded release of this major version, from 1 to 6.
+    pub fn version(major: u8) -> Self {
+        Self::start(Centrifugo::version(major))
     }
 
     /// Serves this one; one that others serve too outlives the server.
@@ -114,25 +111,25 @@ impl Server {
             scripts: Mutex::default(),
             requests: Mutex::default(),
             accepted: AtomicUsize::new(0),
-            live: Mutex::default(),
+            connections: Mutex::default(),
             changed: Condvar::new(),
         });
-        let accepting = thread::spawn({
+        let accept_thread = thread::spawn({
             let shared = Arc::clone(&shared);
             move || accept(&listener, &shared)
         });
-        Self { shared, port, accepting: Some(accepting), expected: Expected::Calls }
+        Self { shared, port, accept_thread: Some(accept_thread), expected: ExpectedConnections::AtLeastOne }
     }
 
     /// Expects that nobody connects.
-    pub fn uncalled(mut self) -> Self {
-        self.expected = Expected::NoCall;
+    pub fn expect_no_connection(mut self) -> Self {
+        self.expected = ExpectedConnections::None;
         self
     }
 
     /// Leaves open whether anybody connects.
-    pub fn perhaps_called(mut self) -> Self {
-        self.expected = Expected::Anything;
+    pub fn allow_no_connection(mut self) -> Self {
+        self.expected = ExpectedConnections::Any;
         self
     }
 
@@ -144,7 +141,7 @@ impl Server {
 
     /// As [`script`](Self::script), while it runs.
     pub fn add_script(&self, script: Script) {
-        locked(&self.shared.scripts).push_back(script);
+        lock(&self.shared.scripts).push_back(script);
     }
 
     pub fn port(&self) -> u16 {
@@ -158,39 +155,41 @@ impl Server {
 
     /// The requests whose first byte has come, in that order, as far as they were read.
     pub fn requests(&self) -> Vec<Arc<Request>> {
-        locked(&self.shared.requests).clone()
+        lock(&self.shared.requests).clone()
     }
 
     /// The same, once so many of them were answered or have come to where their script stops: a client whose time is
     /// over may ask before the server has seen anything of it.
-    pub fn settled(&self, count: usize) -> Vec<Arc<Request>> {
-        let live = locked(&self.shared.live);
-        drop(self.shared.changed.wait_while(live, |live| live.settled < count));
+    pub fn wait_for_requests(&self, count: usize) -> Vec<Arc<Request>> {
+        let connections = lock(&self.shared.connections);
+        drop(self.shared.changed.wait_while(connections, |connections| connections.handled_requests < count));
         self.requests()
     }
 
     /// The same, or once the connection of this number, counted from 0, has ended: a client whose time is over before
     /// it has sent anything leaves no request behind.
-    pub fn settled_or_left(&self, count: usize, connection: usize) -> Vec<Arc<Request>> {
-        let live = locked(&self.shared.live);
-        let goes_on = |live: &mut Live| live.settled < count && !live.ended.contains(&connection);
-        drop(self.shared.changed.wait_while(live, goes_on));
+    pub fn wait_for_requests_or_close(&self, count: usize, connection: usize) -> Vec<Arc<Request>> {
+        let connections = lock(&self.shared.connections);
+        let is_waiting = |connections: &mut Connections| {
+            connections.handled_requests < count && !connections.closed.contains(&connection)
+        };
+        drop(self.shared.changed.wait_while(connections, is_waiting));
         self.requests()
     }
 
     /// How many connections there were, also those whose client has gone before they could be accepted.
     pub fn connections(&self) -> usize {
         // Accepted in their order: once this one is, all before it are.
-        let mut live = locked(&self.shared.live);
+        let mut connections = lock(&self.shared.connections);
         let probe = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the server listens");
         let address = probe.local_addr().expect("it is connected");
-        live.probes.push(address);
-        drop(self.shared.changed.wait_while(live, |live| live.probes.contains(&address)));
-        self.accepted()
+        connections.probes.push(address);
+        drop(self.shared.changed.wait_while(connections, |connections| connections.probes.contains(&address)));
+        self.accepted_connections()
     }
 
     /// The same without a look at those that nobody has asked about yet: as many as have been served, at least.
-    pub fn accepted(&self) -> usize {
+    pub fn accepted_connections(&self) -> usize {
         self.shared.accepted.load(Ordering::SeqCst)
     }
 
@@ -203,16 +202,16 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // Under the lock, so that its connection is known for what it is. Those before it are accepted and counted.
-        let mut live = locked(&self.shared.live);
+        let mut connections = lock(&self.shared.connections);
         let waker = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the server listens");
-        live.waker = Some(waker.local_addr().expect("it is connected"));
-        drop(live);
+        connections.waker = Some(waker.local_addr().expect("it is connected"));
+        drop(connections);
         self.shared.changed.notify_all();
-        let mut failed = self.accepting.take().is_some_and(|thread| thread.join().is_err());
-        for socket in &locked(&self.shared.live).sockets {
+        let mut failed = self.accept_thread.take().is_some_and(|thread| thread.join().is_err());
+        for socket in &lock(&self.shared.connections).sockets {
             let _ = socket.shutdown(Shutdown::Both);
         }
-        let threads = std::mem::take(&mut locked(&self.shared.live).threads);
+        let threads = std::mem::take(&mut lock(&self.shared.connections).threads);
         for thread in threads {
             failed |= thread.join().is_err();
         }
@@ -221,9 +220,11 @@ impl Drop for Server {
         }
         assert!(!failed, "the test server panicked: see above");
         match self.expected {
-            Expected::Calls => assert!(self.accepted() > 0, "nobody called the test server"),
-            Expected::NoCall => assert!(self.accepted() == 0, "somebody called the test server"),
-            Expected::Anything => {}
+            ExpectedConnections::AtLeastOne => {
+                assert!(self.accepted_connections() > 0, "nobody called the test server")
+            }
+            ExpectedConnections::None => assert!(self.accepted_connections() == 0, "somebody called the test server"),
+            ExpectedConnections::Any => {}
         }
     }
 }
@@ -232,29 +233,29 @@ impl Drop for Server {
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };
-        let mut live = locked(&shared.live);
-        if live.waker.is_some() && stream.peer_addr().ok() == live.waker {
+        let mut connections = lock(&shared.connections);
+        if connections.waker.is_some() && stream.peer_addr().ok() == connections.waker {
             return;
         }
-        let probe = live.probes.iter().position(|probe| stream.peer_addr().is_ok_and(|peer| peer == *probe));
+        let probe = connections.probes.iter().position(|probe| stream.peer_addr().is_ok_and(|peer| peer == *probe));
         if let Some(probe) = probe {
-            live.probes.swap_remove(probe);
+            connections.probes.swap_remove(probe);
             shared.changed.notify_all();
             continue;
         }
         let number = shared.accepted.fetch_add(1, Ordering::SeqCst);
         let stream = Arc::new(stream);
-        live.sockets.push(Arc::clone(&stream));
-        live.threads.push(thread::spawn({
+        connections.sockets.push(Arc::clone(&stream));
+        connections.threads.push(thread::spawn({
             let shared = Arc::clone(shared);
             move || {
                 // Whatever ends a connection is the client's business, or a script's.
                 let _ = serve(&shared, &stream);
                 // Else the socket would stay open until the server is dropped.
-                let mut live = locked(&shared.live);
-                live.sockets.retain(|other| !Arc::ptr_eq(other, &stream));
-                live.ended.push(number);
-                drop(live);
+                let mut connections = lock(&shared.connections);
+                connections.sockets.retain(|other| !Arc::ptr_eq(other, &stream));
+                connections.closed.push(number);
+                drop(connections);
                 shared.changed.notify_all();
             }
         }));
@@ -265,15 +266,15 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 fn serve(shared: &Shared, socket: &Arc<TcpStream>) -> io::Result<()> {
     // Pieces are to leave as they are written.
     socket.set_nodelay(true)?;
-    let mut inbox = Inbox::new((shared.acceptor)(Socket(Arc::clone(socket)))?);
-    while inbox.waits()? {
-        let mut turn = Turn::new(shared, socket, &mut inbox);
-        let script = locked(&shared.scripts).pop_front();
+    let mut reader = RequestReader::new((shared.acceptor)(Socket(Arc::clone(socket)))?);
+    while reader.wait_for_byte()? {
+        let mut exchange = Exchange::new(shared, socket, &mut reader);
+        let script = lock(&shared.scripts).pop_front();
         let flow = match script {
-            None => turn.usual(),
-            Some(script) => turn.play(script),
+            None => exchange.respond(),
+            Some(script) => exchange.run_script(script),
         };
-        if let Flow::End = flow? {
+        if let AfterResponse::Close = flow? {
             break;
         }
     }
@@ -281,89 +282,90 @@ fn serve(shared: &Shared, socket: &Arc<TcpStream>) -> io::Result<()> {
 }
 
 /// Whether the connection stays open.
-enum Flow {
-    Next,
-    End,
+enum AfterResponse {
+    KeepOpen,
+    Close,
 }
 
 /// One request and its answer.
-struct Turn<'a> {
+struct Exchange<'a> {
     shared: &'a Shared,
     socket: &'a TcpStream,
-    inbox: &'a mut Inbox,
+    reader: &'a mut RequestReader,
     /// Its place in the list of requests.
     index: usize,
     raw: Vec<u8>,
-    answer: Vec<u8>,
+    response: Vec<u8>,
     sent: usize,
-    is_settled: bool,
+    is_handled: bool,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Exchange<'_> {
     fn drop(&mut self) {
-        self.settle();
+        self.mark_handled();
     }
 }
 
 /// As much of a body as Go's server reads to keep a connection whose request it refused without it.
-const MAX_UNREAD: usize = 256 * 1024;
+const MAX_UNREAD_BYTES: usize = 256 * 1024;
 /// Go's server waits half a second, so that a client can read the answer before the reset that ends its upload.
-const BEFORE_RESET: Duration = Duration::from_millis(100);
+const RESET_DELAY: Duration = Duration::from_millis(100);
 /// A request of this size is read to the end before the connection closes or hangs; larger ones get stuck.
-const MAX_DISCARDED: usize = 64 * 1024;
+const MAX_DISCARDED_BYTES: usize = 64 * 1024;
 
-impl<'a> Turn<'a> {
-    fn new(shared: &'a Shared, socket: &'a TcpStream, inbox: &'a mut Inbox) -> Self {
-        let mut requests = locked(&shared.requests);
+impl<'a> Exchange<'a> {
+    fn new(shared: &'a Shared, socket: &'a TcpStream, reader: &'a mut RequestReader) -> Self {
+        let mut requests = lock(&shared.requests);
         requests.push(Arc::default());
         let index = requests.len() - 1;
-        Self { shared, socket, inbox, index, raw: Vec::new(), answer: Vec::new(), sent: 0, is_settled: false }
+        Self { shared, socket, reader, index, raw: Vec::new(), response: Vec::new(), sent: 0, is_handled: false }
     }
 
     /// Answers as Centrifugo does.
-    fn usual(&mut self) -> io::Result<Flow> {
-        self.inbox.take_head(&mut self.raw)?;
-        let head = self.note(Request::of(self.raw.clone()));
-        let refusal = self.shared.centrifugo.refusal(&head).filter(|_| head.content_length() > MAX_UNREAD);
-        if let Some(refusal) = refusal {
-            self.send(&refusal.header("Connection", "close").to_bytes())?;
+    fn respond(&mut self) -> io::Result<AfterResponse> {
+        self.reader.read_head(&mut self.raw)?;
+        let head = self.record(Request::parse(self.raw.clone()));
+        let rejection =
+            self.shared.centrifugo.early_rejection(&head).filter(|_| head.content_length() > MAX_UNREAD_BYTES);
+        if let Some(rejection) = rejection {
+            self.send(&rejection.header("Connection", "close").to_bytes())?;
             self.socket.shutdown(Shutdown::Write)?;
-            self.pause(BEFORE_RESET);
-            return Ok(Flow::End);
+            self.pause(RESET_DELAY);
+            return Ok(AfterResponse::Close);
         }
         let Ok(request) = self.request() else {
             // The body was cut off; the client may still read.
             self.send(&Response::plain(500, "Internal Server Error").header("Connection", "close").to_bytes())?;
             return self.close();
         };
-        let response = self.shared.centrifugo.answer(&request);
-        let keeps = request.keeps_alive();
-        let response = if keeps { response } else { response.header("Connection", "close") };
+        let response = self.shared.centrifugo.handle(&request);
+        let keep_alive = request.keeps_alive();
+        let response = if keep_alive { response } else { response.header("Connection", "close") };
         self.send(&response.to_bytes())?;
-        if keeps { Ok(Flow::Next) } else { self.close() }
+        if keep_alive { Ok(AfterResponse::KeepOpen) } else { self.close() }
     }
 
-    fn play(&mut self, script: Script) -> io::Result<Flow> {
+    fn run_script(&mut self, script: Script) -> io::Result<AfterResponse> {
         for step in script {
             match step {
                 Step::Read(length) => {
-                    let read = self.inbox.take(&mut self.raw, length);
-                    self.note(Request::of(self.raw.clone()));
+                    let read = self.reader.read(&mut self.raw, length);
+                    self.record(Request::parse(self.raw.clone()));
                     read?;
                 }
                 Step::Execute => {
                     let request = self.request()?;
-                    self.answer = self.shared.centrifugo.answer(&request).to_bytes();
+                    self.response = self.shared.centrifugo.handle(&request).to_bytes();
                 }
                 Step::Send(bytes) => self.send(&bytes)?,
-                Step::Repeat(bytes, times) => (0..times).try_for_each(|_| self.send(&bytes))?,
-                Step::Answer(from, to) => self.send_answer(from, to)?,
-                Step::Rest => self.send_answer(self.sent, usize::MAX)?,
-                Step::Drip(pause) => {
-                    while self.sent < self.answer.len() {
-                        self.send_answer(self.sent, self.sent + 1)?;
+                Step::SendRepeated(bytes, times) => (0..times).try_for_each(|_| self.send(&bytes))?,
+                Step::SendRange(from, to) => self.send_range(from, to)?,
+                Step::SendRest => self.send_range(self.sent, usize::MAX)?,
+                Step::SendSlowly(pause) => {
+                    while self.sent < self.response.len() {
+                        self.send_range(self.sent, self.sent + 1)?;
                         if self.pause(pause) {
-                            return Ok(Flow::End);
+                            return Ok(AfterResponse::Close);
                         }
                     }
                 }
@@ -371,72 +373,73 @@ impl<'a> Turn<'a> {
                 Step::Reset => {
                     // Unlike a close, it is done before this step is over.
                     rustix::net::connect_unspec(self.socket)?;
-                    return Ok(Flow::End);
+                    return Ok(AfterResponse::Close);
                 }
                 Step::Hang => {
-                    self.settle();
-                    if !self.inbox.discard(MAX_DISCARDED) {
+                    self.mark_handled();
+                    if !self.reader.discard(MAX_DISCARDED_BYTES) {
                         self.pause(Duration::MAX);
                     }
-                    return Ok(Flow::End);
+                    return Ok(AfterResponse::Close);
                 }
             }
         }
-        Ok(Flow::Next)
+        Ok(AfterResponse::KeepOpen)
     }
 
     /// Reads what is left of the request.
     fn request(&mut self) -> io::Result<Arc<Request>> {
-        let request = self.inbox.take_request(&mut self.raw);
+        let request = self.reader.read_request(&mut self.raw);
         match request {
-            Ok(request) => Ok(self.note(request)),
+            Ok(request) => Ok(self.record(request)),
             Err(error) => {
-                self.note(Request::of(self.raw.clone()));
+                self.record(Request::parse(self.raw.clone()));
                 Err(error)
             }
         }
     }
 
     /// Notes what has come of the request.
-    fn note(&self, request: Request) -> Arc<Request> {
+    fn record(&self, request: Request) -> Arc<Request> {
         let request = Arc::new(request);
-        locked(&self.shared.requests)[self.index] = Arc::clone(&request);
+        lock(&self.shared.requests)[self.index] = Arc::clone(&request);
         request
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.inbox.stream.write_all(bytes)?;
-        self.inbox.stream.flush()
+        self.reader.stream.write_all(bytes)?;
+        self.reader.stream.flush()
     }
 
-    fn send_answer(&mut self, from: usize, to: usize) -> io::Result<()> {
-        let to = to.min(self.answer.len());
+    fn send_range(&mut self, from: usize, to: usize) -> io::Result<()> {
+        let to = to.min(self.response.len());
         self.sent = to;
-        let part = self.answer.get(from..to).unwrap_or_default().to_vec();
+        let part = self.response.get(from..to).unwrap_or_default().to_vec();
         self.send(&part)
     }
 
-    fn close(&mut self) -> io::Result<Flow> {
+    fn close(&mut self) -> io::Result<AfterResponse> {
         self.socket.shutdown(Shutdown::Write)?;
-        self.settle();
+        self.mark_handled();
         // Else a part of the request that was not read would turn the end into a reset.
-        self.inbox.discard(MAX_DISCARDED);
-        Ok(Flow::End)
+        self.reader.discard(MAX_DISCARDED_BYTES);
+        Ok(AfterResponse::Close)
     }
 
     /// Counts the request as done with.
-    fn settle(&mut self) {
-        if !std::mem::replace(&mut self.is_settled, true) {
-            locked(&self.shared.live).settled += 1;
+    fn mark_handled(&mut self) {
+        if !std::mem::replace(&mut self.is_handled, true) {
+            lock(&self.shared.connections).handled_requests += 1;
             self.shared.changed.notify_all();
         }
     }
 
     /// Waits; whether the server is stopping.
     fn pause(&self, length: Duration) -> bool {
-        let live = locked(&self.shared.live);
-        let wait = self.shared.changed.wait_timeout_while(live, length, |live| live.waker.is_none());
-        wait.map_or(true, |(live, _)| live.waker.is_some())
+        let connections = lock(&self.shared.connections);
+        let wait =
+            self.shared.changed.wait_timeout_while(connections, length, |connections| connections.waker.is_none());
+        wait.map_or(true, |(connections, _)| connections.waker.is_some())
     }
 }
 
@@ -460,13 +463,13 @@ impl Write for Socket {
 }
 
 /// A port that refuses connections: bound, so that nobody else gets it, but not listened to.
-pub struct RefusedPort {
+pub struct ClosedPort {
     port: u16,
     _socket: OwnedFd,
 }
 
-impl RefusedPort {
-    pub fn take() -> Self {
+impl ClosedPort {
+    pub fn bind() -> Self {
         use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
         let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket can be made");
         bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
@@ -481,14 +484,14 @@ impl RefusedPort {
 }
 
 /// A port whose queue of connections is full: the system leaves every further one without an answer.
-pub struct FullPort {
+pub struct FullBacklog {
     port: u16,
     _listener: OwnedFd,
     _queued: Vec<OwnedFd>,
 }
 
-impl FullPort {
-    pub fn take() -> Self {
+impl FullBacklog {
+    pub fn bind() -> Self {
         use rustix::net::{
             AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, listen, socket, socket_with,
         };
@@ -514,9 +517,9 @@ impl FullPort {
 }
 
 /// A server that lets clients connect and send, and does nothing else.
-pub struct SilentServer(TcpListener);
+pub struct HangingServer(TcpListener);
 
-impl SilentServer {
+impl HangingServer {
     pub fn start() -> Self {
         Self(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free"))
     }

@@ -18,18 +18,18 @@ pub(crate) fn has(tool: &str) -> bool {
 }
 
 /// The folder that all files of a run are in.
-pub(crate) struct Folder(TempDir);
+pub(crate) struct WorkDir(TempDir);
 
-impl Folder {
+impl WorkDir {
     /// With the two programs in C, whose text is beside this file.
     pub(crate) fn new() -> Self {
-        let folder = Self(tempfile::tempdir().expect("a temporary folder can be made"));
+        let dir = Self(tempfile::tempdir().expect("a temporary folder can be made"));
         for (name, source) in [("floor", include_str!("floor.c")), ("launch", include_str!("launch.c"))] {
-            let source = folder.write(&format!("{name}.c"), source);
-            let built = Command::new("cc").arg("-O2").arg("-o").arg(folder.path(name)).arg(source).status();
+            let source = dir.write(&format!("{name}.c"), source);
+            let built = Command::new("cc").arg("-O2").arg("-o").arg(dir.path(name)).arg(source).status();
             assert!(built.is_ok_and(|status| status.success()), "cc does not build {name}.c");
         }
-        folder
+        dir
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -51,50 +51,50 @@ impl Folder {
     }
 
     /// What a command prints on standard output and standard error; it has to succeed.
-    pub(crate) fn told_by(&self, call: &Call) -> (String, String) {
-        let mut command = self.command(&call.words[0]);
+    pub(crate) fn capture(&self, call: &Invocation) -> (String, String) {
+        let mut command = self.command(&call.args[0]);
         let input = fs::File::open(&call.input).expect("the input can be read");
-        let output = command.args(&call.words[1..]).envs(call.env.clone()).stdin(input).output();
+        let output = command.args(&call.args[1..]).envs(call.env.clone()).stdin(input).output();
         let output = output.expect("the program starts");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let (out, err) = (text(output.stdout), text(output.stderr));
-        assert!(output.status.success(), "{:?}: {:?}\n{out}{err}", call.words, output.status);
+        assert!(output.status.success(), "{:?}: {:?}\n{out}{err}", call.args, output.status);
         (out, err)
     }
 
     /// Runs a command to its end, its output in a file unless it is thrown away.
-    pub(crate) fn run(&self, call: &Call) -> Took {
-        let printed = if call.is_discarded { "/dev/null".into() } else { self.path("printed") };
+    pub(crate) fn run(&self, call: &Invocation) -> Measurement {
+        let printed = if call.discards_output { "/dev/null".into() } else { self.path("printed") };
         let mut command = self.command(self.path("launch"));
-        command.arg(&call.input).arg(&printed).args(&call.words).envs(call.env.clone());
+        command.arg(&call.input).arg(&printed).args(&call.args).envs(call.env.clone());
         let output = command.output().expect("the launcher starts");
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
-        let numbers: Vec<u64> = told.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let report = String::from_utf8_lossy(&output.stdout).into_owned();
+        let numbers: Vec<u64> = report.split_whitespace().filter_map(|word| word.parse().ok()).collect();
         let [nanoseconds, kib, faults, 0] = numbers[..] else {
-            panic!("{:?} failed: {told}{}", call.words, String::from_utf8_lossy(&output.stderr))
+            panic!("{:?} failed: {report}{}", call.args, String::from_utf8_lossy(&output.stderr))
         };
-        if let Some(expected) = &call.prints {
+        if let Some(expected) = &call.expects_output {
             let found = fs::read(&printed).expect("the output can be read");
-            assert!(found == expected.as_bytes(), "{:?}: {}", call.words, String::from_utf8_lossy(&found));
+            assert!(found == expected.as_bytes(), "{:?}: {}", call.args, String::from_utf8_lossy(&found));
         }
-        Took { nanoseconds, kib, faults }
+        Measurement { nanoseconds, kib, faults }
     }
 }
 
 /// A call of a program.
 #[derive(Clone)]
-pub(crate) struct Call {
-    words: Vec<String>,
+pub(crate) struct Invocation {
+    args: Vec<String>,
     env: Vec<(&'static str, String)>,
     input: PathBuf,
-    prints: Option<String>,
-    is_discarded: bool,
+    expects_output: Option<String>,
+    discards_output: bool,
 }
 
-impl Call {
-    pub(crate) fn new(words: &[&str]) -> Self {
-        let words = words.iter().map(ToString::to_string).collect();
-        Self { words, env: Vec::new(), input: "/dev/null".into(), prints: None, is_discarded: false }
+impl Invocation {
+    pub(crate) fn new(args: &[&str]) -> Self {
+        let args = args.iter().map(ToString::to_string).collect();
+        Self { args, env: Vec::new(), input: "/dev/null".into(), expects_output: None, discards_output: false }
     }
 
     pub(crate) fn env(mut self, name: &'static str, value: &Path) -> Self {
@@ -107,23 +107,23 @@ impl Call {
     }
 
     /// Expects this on standard output.
-    pub(crate) fn prints(self, text: &str) -> Self {
-        Self { prints: Some(text.to_owned()), ..self }
+    pub(crate) fn expects_output(self, text: &str) -> Self {
+        Self { expects_output: Some(text.to_owned()), ..self }
     }
 
     /// Throws away what is printed.
-    pub(crate) fn discarded(self) -> Self {
-        Self { prints: None, is_discarded: true, ..self }
+    pub(crate) fn discard_output(self) -> Self {
+        Self { expects_output: None, discards_output: true, ..self }
     }
 
     /// The same by way of another program.
-    pub(crate) fn through(mut self, words: &[&str]) -> Self {
-        self.words.splice(0..0, words.iter().map(ToString::to_string));
+    pub(crate) fn run_under(mut self, args: &[&str]) -> Self {
+        self.args.splice(0..0, args.iter().map(ToString::to_string));
         self
     }
 
-    pub(crate) fn on(self, cores: Cores) -> Self {
-        if cores == Cores::One { self.through(&CORE) } else { self }
+    pub(crate) fn on_cores(self, cores: Cores) -> Self {
+        if cores == Cores::One { self.run_under(&CORE) } else { self }
     }
 }
 
@@ -136,7 +136,7 @@ pub(crate) enum Cores {
 
 /// What a run took.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Took {
+pub(crate) struct Measurement {
     pub(crate) nanoseconds: u64,
     /// The memory at its peak.
     pub(crate) kib: u64,
@@ -145,9 +145,9 @@ pub(crate) struct Took {
 }
 
 /// One value for each round.
-pub(crate) struct Series(Vec<f64>);
+pub(crate) struct Samples(Vec<f64>);
 
-impl Series {
+impl Samples {
     /// The lower decile: what the program takes when nothing else gets in its way.
     pub(crate) fn decile(&self) -> f64 {
         self.0[self.0.len() / 10]
@@ -159,35 +159,35 @@ impl Series {
 }
 
 /// Measures two things in turn, so that what disturbs one disturbs the other.
-pub(crate) fn paired(
+pub(crate) fn measure_interleaved(
     rounds: usize,
     mut first: impl FnMut() -> f64,
     mut second: impl FnMut() -> f64,
-) -> (Series, Series) {
+) -> (Samples, Samples) {
     let (mut firsts, mut seconds): (Vec<_>, Vec<_>) = (0..rounds).map(|_| (first(), second())).unzip();
     firsts.sort_by(f64::total_cmp);
     seconds.sort_by(f64::total_cmp);
-    (Series(firsts), Series(seconds))
+    (Samples(firsts), Samples(seconds))
 }
 
 /// A stub in a process of its own.
 pub(crate) struct Stub {
     process: Child,
     ask: ChildStdin,
-    told: BufReader<ChildStdout>,
+    output: BufReader<ChildStdout>,
     port: u16,
 }
 
 /// What a stub has seen since it was last asked.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct Stats {
     pub(crate) requests: u64,
     pub(crate) commands: u64,
     /// How many times the numbers of the commands began at 0.
     pub(crate) rounds: u64,
     pub(crate) out_of_order: u64,
     pub(crate) unsigned: u64,
-    pub(crate) badly_signed: u64,
+    pub(crate) wrongly_signed: u64,
 }
 
 impl Stub {
@@ -205,27 +205,29 @@ impl Stub {
         command.arg("stub").args(tls).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().expect("the stub starts");
         let ask = process.stdin.take().expect("it was piped");
-        let mut told = BufReader::new(process.stdout.take().expect("it was piped"));
-        let port = line(&mut told).parse().expect("the stub says its port");
-        Self { process, ask, told, port }
+        let mut output = BufReader::new(process.stdout.take().expect("it was piped"));
+        let port = line(&mut output).parse().expect("the stub says its port");
+        Self { process, ask, output, port }
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    pub(crate) fn seen(&mut self) -> Seen {
+    pub(crate) fn stats(&mut self) -> Stats {
         self.ask.write_all(b"\n").expect("the stub listens");
-        let line = line(&mut self.told);
+        let line = line(&mut self.output);
         let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
-        let [requests, commands, rounds, out_of_order, unsigned, badly_signed] = numbers[..] else { panic!("{line}") };
-        Seen { requests, commands, rounds, out_of_order, unsigned, badly_signed }
+        let [requests, commands, rounds, out_of_order, unsigned, wrongly_signed] = numbers[..] else {
+            panic!("{line}")
+        };
+        Stats { requests, commands, rounds, out_of_order, unsigned, wrongly_signed }
     }
 
     /// Expects that all commands came once, in their order and signed, in so many requests.
     pub(crate) fn expect(&mut self, requests: u64, commands: u64, rounds: u64) {
-        let expected = Seen { requests, commands, rounds, out_of_order: 0, unsigned: 0, badly_signed: 0 };
-        assert_eq!(self.seen(), expected, "what came is not what should have come");
+        let expected = Stats { requests, commands, rounds, out_of_order: 0, unsigned: 0, wrongly_signed: 0 };
+        assert_eq!(self.stats(), expected, "what came is not what should have come");
     }
 }
 

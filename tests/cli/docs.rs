@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::program::cent;
+use crate::support::cli::cent;
 use crate::support::server::{SECRET, Server};
 
 const README: &str = include_str!("../../README.md");
@@ -18,25 +18,25 @@ fn help(option: &str) -> String {
 
 /// The part of the README below a heading.
 #[track_caller]
-fn part(heading: &str) -> &'static str {
+fn section(heading: &str) -> &'static str {
     let (_, rest) = README.split_once(&format!("\n## {heading}\n")).expect("the README has this heading");
     rest.split("\n## ").next().unwrap_or_default()
 }
 
 /// The blocks of this language in a part of the README.
-fn blocks(part: &str, language: &str) -> Vec<String> {
+fn code_blocks(section: &str, language: &str) -> Vec<String> {
     let begin = format!("```{language}\n");
-    part.split(&begin).skip(1).filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect()
+    section.split(&begin).skip(1).filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect()
 }
 
 #[test]
-fn the_readme_shows_the_short_help() {
-    let found = blocks(part("Use"), "text").concat();
+fn readme_usage_matches_short_help() {
+    let found = code_blocks(section("Use"), "text").concat();
     assert!(found == help("-h"), "README.md, ## Use: put what `cargo run -- -h` prints into the block");
 }
 
 /// The rows of the exit table in the help: status, meaning, advice.
-fn exits() -> Vec<[String; 3]> {
+fn exit_table() -> Vec<[String; 3]> {
     let help = help("--help");
     let (_, table) = help.split_once("\nExit status:\n").expect("the help has an exit table");
     let lines: Vec<&str> = table.lines().take_while(|line| !line.is_empty()).collect();
@@ -51,23 +51,23 @@ fn exits() -> Vec<[String; 3]> {
 }
 
 #[test]
-fn the_readme_shows_the_exit_table() {
-    let rows = exits();
+fn readme_exit_table_matches_help() {
+    let rows = exit_table();
     assert_eq!(rows.len(), 6);
     let rows: Vec<String> = rows.iter().map(|row| format!("| {} |", row.join(" | "))).collect();
     let table = format!("\n| exit | meaning | what a script can do |\n|---|---|---|\n{}\n", rows.join("\n"));
-    assert!(part("Exit status").starts_with(&table), "README.md, ## Exit status: the table has to be\n{table}");
+    assert!(section("Exit status").starts_with(&table), "README.md, ## Exit status: the table has to be\n{table}");
 }
 
 /// Options of other programs in the README's commands.
-const OF_OTHERS: [&str; 8] =
+const OPTIONS_OF_OTHER_PROGRAMS: [&str; 8] =
     ["--locked", "--path", "--example", "--arg", "--test", "--ignored", "--nocapture", "--fail"];
 
 #[test]
-fn the_readme_names_no_option_that_there_is_not() {
+fn readme_options_exist() {
     let help = help("-h");
     let known: Vec<&str> = options(&help);
-    for option in options(README).into_iter().filter(|option| !OF_OTHERS.contains(option)) {
+    for option in options(README).into_iter().filter(|option| !OPTIONS_OF_OTHER_PROGRAMS.contains(option)) {
         assert!(known.contains(&option), "README.md: there is no option {option}; mend it, or name it in OF_OTHERS");
     }
 }
@@ -78,24 +78,25 @@ fn options(text: &str) -> Vec<&str> {
 }
 
 /// A folder to type in: the program, a server behind [bananas] and [live], and the files that the examples name.
-struct Desk {
+struct Sandbox {
     home: TempDir,
     server: Server,
 }
 
-impl Desk {
+impl Sandbox {
     fn new() -> Self {
-        let desk = Self { home: tempfile::tempdir().expect("a temporary folder can be made"), server: Server::v1() };
-        let section = format!("address = {}\nsecret = {SECRET}\n", desk.server.address());
-        desk.file(".centrc", &format!("[bananas]\n{section}[live]\n{section}"));
+        let sandbox =
+            Self { home: tempfile::tempdir().expect("a temporary folder can be made"), server: Server::version(1) };
+        let section = format!("address = {}\nsecret = {SECRET}\n", sandbox.server.address());
+        sandbox.file(".centrc", &format!("[bananas]\n{section}[live]\n{section}"));
         for name in ["news.json", "news.jsonl", "message.json", "deployed.json"] {
-            desk.file(name, "{\"channel\": \"news\", \"data\": 1}\n");
+            sandbox.file(name, "{\"channel\": \"news\", \"data\": 1}\n");
         }
         for folder in ["bin", ".config", ".config/fish", ".config/fish/completions"] {
-            fs::create_dir(desk.home.path().join(folder)).expect("a folder can be made");
+            fs::create_dir(sandbox.home.path().join(folder)).expect("a folder can be made");
         }
-        symlink(env!("CARGO_BIN_EXE_cent"), desk.home.path().join("bin/cent")).expect("a link can be made");
-        desk
+        symlink(env!("CARGO_BIN_EXE_cent"), sandbox.home.path().join("bin/cent")).expect("a link can be made");
+        sandbox
     }
 
     fn file(&self, name: &str, text: &str) {
@@ -104,7 +105,7 @@ impl Desk {
 
     /// Types it into a shell, with this on standard input; gives back what is printed.
     #[track_caller]
-    fn types(&self, script: &str, input: &str) -> String {
+    fn run_shell(&self, script: &str, input: &str) -> String {
         let mut shell = Command::new("sh")
             .args(["-c", script])
             .env_clear()
@@ -117,8 +118,8 @@ impl Desk {
             .stderr(Stdio::piped())
             .spawn()
             .expect("sh starts");
-        if let Some(mut keyboard) = shell.stdin.take() {
-            keyboard.write_all(input.as_bytes()).expect("the shell reads");
+        if let Some(mut stdin) = shell.stdin.take() {
+            stdin.write_all(input.as_bytes()).expect("the shell reads");
         }
         let output = shell.wait_with_output().expect("sh ends");
         let stderr = String::from_utf8_lossy(&output.stderr);
@@ -127,82 +128,82 @@ impl Desk {
     }
 
     /// The data of all messages in a channel.
-    fn published(&self, channel: &str) -> Vec<String> {
-        self.server.centrifugo().texts(channel)
+    fn published_data(&self, channel: &str) -> Vec<String> {
+        self.server.centrifugo().messages_as_text(channel)
     }
 }
 
 /// What cron makes of the line: five fields or a name go, `\%` is `%`.
-fn of_cron(line: &str) -> String {
+fn from_crontab(line: &str) -> String {
     let (_, command) = line.split_once("cent ").expect("the line calls cent");
     format!("cent {command}").replace("\\%", "%")
 }
 
 #[test]
-fn the_first_example_of_the_readme_works_as_printed() {
+fn readme_first_example_matches_output() {
     let block = README.split("```console\n$ ").nth(1).and_then(|rest| rest.split("```").next()).expect("it is there");
-    let (command, printed) = block.split_once('\n').expect("it has an output");
-    let desk = Desk::new();
-    assert_eq!(desk.types(command, ""), printed, "README.md: put what is printed below $ {command}");
-    assert_eq!(desk.published("news"), [r#"{"title": "World Cup 2018"}"#]);
+    let (command, expected) = block.split_once('\n').expect("it has an output");
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.run_shell(command, ""), expected, "README.md: put what is printed below $ {command}");
+    assert_eq!(sandbox.published_data("news"), [r#"{"title": "World Cup 2018"}"#]);
 }
 
 #[test]
-fn the_config_file_of_the_readme_works() {
-    let [ini] = &blocks(part("Config file"), "ini")[..] else { panic!("the README shows one config file") };
+fn readme_config_file_works() {
+    let [ini] = &code_blocks(section("Config file"), "ini")[..] else { panic!("the README shows one config file") };
     for (section, url) in [("bananas", "http://localhost:8000/api/"), ("live", "https://rt.example.org/api")] {
         let call = cent().config(ini).file("live.key", "key\n").args(&[section, "channels", "--dry-run"]).run();
-        assert_eq!(call.exit(), Some(0), "{}", call.stderr());
+        assert_eq!(call.exit_code(), Some(0), "{}", call.stderr());
         assert!(call.stdout().starts_with(&format!("POST {url}\n")), "{}", call.stdout());
     }
 }
 
 #[test]
-fn the_readmes_completions_are_installed_as_it_says() {
-    let desk = Desk::new();
-    let block = blocks(part("Install"), "sh").into_iter().find(|block| block.contains("--completions"));
-    desk.types(&block.expect("the README says how"), "");
-    let read = |name: &str| fs::read_to_string(desk.home.path().join(name)).unwrap_or_default();
+fn readme_completion_commands_work() {
+    let sandbox = Sandbox::new();
+    let block = code_blocks(section("Install"), "sh").into_iter().find(|block| block.contains("--completions"));
+    sandbox.run_shell(&block.expect("the README says how"), "");
+    let read = |name: &str| fs::read_to_string(sandbox.home.path().join(name)).unwrap_or_default();
     assert_eq!(read(".config/fish/completions/cent.fish"), include_str!("../../completions/cent.fish"));
     assert_eq!(read(".bashrc"), "source <(cent --completions bash)\n");
     // So that the server is called.
-    desk.types("cent bananas channels", "");
+    sandbox.run_shell("cent bananas channels", "");
 }
 
 #[test]
-fn the_readmes_jobs_run() {
-    let desk = Desk::new();
-    let jobs = part("Jobs");
-    let [shell, hook, deploy] = &blocks(jobs, "sh")[..] else { panic!("the README has three jobs for a shell") };
+fn readme_jobs_run() {
+    let sandbox = Sandbox::new();
+    let jobs = section("Jobs");
+    let [shell, hook, deploy] = &code_blocks(jobs, "sh")[..] else { panic!("the README has three jobs for a shell") };
     let has_jq = Command::new("jq").arg("--version").output().is_ok();
     // Needs a database; what is typed behind it is the same.
     let lines = shell.replace("psql -XAtc 'select row_to_json(m) from messages m'", "cat news.jsonl");
     for line in lines.lines().filter(|line| has_jq || !line.contains("jq ")) {
-        desk.types(line, "");
+        sandbox.run_shell(line, "");
     }
-    assert_eq!(desk.published("news").iter().filter(|data| *data == "1").count(), 2);
-    assert!(!has_jq || desk.published("news").iter().any(|data| data.contains(r#""title": "World Cup 2018""#)));
+    assert_eq!(sandbox.published_data("news").iter().filter(|data| *data == "1").count(), 2);
+    assert!(!has_jq || sandbox.published_data("news").iter().any(|data| data.contains(r#""title": "World Cup 2018""#)));
 
-    for line in blocks(jobs, "cron").concat().lines() {
-        desk.types(&of_cron(line), "");
+    for line in code_blocks(jobs, "cron").concat().lines() {
+        sandbox.run_shell(&from_crontab(line), "");
     }
-    assert_eq!(desk.published("clock"), [r#"{"load": "100%"}"#]);
+    assert_eq!(sandbox.published_data("clock"), [r#"{"load": "100%"}"#]);
 
-    desk.types(hook, "1 2 refs/heads/main\n3 4 refs/heads/next\n");
+    sandbox.run_shell(hook, "1 2 refs/heads/main\n3 4 refs/heads/next\n");
     let pushed = [r#"{"ref": "refs/heads/main", "new": "2"}"#, r#"{"ref": "refs/heads/next", "new": "4"}"#];
-    assert_eq!(desk.published("git"), pushed);
+    assert_eq!(sandbox.published_data("git"), pushed);
 
-    assert_eq!(desk.types(deploy, ""), "");
+    assert_eq!(sandbox.run_shell(deploy, ""), "");
 }
 
 #[test]
-fn the_helps_examples_run() {
-    let desk = Desk::new();
+fn help_examples_run() {
+    let sandbox = Sandbox::new();
     let help = help("--help");
     let calls: Vec<&str> = help.lines().skip(1).take_while(|line| !line.is_empty()).collect();
     assert_eq!(calls.len(), 3);
     for call in calls {
-        desk.types(call, "");
+        sandbox.run_shell(call, "");
     }
     let (_, examples) = help.split_once("\nExamples:\n").expect("the help has examples");
     let mut scripts: Vec<Vec<&str>> = Vec::new();
@@ -215,7 +216,7 @@ fn the_helps_examples_run() {
     assert_eq!(scripts.len(), 4);
     for script in scripts {
         let script = script.join("\n");
-        desk.types(&if script.starts_with('@') { of_cron(&script) } else { script }, "");
+        sandbox.run_shell(&if script.starts_with('@') { from_crontab(&script) } else { script }, "");
     }
-    assert_eq!(desk.published("a"), [r#""9%""#]);
+    assert_eq!(sandbox.published_data("a"), [r#""9%""#]);
 }

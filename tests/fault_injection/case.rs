@@ -5,43 +5,47 @@ use std::time::Duration;
 
 use cent::{Client, Command, Error, ErrorKind, Reply, ReplyError};
 
-use crate::server::{API_KEY, Centrifugo, SECRET, Script, Server};
+use crate::server::{ApiForm, Script, Server};
 
 /// Longer than anything takes that is not silent.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a silent server is waited for.
-pub(crate) const SHORT: Duration = Duration::from_millis(60);
+pub(crate) const SHORT_TIMEOUT: Duration = Duration::from_millis(60);
 
 /// What is sent: commands that publish 1, 2 and so on into `news`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Call {
+pub(crate) struct RequestSpec {
     /// The version of the server: 1 signs, the others have a key.
     pub(crate) major: u8,
     pub(crate) commands: usize,
     /// How much data there is besides, in bytes.
-    pub(crate) ballast: usize,
+    pub(crate) padding_bytes: usize,
 }
 
-impl Call {
+impl RequestSpec {
     /// The calls that every fault is tried on: both dialects, with one command and with several.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        [1, 6].into_iter().flat_map(|major| [1, 3].map(|commands| Self { major, commands, ballast: 0 }))
+        ApiForm::ALL
+            .into_iter()
+            .flat_map(|form| [1, 3].map(|commands| Self { major: form.newest_version(), commands, padding_bytes: 0 }))
     }
 
-    pub(crate) fn centrifugo(self) -> Centrifugo {
-        if self.major == 1 { Centrifugo::v1() } else { Centrifugo::later(self.major) }
+    pub(crate) fn form(self) -> ApiForm {
+        ApiForm::of_version(self.major)
+    }
+
+    pub(crate) fn server(self) -> Server {
+        Server::version(self.major)
     }
 
     pub(crate) fn client(self, address: &str) -> Client {
-        let client =
-            if self.major == 1 { Client::new(address, SECRET) } else { Client::with_api_key(address, API_KEY) };
-        client.expect("the address is one")
+        self.form().client(address)
     }
 
     fn data(self) -> impl Iterator<Item = String> {
-        (1..=self.commands).map(move |number| match self.ballast {
+        (1..=self.commands).map(move |number| match self.padding_bytes {
             0 => number.to_string(),
-            ballast => format!("[{number},\"{}\"]", "x".repeat(ballast)),
+            padding_bytes => format!("[{number},\"{}\"]", "x".repeat(padding_bytes)),
         })
     }
 
@@ -57,47 +61,59 @@ pub(crate) struct Expected {
     /// Any of these: nothing is success. Where several are true, HTTP clients differ.
     pub(crate) outcomes: &'static [Option<ErrorKind>],
     /// The message holds one of these.
-    pub(crate) says: &'static [&'static str],
+    pub(crate) messages: &'static [&'static str],
     /// Whether the server runs the commands: all of them, or none.
     pub(crate) executed: bool,
     /// On how many connections the call and the one after it go.
     pub(crate) connections: Option<usize>,
     /// Whether the server answers on the same connection afterwards.
-    pub(crate) goes_on: bool,
+    pub(crate) has_follow_up: bool,
 }
 
-pub(crate) fn done() -> Expected {
-    Expected { outcomes: &[None], says: &[], executed: true, connections: None, goes_on: true }
+pub(crate) fn success() -> Expected {
+    Expected { outcomes: &[None], messages: &[], executed: true, connections: None, has_follow_up: true }
 }
 
-pub(crate) fn unknown(says: &'static [&'static str]) -> Expected {
-    Expected { outcomes: &[Some(ErrorKind::Unknown)], says, executed: true, connections: None, goes_on: true }
+pub(crate) fn unknown(messages: &'static [&'static str]) -> Expected {
+    Expected { outcomes: &[Some(ErrorKind::Unknown)], messages, executed: true, connections: None, has_follow_up: true }
 }
 
-pub(crate) fn refused(says: &'static [&'static str]) -> Expected {
-    Expected { outcomes: &[Some(ErrorKind::Refused)], says, executed: false, connections: None, goes_on: true }
+pub(crate) fn rejected(messages: &'static [&'static str]) -> Expected {
+    Expected {
+        outcomes: &[Some(ErrorKind::Refused)],
+        messages,
+        executed: false,
+        connections: None,
+        has_follow_up: true,
+    }
 }
 
-pub(crate) fn turned_away(says: &'static [&'static str]) -> Expected {
-    Expected { outcomes: &[Some(ErrorKind::NotAccepted)], says, executed: false, connections: None, goes_on: true }
+pub(crate) fn not_accepted(messages: &'static [&'static str]) -> Expected {
+    Expected {
+        outcomes: &[Some(ErrorKind::NotAccepted)],
+        messages,
+        executed: false,
+        connections: None,
+        has_follow_up: true,
+    }
 }
 
 /// Success or not: both are true.
-pub(crate) fn either() -> Expected {
-    Expected { outcomes: &[None, Some(ErrorKind::Unknown)], ..done() }
+pub(crate) fn success_or_unknown() -> Expected {
+    Expected { outcomes: &[None, Some(ErrorKind::Unknown)], ..success() }
 }
 
 impl Expected {
-    pub(crate) fn unexecuted(self) -> Self {
+    pub(crate) fn not_executed(self) -> Self {
         Self { executed: false, ..self }
     }
 
     /// The server is silent on a connection that nothing seems to be wrong with.
-    pub(crate) fn at_last(self) -> Self {
-        Self { goes_on: false, ..self }
+    pub(crate) fn connection_hangs(self) -> Self {
+        Self { has_follow_up: false, ..self }
     }
 
-    pub(crate) fn over(self, connections: usize) -> Self {
+    pub(crate) fn on_connections(self, connections: usize) -> Self {
         Self { connections: Some(connections), ..self }
     }
 }
@@ -105,18 +121,18 @@ impl Expected {
 #[derive(Debug)]
 pub(crate) struct Case {
     pub(crate) name: String,
-    pub(crate) call: Call,
+    pub(crate) spec: RequestSpec,
     pub(crate) script: Script,
-    pub(crate) limit: Duration,
+    pub(crate) timeout: Duration,
     pub(crate) expected: Expected,
 }
 
 /// Servers for one case after the other, of each version one: a port for every case is more than systems like.
 #[derive(Default)]
-pub(crate) struct Servers(BTreeMap<u8, Server>);
+pub(crate) struct ServerPool(BTreeMap<u8, Server>);
 
 /// How far a server was before a case.
-struct Before {
+struct Baseline {
     requests: usize,
     connections: usize,
     executed: usize,
@@ -124,60 +140,62 @@ struct Before {
 
 impl Case {
     /// Has a server play the script, and holds what the client says against what the server has done.
-    pub(crate) fn run(&self, servers: &mut Servers) -> Result<(), String> {
-        let mut limit = self.limit;
+    pub(crate) fn run(&self, servers: &mut ServerPool) -> Result<(), String> {
+        let mut timeout = self.timeout;
         loop {
-            let server = servers.0.remove(&self.call.major);
-            let server = server.unwrap_or_else(|| Server::start(self.call.centrifugo()).perhaps_called());
-            let before = Before {
+            let server = servers.0.remove(&self.spec.major);
+            let server = server.unwrap_or_else(|| self.spec.server().allow_no_connection());
+            let baseline = Baseline {
                 requests: server.requests().len(),
-                connections: server.accepted(),
+                connections: server.accepted_connections(),
                 executed: server.centrifugo().messages("news").len(),
             };
             server.add_script(self.script.clone());
-            let mut client = self.call.client(&server.address()).with_timeout(limit);
-            let result = client.send_commands(&self.call.commands());
-            let seen = match kind(&result) {
+            let mut client = self.spec.client(&server.address()).with_timeout(timeout);
+            let result = client.send_commands(&self.spec.commands());
+            let requests = match kind(&result) {
                 Some(ErrorKind::NotAccepted) => server.requests(),
-                _ => server.settled_or_left(before.requests + 1, before.connections),
+                _ => server.wait_for_requests_or_close(baseline.requests + 1, baseline.connections),
             };
             // On a busy machine a short time is over before anything has left. The script has not begun: with the
             // server it goes.
-            if seen.len() == before.requests && limit < LONG {
-                limit *= 4;
+            if requests.len() == baseline.requests && timeout < LONG_TIMEOUT {
+                timeout *= 4;
                 continue;
             }
-            self.judge(&server, &before, &result)?;
-            if self.expected.goes_on {
-                self.go_on(&server, &before, client.with_timeout(LONG))?;
-                servers.0.insert(self.call.major, server);
+            self.verify(&server, &baseline, &result)?;
+            if self.expected.has_follow_up {
+                self.verify_follow_up(&server, &baseline, client.with_timeout(LONG_TIMEOUT))?;
+                servers.0.insert(self.spec.major, server);
             }
             return Ok(());
         }
     }
 
-    fn judge(&self, server: &Server, before: &Before, result: &Result<Vec<Reply>, Error>) -> Result<(), String> {
-        let (kind, seen) = (kind(result), server.requests().len() - before.requests);
-        let executed = server.centrifugo().texts("news").split_off(before.executed);
+    fn verify(&self, server: &Server, baseline: &Baseline, result: &Result<Vec<Reply>, Error>) -> Result<(), String> {
+        let (kind, requests) = (kind(result), server.requests().len() - baseline.requests);
+        let executed = server.centrifugo().messages_as_text("news").split_off(baseline.executed);
         let message = message(result, &server.address());
-        let found = format!("{kind:?} {message:?}, {seen} requests, {} executed", executed.len());
+        let found = format!("{kind:?} {message:?}, {requests} requests, {} executed", executed.len());
         // What holds of every case, whatever is expected of this one.
-        let is_whole = executed.iter().eq(self.call.data().collect::<Vec<_>>().iter());
-        let is_true = match kind {
-            None => is_whole,
-            Some(ErrorKind::Unknown) => is_whole || executed.is_empty(),
+        let all_executed = executed.iter().eq(self.spec.data().collect::<Vec<_>>().iter());
+        let is_correct = match kind {
+            None => all_executed,
+            Some(ErrorKind::Unknown) => all_executed || executed.is_empty(),
             Some(_) => executed.is_empty(),
         };
-        if !is_true || seen != 1 {
-            return Err(format!("untrue: {found}"));
+        if !is_correct || requests != 1 {
+            return Err(format!("wrong outcome: {found}"));
         }
         let expected = &self.expected;
-        let says =
-            expected.says.is_empty() || kind.is_none() || expected.says.iter().any(|says| message.contains(says));
-        let looks = kind != Some(ErrorKind::Unknown) || message.contains("may have run: look before repeating");
-        let names = kind.is_none() || message.starts_with(&server.address()) && !message.contains('\n');
+        let has_message = expected.messages.is_empty()
+            || kind.is_none()
+            || expected.messages.iter().any(|expected| message.contains(expected));
+        let has_check_hint =
+            kind != Some(ErrorKind::Unknown) || message.contains("may have run: look before repeating");
+        let has_address = kind.is_none() || message.starts_with(&server.address()) && !message.contains('\n');
         let is_executed = executed.is_empty() != expected.executed;
-        if expected.outcomes.contains(&kind) && says && looks && names && is_executed {
+        if expected.outcomes.contains(&kind) && has_message && has_check_hint && has_address && is_executed {
             Ok(())
         } else {
             Err(format!("{found}; expected {expected:?}"))
@@ -185,12 +203,12 @@ impl Case {
     }
 
     /// Whatever happened, the next call of the same client works, once.
-    fn go_on(&self, server: &Server, before: &Before, mut client: Client) -> Result<(), String> {
+    fn verify_follow_up(&self, server: &Server, baseline: &Baseline, mut client: Client) -> Result<(), String> {
         let executed = |channel| server.centrifugo().messages(channel).len();
         let (news, others) = (executed("news"), executed("after"));
         client.publish("after", &0).map_err(|error| format!("the next call fails: {error}"))?;
-        let requests = server.requests().len() - before.requests;
-        let connections = server.accepted() - before.connections;
+        let requests = server.requests().len() - baseline.requests;
+        let connections = server.accepted_connections() - baseline.connections;
         let is_expected = self.expected.connections.is_none_or(|expected| connections == expected);
         if executed("after") == others + 1 && executed("news") == news && requests == 2 && is_expected {
             Ok(())

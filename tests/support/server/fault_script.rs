@@ -15,18 +15,18 @@ pub type Script = Vec<Step>;
 pub enum Step {
     /// Reads until so many bytes of the request, counted from its first, have been taken.
     Read(usize),
-    /// Reads what is left of the request and runs it; its answer is what `Answer`, `Rest` and `Drip` send.
+    /// Reads what is left of the request and runs it; its answer is what `SendRange`, `SendRest` and `SendSlowly` send.
     Execute,
     /// Sends these bytes.
     Send(Vec<u8>),
     /// Sends the same bytes so many times, without holding them all.
-    Repeat(Vec<u8>, usize),
+    SendRepeated(Vec<u8>, usize),
     /// Sends the bytes of the answer, as it goes over the wire, from one position to another or to its end.
-    Answer(usize, usize),
+    SendRange(usize, usize),
     /// Sends the rest of the answer.
-    Rest,
+    SendRest,
     /// Sends the rest of the answer a byte at a time, with a pause after each.
-    Drip(Duration),
+    SendSlowly(Duration),
     /// Sends an end and lets the client close. A client that has more to send than fits on the way gets a reset.
     Close,
     /// Breaks the connection off with a reset, at once.
@@ -43,41 +43,35 @@ impl Step {
 }
 
 /// Stops after reading so many bytes of the request, without running it.
-pub fn stopped_in_request(bytes: usize, end: Step) -> Script {
+pub fn fail_during_request(bytes: usize, end: Step) -> Script {
     vec![Step::Read(bytes), end]
 }
 
 /// Runs the request and stops after so many bytes of the answer.
-pub fn stopped_in_answer(bytes: usize, end: Step) -> Script {
-    vec![Step::Execute, Step::Answer(0, bytes), end]
+pub fn fail_during_response(bytes: usize, end: Step) -> Script {
+    vec![Step::Execute, Step::SendRange(0, bytes), end]
 }
 
 /// Runs the request, sends so many bytes of the answer, and then something that is no HTTP.
-pub fn garbled(bytes: usize) -> Script {
-    vec![Step::Execute, Step::Answer(0, bytes), Step::Send(GARBAGE.to_vec()), Step::Close]
+pub fn corrupt_response(bytes: usize) -> Script {
+    vec![Step::Execute, Step::SendRange(0, bytes), Step::Send(GARBAGE.to_vec()), Step::Close]
 }
 
 /// What no HTTP answer, chunk or JSON text holds.
 pub const GARBAGE: &[u8] = b"\x00\xff\x16\x03garbage\r\n\r\n\x00";
 
 /// Runs the request and answers something else.
-pub fn answered(response: &Response) -> Script {
+pub fn respond(response: &Response) -> Script {
     vec![Step::Execute, Step::respond(response)]
 }
 
 /// Answers without running anything.
-pub fn refused(response: &Response) -> Script {
+pub fn reject(response: &Response) -> Script {
     vec![Step::Read(1), Step::respond(response), Step::Close]
 }
 
 /// The answer of a port that speaks TLS to plain HTTP, as recorded: no headers.
 pub fn plain_http_to_tls_port() -> Script {
-    let answer = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
-    vec![Step::Send(answer.to_vec()), Step::Close]
-}
-
-/// A list of replies, or one reply a line, `times` over: the text of one is given.
-pub fn replies(major: u8, reply: &str, times: usize) -> Response {
-    let replies = vec![reply; times];
-    Response::json(if major == 1 { format!("[{}]", replies.join(",")) } else { replies.join("\n") })
+    let response = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    vec![Step::Send(response.to_vec()), Step::Close]
 }

@@ -3,25 +3,25 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::centrifugo::{Centrifugo, Connection, Message, Namespace, State};
+use super::fake_centrifugo::{Centrifugo, Message, Namespace, State, Subscriber};
 use super::http::{Request, Response};
-use super::json::{self, Object, Wrong, quoted};
+use super::json::{self, GoObject, TypeMismatch, quote};
 
 /// What stands in place of the replies where a command cannot be run: those before it have run.
 struct BadRequest;
 
-impl From<Wrong> for BadRequest {
-    fn from(_: Wrong) -> Self {
+impl From<TypeMismatch> for BadRequest {
+    fn from(_: TypeMismatch) -> Self {
         Self
     }
 }
 
 /// The engine's own words, as recorded.
 const ENGINE_DOWN: &str = "dial tcp 127.0.0.1:18299: connect: connection refused";
-const INVALID: &str = "invalid message";
-const NO_NAMESPACE: &str = "namespace not found";
+const INVALID_MESSAGE: &str = "invalid message";
+const UNKNOWN_NAMESPACE: &str = "namespace not found";
 
-pub(super) fn answer(server: &Centrifugo, request: &Request) -> Response {
+pub(super) fn handle(server: &Centrifugo, request: &Request) -> Response {
     let bad_request = || Response::plain(400, "Bad Request");
     let is_json =
         request.header("Content-Type").is_some_and(|value| value.to_lowercase().starts_with("application/json"));
@@ -64,15 +64,15 @@ struct Command<'a> {
 fn commands(body: &[u8]) -> Option<Vec<Command<'_>>> {
     // Looked at before it is parsed: a space in front is refused.
     let texts = match body.first()? {
-        b'[' => json::elements(json::whole(body)?)?,
-        b'{' => vec![json::whole(body)?],
+        b'[' => json::parse_array(json::parse_exact(body)?)?,
+        b'{' => vec![json::parse_exact(body)?],
         _ => return None,
     };
     let command = |text| {
-        let members = Object::read(text).ok()?;
+        let members = GoObject::parse(text).ok()?;
         Some(Command {
-            uid: members.text("uid").ok()?,
-            method: members.text("method").ok()?,
+            uid: members.string("uid").ok()?,
+            method: members.string("method").ok()?,
             params: members.raw("params"),
         })
     };
@@ -85,7 +85,7 @@ fn run(server: &Centrifugo, commands: &[Command<'_>]) -> Result<Vec<u8>, BadRequ
     for (index, command) in commands.iter().enumerate() {
         let outcome = execute(server, &mut state, command)?;
         if outcome.error.is_none() {
-            state.ran(&command.method);
+            state.record_execution(&command.method);
         }
         if index > 0 {
             replies.push(b',');
@@ -100,50 +100,50 @@ fn run(server: &Centrifugo, commands: &[Command<'_>]) -> Result<Vec<u8>, BadRequ
 struct Outcome {
     error: Option<&'static str>,
     /// Whether the reply advises to mend the command.
-    advised: bool,
+    with_advice: bool,
     body: Vec<u8>,
 }
 
 impl Outcome {
-    fn done() -> Self {
+    fn success() -> Self {
         Self::with_body("null")
     }
 
     fn with_body(body: impl Into<Vec<u8>>) -> Self {
-        Self { error: None, advised: false, body: body.into() }
+        Self { error: None, with_advice: false, body: body.into() }
     }
 
     fn error(error: &'static str) -> Self {
-        Self { error: Some(error), ..Self::done() }
+        Self { error: Some(error), ..Self::success() }
     }
 
-    fn advised(error: &'static str) -> Self {
-        Self { advised: true, ..Self::error(error) }
+    fn with_advice(error: &'static str) -> Self {
+        Self { with_advice: true, ..Self::error(error) }
     }
 
     /// An error of a method that names its channel even so.
-    fn of_channel(channel: &str, error: &'static str) -> Self {
-        Self { error: Some(error), ..Self::with_body(of_channel(channel, "null")) }
+    fn channel_error(channel: &str, error: &'static str) -> Self {
+        Self { error: Some(error), ..Self::with_body(channel_body(channel, "null")) }
     }
 
     fn write(&self, command: &Command<'_>, replies: &mut Vec<u8>) {
-        let uid = if command.uid.is_empty() { String::new() } else { format!("\"uid\":{},", quoted(&command.uid)) };
-        let error = self.error.map_or_else(|| "null".to_owned(), quoted);
-        let advice = if self.advised { ",\"advice\":\"fix\"" } else { "" };
-        let before = format!("{{{uid}\"method\":{},\"error\":{error}{advice},\"body\":", quoted(&command.method));
+        let uid = if command.uid.is_empty() { String::new() } else { format!("\"uid\":{},", quote(&command.uid)) };
+        let error = self.error.map_or_else(|| "null".to_owned(), quote);
+        let advice = if self.with_advice { ",\"advice\":\"fix\"" } else { "" };
+        let before = format!("{{{uid}\"method\":{},\"error\":{error}{advice},\"body\":", quote(&command.method));
         replies.extend_from_slice(before.as_bytes());
         replies.extend_from_slice(&self.body);
         replies.push(b'}');
     }
 }
 
-fn of_channel(channel: &str, data: impl AsRef<[u8]>) -> Vec<u8> {
-    let before = format!("{{\"channel\":{},\"data\":", quoted(channel));
+fn channel_body(channel: &str, data: impl AsRef<[u8]>) -> Vec<u8> {
+    let before = format!("{{\"channel\":{},\"data\":", quote(channel));
     [before.as_bytes(), data.as_ref(), b"}"].concat()
 }
 
 fn execute(server: &Centrifugo, state: &mut State, command: &Command<'_>) -> Result<Outcome, BadRequest> {
-    let params = || Object::read(command.params.ok_or(BadRequest)?).map_err(BadRequest::from);
+    let params = || GoObject::parse(command.params.ok_or(BadRequest)?).map_err(BadRequest::from);
     match command.method.as_str() {
         "publish" => publish(server, state, &params()?),
         "broadcast" => broadcast(server, state, &params()?),
@@ -153,121 +153,124 @@ fn execute(server: &Centrifugo, state: &mut State, command: &Command<'_>) -> Res
         "history" => history(server, state, &params()?),
         "channels" => Ok(channels(server, state)),
         "stats" => {
-            Ok(Outcome::with_body(format!("{{\"data\":{{\"nodes\":[{}],\"metrics_interval\":60}}}}", node(STATS))))
+            Ok(Outcome::with_body(format!("{{\"data\":{{\"nodes\":[{}],\"metrics_interval\":60}}}}", node_json(STATS))))
         }
-        "node" => Ok(Outcome::with_body(format!("{{\"data\":{}}}", node(NODE)))),
+        "node" => Ok(Outcome::with_body(format!("{{\"data\":{}}}", node_json(NODE)))),
         _ => Err(BadRequest),
     }
 }
 
-fn publish(server: &Centrifugo, state: &mut State, params: &Object<'_>) -> Result<Outcome, BadRequest> {
-    let (channel, client) = (params.text("channel")?, params.text("client")?);
+fn publish(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Result<Outcome, BadRequest> {
+    let (channel, client) = (params.string("channel")?, params.string("client")?);
     let data = params.raw("data").filter(|_| !channel.is_empty()).ok_or(BadRequest)?;
     Ok(match Namespace::of(&channel) {
-        Namespace::Unknown => Outcome::advised(NO_NAMESPACE),
+        Namespace::Unknown => Outcome::with_advice(UNKNOWN_NAMESPACE),
         _ if server.engine_down => Outcome::error(ENGINE_DOWN),
         _ => {
             state.deliver(server.major, &channel, &client, data);
-            Outcome::done()
+            Outcome::success()
         }
     })
 }
 
 /// Channel by channel: those before a bad one get the message.
-fn broadcast(server: &Centrifugo, state: &mut State, params: &Object<'_>) -> Result<Outcome, BadRequest> {
-    let (channels, client) = (params.texts("channels")?, params.text("client")?);
-    let Some(data) = params.raw("data").filter(|_| !channels.is_empty()) else { return Ok(Outcome::advised(INVALID)) };
+fn broadcast(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Result<Outcome, BadRequest> {
+    let (channels, client) = (params.strings("channels")?, params.string("client")?);
+    let Some(data) = params.raw("data").filter(|_| !channels.is_empty()) else {
+        return Ok(Outcome::with_advice(INVALID_MESSAGE));
+    };
     for channel in &channels {
         if channel.is_empty() {
-            return Ok(Outcome::advised(INVALID));
+            return Ok(Outcome::with_advice(INVALID_MESSAGE));
         }
         if Namespace::of(channel) == Namespace::Unknown {
-            return Ok(Outcome::advised(NO_NAMESPACE));
+            return Ok(Outcome::with_advice(UNKNOWN_NAMESPACE));
         }
         if server.engine_down {
             return Ok(Outcome::error(ENGINE_DOWN));
         }
         state.deliver(server.major, channel, &client, data);
     }
-    Ok(Outcome::done())
+    Ok(Outcome::success())
 }
 
-fn unsubscribe(server: &Centrifugo, state: &mut State, params: &Object<'_>) -> Result<Outcome, BadRequest> {
-    let (channel, user) = (params.text("channel")?, params.text("user")?);
+fn unsubscribe(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Result<Outcome, BadRequest> {
+    let (channel, user) = (params.string("channel")?, params.string("user")?);
     if user.is_empty() {
-        return Ok(Outcome::error(INVALID));
+        return Ok(Outcome::error(INVALID_MESSAGE));
     }
     if server.engine_down {
-        return Ok(Outcome::error(INTERNAL));
+        return Ok(Outcome::error(INTERNAL_ERROR));
     }
     state.unsubscribe(&user, &channel);
-    Ok(Outcome::done())
+    Ok(Outcome::success())
 }
 
-const INTERNAL: &str = "internal server error";
+const INTERNAL_ERROR: &str = "internal server error";
 
-fn disconnect(server: &Centrifugo, state: &mut State, params: &Object<'_>) -> Result<Outcome, BadRequest> {
-    let user = params.text("user")?;
+fn disconnect(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Result<Outcome, BadRequest> {
+    let user = params.string("user")?;
     if user.is_empty() {
-        return Ok(Outcome::error(INVALID));
+        return Ok(Outcome::error(INVALID_MESSAGE));
     }
     if server.engine_down {
-        return Ok(Outcome::error(INTERNAL));
+        return Ok(Outcome::error(INTERNAL_ERROR));
     }
     state.disconnect(&user);
-    Ok(Outcome::done())
+    Ok(Outcome::success())
 }
 
 /// What is wrong with asking for what a channel keeps, if anything.
-fn flaw(server: &Centrifugo, channel: &str) -> Option<&'static str> {
+fn kept_channel_error(server: &Centrifugo, channel: &str) -> Option<&'static str> {
     match Namespace::of(channel) {
-        _ if channel.is_empty() => Some(INVALID),
-        Namespace::Unknown => Some(NO_NAMESPACE),
+        _ if channel.is_empty() => Some(INVALID_MESSAGE),
+        Namespace::Unknown => Some(UNKNOWN_NAMESPACE),
         Namespace::Plain => Some("not available"),
-        Namespace::Keeping => server.engine_down.then_some(INTERNAL),
+        Namespace::Keeping => server.engine_down.then_some(INTERNAL_ERROR),
     }
 }
 
-fn presence(server: &Centrifugo, state: &State, params: &Object<'_>) -> Result<Outcome, BadRequest> {
-    let channel = params.text("channel")?;
-    if let Some(flaw) = flaw(server, &channel) {
-        return Ok(Outcome::of_channel(&channel, flaw));
+fn presence(server: &Centrifugo, state: &State, params: &GoObject<'_>) -> Result<Outcome, BadRequest> {
+    let channel = params.string("channel")?;
+    if let Some(kept_channel_error) = kept_channel_error(server, &channel) {
+        return Ok(Outcome::channel_error(&channel, kept_channel_error));
     }
-    let mut members: Vec<String> = state.members(&channel).map(|member| connection(member, "default_info")).collect();
-    members.sort();
-    Ok(Outcome::with_body(of_channel(&channel, format!("{{{}}}", members.join(",")))))
+    let mut subscribers: Vec<String> =
+        state.subscribers(&channel).map(|subscriber| subscriber_json(subscriber, "default_info")).collect();
+    subscribers.sort();
+    Ok(Outcome::with_body(channel_body(&channel, format!("{{{}}}", subscribers.join(",")))))
 }
 
 /// A connection as presence tells of it.
-pub(super) fn connection(connection: &Connection, info: &str) -> String {
-    let client = quoted(&connection.client);
-    let user = quoted(&connection.user);
-    let info = if connection.info.is_empty() { String::new() } else { format!(",\"{info}\":{}", connection.info) };
+pub(super) fn subscriber_json(subscriber: &Subscriber, info: &str) -> String {
+    let client = quote(&subscriber.client);
+    let user = quote(&subscriber.user);
+    let info = if subscriber.info.is_empty() { String::new() } else { format!(",\"{info}\":{}", subscriber.info) };
     format!("{client}:{{\"user\":{user},\"client\":{client}{info}}}")
 }
 
-fn history(server: &Centrifugo, state: &State, params: &Object<'_>) -> Result<Outcome, BadRequest> {
-    let channel = params.text("channel")?;
-    if let Some(flaw) = flaw(server, &channel) {
-        return Ok(Outcome::of_channel(&channel, flaw));
+fn history(server: &Centrifugo, state: &State, params: &GoObject<'_>) -> Result<Outcome, BadRequest> {
+    let channel = params.string("channel")?;
+    if let Some(kept_channel_error) = kept_channel_error(server, &channel) {
+        return Ok(Outcome::channel_error(&channel, kept_channel_error));
     }
     let messages = state.channels.get(&channel).map(|channel| channel.messages.as_slice()).unwrap_or_default();
     let messages: Vec<Vec<u8>> = messages.iter().rev().map(|kept| message(&channel, kept)).collect();
-    Ok(Outcome::with_body(of_channel(&channel, [b"[", messages.join(&b',').as_slice(), b"]"].concat())))
+    Ok(Outcome::with_body(channel_body(&channel, [b"[", messages.join(&b',').as_slice(), b"]"].concat())))
 }
 
 fn message(channel: &str, message: &Message) -> Vec<u8> {
-    let before = format!("{{\"uid\":{},\"channel\":{},\"data\":", quoted(&message.uid), quoted(channel));
+    let before = format!("{{\"uid\":{},\"channel\":{},\"data\":", quote(&message.uid), quote(channel));
     let client =
-        if message.client.is_empty() { String::new() } else { format!(",\"client\":{}", quoted(&message.client)) };
-    [before.as_bytes(), &json::rewritten(&message.data), client.as_bytes(), b"}"].concat()
+        if message.client.is_empty() { String::new() } else { format!(",\"client\":{}", quote(&message.client)) };
+    [before.as_bytes(), &json::rewrite_as_go(&message.data), client.as_bytes(), b"}"].concat()
 }
 
 fn channels(server: &Centrifugo, state: &State) -> Outcome {
     if server.engine_down {
-        return Outcome::error(INTERNAL);
+        return Outcome::error(INTERNAL_ERROR);
     }
-    let names: Vec<String> = state.active().iter().map(|name| quoted(name)).collect();
+    let names: Vec<String> = state.active_channels().iter().map(|name| quote(name)).collect();
     Outcome::with_body(format!("{{\"data\":[{}]}}", names.join(",")))
 }
 
@@ -275,19 +278,19 @@ const STATS: &str = include_str!("../../fixtures/replies/v1.8.0/stats.json");
 const NODE: &str = include_str!("../../fixtures/replies/v1.8.0/node.json");
 
 /// A node with the counters of a recorded one: some hundred of them, which make the answer a long one.
-fn node(recorded: &str) -> String {
+fn node_json(recorded: &str) -> String {
     format!(
         "{{\"uid\":\"00000000-0000-4000-8000-000000000001\",\"version\":\"\",\"name\":\"server-1\",\
          \"started_at\":1700000000,\"metrics\":{}}}",
-        metrics(recorded)
+        recorded_metrics(recorded)
     )
 }
 
 /// The counters in the body of a recorded response.
-pub(super) fn metrics(recorded: &str) -> String {
+pub(super) fn recorded_metrics(recorded: &str) -> String {
     let exchange: serde_json::Value = serde_json::from_str(recorded).expect("a recorded exchange is JSON");
     let body = exchange["response"]["body"].as_str().expect("the body is text");
-    let (_, metrics) = body.split_once("\"metrics\":").expect("it tells of a node");
-    let (metrics, _) = json::first(metrics.as_bytes()).expect("it is JSON");
-    String::from_utf8(metrics.to_vec()).expect("it was text")
+    let (_, recorded_metrics) = body.split_once("\"metrics\":").expect("it tells of a node");
+    let (recorded_metrics, _) = json::split_first(recorded_metrics.as_bytes()).expect("it is JSON");
+    String::from_utf8(recorded_metrics.to_vec()).expect("it was text")
 }

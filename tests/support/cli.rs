@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 pub struct Cent {
     home: TempDir,
     command: Command,
-    input: Option<Vec<u8>>,
+    stdin_bytes: Option<Vec<u8>>,
 }
 
 /// Starts without anything of the caller's: home, proxies, `SSL_CERT_*`, `CENT_CONFIG`, back traces.
@@ -20,7 +20,7 @@ pub fn cent() -> Cent {
     let home = tempfile::tempdir().expect("a temporary folder can be made");
     let mut command = Command::new(env!("CARGO_BIN_EXE_cent"));
     command.env_clear().env("HOME", home.path()).current_dir(home.path());
-    Cent { home, command, input: None }
+    Cent { home, command, stdin_bytes: None }
 }
 
 impl Cent {
@@ -50,8 +50,8 @@ impl Cent {
         self
     }
 
-    pub fn args(mut self, words: &[&str]) -> Self {
-        self.command.args(words);
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
         self
     }
 
@@ -66,32 +66,32 @@ impl Cent {
     }
 
     /// Gives standard input this content, through a pipe.
-    pub fn input(mut self, content: impl Into<Vec<u8>>) -> Self {
-        self.input = Some(content.into());
+    pub fn stdin_bytes(mut self, content: impl Into<Vec<u8>>) -> Self {
+        self.stdin_bytes = Some(content.into());
         self
     }
 
     /// Runs these words instead, in the same home and environment.
-    pub fn instead(mut self, words: &[&str]) -> Self {
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]).env_clear().current_dir(self.home.path());
+    pub fn replace_command(mut self, args: &[&str]) -> Self {
+        let mut command = Command::new(args[0]);
+        command.args(&args[1..]).env_clear().current_dir(self.home.path());
         command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         self.command = command;
         self
     }
 
     /// Has another program run it: these words, then the call as it is so far.
-    pub fn under(self, words: &[&str]) -> Self {
+    pub fn run_under(self, args: &[&str]) -> Self {
         let inner: Vec<_> =
             [self.command.get_program()].into_iter().chain(self.command.get_args()).map(OsStr::to_owned).collect();
-        let mut cent = self.instead(words);
+        let mut cent = self.replace_command(args);
         cent.command.args(inner);
         cent
     }
 
     /// Gives standard input; it is at its end otherwise.
-    pub fn stdin(mut self, input: impl Into<Stdio>) -> Self {
-        self.command.stdin(input);
+    pub fn stdin(mut self, source: impl Into<Stdio>) -> Self {
+        self.command.stdin(source);
         self
     }
 
@@ -102,14 +102,12 @@ impl Cent {
     }
 
     /// Runs to the end.
-    pub fn run(mut self) -> Ran {
-        let piped = self.input.is_some();
-        if piped {
-            self.command.stdin(Stdio::piped());
-        }
-        // A standard input that the test set itself must stay.
-        let output = if piped { fed(&mut self.command, self.input.take().unwrap_or_default()) } else { self.plain() };
-        Ran { output, home: self.home }
+    pub fn run(mut self) -> CentOutput {
+        let output = match self.stdin_bytes.take() {
+            Some(content) => run_with_stdin(&mut self.command, content),
+            None => self.command.output().expect("the program starts"),
+        };
+        CentOutput { output, home: self.home }
     }
 
     /// Starts it, with all three streams as pipes for the test; the home folder lives as long as what comes second.
@@ -117,58 +115,63 @@ impl Cent {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         (self.command.spawn().expect("the program starts"), self.home)
     }
-
-    fn plain(&mut self) -> Output {
-        self.command.output().expect("the program starts")
-    }
 }
 
 /// Runs a command and feeds it from a thread, so that neither side waits for the other for ever.
-fn fed(command: &mut Command, content: Vec<u8>) -> Output {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
-    let mut input = child.stdin.take().expect("it was piped");
-    let feeder = std::thread::spawn(move || {
+fn run_with_stdin(command: &mut Command, content: Vec<u8>) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("it was piped");
+    let writer = std::thread::spawn(move || {
         // The program may end before it has read everything.
-        let _ = input.write_all(&content);
+        let _ = stdin.write_all(&content);
     });
     let output = child.wait_with_output().expect("the program ends");
-    feeder.join().expect("the feeder does not panic");
+    writer.join().expect("the feeder does not panic");
     output
 }
 
 /// What came of a call.
-pub struct Ran {
-    pub output: Output,
+pub struct CentOutput {
+    output: Output,
     /// Kept, so that tests can look at what is there afterwards.
     pub home: TempDir,
 }
 
-impl Ran {
-    pub fn exit(&self) -> Option<i32> {
+impl CentOutput {
+    pub fn status(&self) -> ExitStatus {
+        self.output.status
+    }
+
+    pub fn exit_code(&self) -> Option<i32> {
         self.output.status.code()
     }
 
     pub fn stdout(&self) -> String {
-        self.shown(&self.output.stdout)
+        self.to_text(&self.output.stdout)
     }
 
     pub fn stderr(&self) -> String {
-        self.shown(&self.output.stderr)
+        self.to_text(&self.output.stderr)
     }
 
     /// As text, with `[HOME]` for the path of the home folder, which differs in every run.
-    fn shown(&self, bytes: &[u8]) -> String {
+    fn to_text(&self, bytes: &[u8]) -> String {
         String::from_utf8_lossy(bytes).replace(&*self.home.path().to_string_lossy(), "[HOME]")
     }
 
     /// Holds exit status, the whole of standard output and the whole of standard error to what is expected.
     #[track_caller]
-    pub fn is(&self, exit: i32, stdout: &str, stderr: &str) {
-        let (found_out, found_err) = (self.stdout(), self.stderr());
+    pub fn assert_output(&self, exit_code: i32, stdout: &str, stderr: &str) {
+        let (actual_stdout, actual_stderr) = (self.stdout(), self.stderr());
         assert!(
-            self.exit() == Some(exit) && found_out == stdout && found_err == stderr,
-            "expected exit {exit}\n--- standard output\n{stdout}\n--- standard error\n{stderr}\n\
-             found exit {:?}\n--- standard output\n{found_out}\n--- standard error\n{found_err}",
+            self.exit_code() == Some(exit_code) && actual_stdout == stdout && actual_stderr == stderr,
+            "expected exit {exit_code}\n--- standard output\n{stdout}\n--- standard error\n{stderr}\n\
+             found exit {:?}\n--- standard output\n{actual_stdout}\n--- standard error\n{actual_stderr}",
             self.output.status,
         );
     }

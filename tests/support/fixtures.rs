@@ -16,11 +16,11 @@ pub const VERSIONS: [(&str, usize); 5] =
     [("v1.8.0", 52), ("v2.8.6", 54), ("v3.2.3", 61), ("v5.4.9", 65), ("v6.9.1", 66)];
 
 /// A request and what the server answered to it.
-pub struct Recorded {
+pub struct Fixture {
     pub version: String,
     pub name: String,
     /// What it shows, and what has run.
-    pub case: String,
+    pub description: String,
     pub path: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -28,17 +28,17 @@ pub struct Recorded {
     pub response: Response,
 }
 
-impl Recorded {
-    pub fn of(version: &str, name: &str) -> Self {
-        let path = folder(version).join(format!("{name}.json"));
+impl Fixture {
+    pub fn load(version: &str, name: &str) -> Self {
+        let path = version_dir(version).join(format!("{name}.json"));
         let text = fs::read_to_string(path).expect("a recorded exchange can be read");
         let exchange: Value = serde_json::from_str(&text).expect("a recorded exchange is JSON");
-        let [request, response] = ["request", "response"].map(|part| &exchange[part]);
+        let [request, response] = ["request", "response"].map(|message| &exchange[message]);
         let status = response["status"].as_u64().expect("a status is a number");
         Self {
             version: version.to_owned(),
             name: name.to_owned(),
-            case: exchange["case"].as_str().expect("a case is text").to_owned(),
+            description: exchange["case"].as_str().expect("a case is text").to_owned(),
             path: request["path"].as_str().expect("a path is text").to_owned(),
             headers: headers(request),
             body: body(request),
@@ -51,10 +51,12 @@ impl Recorded {
     }
 
     /// All of a version.
-    pub fn all(version: &str) -> Vec<Self> {
-        let files = fs::read_dir(folder(version)).expect("the folder of a version can be read");
+    pub fn load_all(version: &str) -> Vec<Self> {
+        let files = fs::read_dir(version_dir(version)).expect("the folder of a version can be read");
         let names = files.map(|file| file.expect("a file can be read").path());
-        names.map(|path| Self::of(version, path.file_stem().and_then(|name| name.to_str()).expect("a name"))).collect()
+        names
+            .map(|path| Self::load(version, path.file_stem().and_then(|name| name.to_str()).expect("a name")))
+            .collect()
     }
 
     pub fn major(&self) -> u8 {
@@ -62,22 +64,22 @@ impl Recorded {
     }
 }
 
-fn folder(version: &str) -> PathBuf {
+fn version_dir(version: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/replies").join(version)
 }
 
-fn headers(part: &Value) -> Vec<(String, String)> {
-    let headers = part["headers"].as_object().expect("headers are an object").iter();
+fn headers(message: &Value) -> Vec<(String, String)> {
+    let headers = message["headers"].as_object().expect("headers are an object").iter();
     let text = |value: &Value| value.as_str().expect("a header is text").to_owned();
     let mut headers: Vec<(String, String)> = headers.map(|(name, value)| (name.clone(), text(value))).collect();
     headers.sort();
     headers
 }
 
-fn body(part: &Value) -> Vec<u8> {
-    match (part["body"].as_str(), part["body_base64"].as_str()) {
+fn body(message: &Value) -> Vec<u8> {
+    match (message["body"].as_str(), message["body_base64"].as_str()) {
         (Some(text), _) => text.as_bytes().to_vec(),
         (None, Some(encoded)) => BASE64_STANDARD.decode(encoded).expect("it is base64"),
-        (None, None) => panic!("no body in {part}"),
+        (None, None) => panic!("no body in {message}"),
     }
 }

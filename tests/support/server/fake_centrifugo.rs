@@ -1,17 +1,18 @@
 //! Centrifugo's HTTP API with a memory engine, versions 1 to 6, as recorded under `tests/fixtures/replies`.
 //!
-//! What both dialects share: who is let in, and what the channels hold. The dialects are in [`first`](super::first) and
-//! [`later`](super::later).
+//! What both dialects share: who is let in, and what the channels hold. The dialects are in [`v1`](super::v1) and
+//! [`legacy`](super::legacy).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::api_form::ApiForm;
 use super::http::{Request, Response};
-use super::{first, json, later};
+use super::{json, legacy, v1};
 
 /// The secret of [`Centrifugo::v1`].
 pub const SECRET: &str = "secret-of-the-test-server";
-/// The API key of [`Centrifugo::later`].
+/// The API key of [`Centrifugo::legacy`].
 pub const API_KEY: &str = "key-of-the-test-server";
 
 /// A server's settings and state.
@@ -20,6 +21,7 @@ pub const API_KEY: &str = "key-of-the-test-server";
 /// namespace.
 pub struct Centrifugo {
     pub(super) major: u8,
+    form: ApiForm,
     prefix: String,
     pub(super) credential: Option<String>,
     pub(super) insecure: bool,
@@ -31,11 +33,11 @@ pub struct Centrifugo {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) channels: BTreeMap<String, Channel>,
-    pub(super) connections: Vec<Connection>,
+    pub(super) subscribers: Vec<Subscriber>,
     executed: Vec<String>,
     delivered: Vec<(String, Arc<[u8]>)>,
     /// How many unique names were given out.
-    named: u64,
+    unique_names: u64,
 }
 
 /// A channel that keeps history.
@@ -58,7 +60,7 @@ pub(super) struct Message {
 }
 
 /// A client that is subscribed to something.
-pub(super) struct Connection {
+pub(super) struct Subscriber {
     pub(super) client: String,
     pub(super) user: String,
     pub(super) info: String,
@@ -84,23 +86,15 @@ impl Namespace {
 }
 
 impl Centrifugo {
-    /// A server of version 1.8.0.
-    pub fn v1() -> Self {
-        Self::new(1, SECRET)
-    }
-
-    /// A server of the newest version of this number, from 2 to 6, that was recorded (4: as 3, but for what
-    /// unsubscribe and its like answer).
-    pub fn later(major: u8) -> Self {
-        assert!((2..=6).contains(&major), "there is no version {major}");
-        Self::new(major, API_KEY)
-    }
-
-    fn new(major: u8, credential: &str) -> Self {
+    /// A server of the newest recorded release of this major version, from 1 to 6. There is no recording of 4: it is 3
+    /// with the results of unsubscribe and similar methods that 5 has.
+    pub fn version(major: u8) -> Self {
+        let form = ApiForm::of_version(major);
         Self {
             major,
+            form,
             prefix: String::new(),
-            credential: Some(credential.to_owned()),
+            credential: Some(form.credential().to_owned()),
             insecure: false,
             engine_down: false,
             state: Mutex::default(),
@@ -139,7 +133,7 @@ impl Centrifugo {
 
     /// The clients that are subscribed to a channel.
     pub fn clients(&self, channel: &str) -> Vec<String> {
-        self.state().members(channel).map(|connection| connection.client.clone()).collect()
+        self.state().subscribers(channel).map(|subscriber| subscriber.client.clone()).collect()
     }
 
     /// The methods of the commands that took effect, in their order and in lower case: none that was answered with an
@@ -161,13 +155,13 @@ impl Centrifugo {
     }
 
     /// The messages that a channel got, as text.
-    pub fn texts(&self, channel: &str) -> Vec<String> {
+    pub fn messages_as_text(&self, channel: &str) -> Vec<String> {
         self.messages(channel).iter().map(|data| String::from_utf8_lossy(data).into_owned()).collect()
     }
 
     /// Publishes without a request.
     pub fn publish(&self, channel: &str, data: impl AsRef<[u8]>) {
-        let data = json::whole(data.as_ref()).expect("the data is JSON");
+        let data = json::parse_exact(data.as_ref()).expect("the data is JSON");
         self.state().deliver(self.major, channel, "", data);
     }
 
@@ -177,18 +171,18 @@ impl Centrifugo {
     }
 
     /// What a request is refused with before its body is read, if it is.
-    pub fn refusal(&self, head: &Request) -> Option<Response> {
+    pub fn early_rejection(&self, head: &Request) -> Option<Response> {
         let clean = without_double_slashes(&head.path);
         if clean != head.path {
             return Some(self.redirect(&clean));
         }
         let path = head.path.strip_prefix(self.prefix.as_str()).unwrap_or_default();
         let not_found = || Some(Response::plain(404, "404 page not found"));
-        match (self.major, path) {
-            (1, "/api") => Some(self.redirect(&format!("{}/api/", self.prefix))),
-            (1, path) => (!path.starts_with("/api/")).then(not_found)?,
-            (_, "/api") => later::refusal(self, head),
-            (..) => not_found(),
+        match (self.form, path) {
+            (ApiForm::V1, "/api") => Some(self.redirect(&format!("{}/api/", self.prefix))),
+            (ApiForm::V1, path) => (!path.starts_with("/api/")).then(not_found)?,
+            (ApiForm::Legacy, "/api") => legacy::early_rejection(self, head),
+            (ApiForm::Legacy, _) => not_found(),
         }
     }
 
@@ -197,11 +191,11 @@ impl Centrifugo {
     }
 
     /// Answers a whole request, and runs what it asks for.
-    pub fn answer(&self, request: &Request) -> Response {
-        let refusal = self.refusal(request);
-        refusal.unwrap_or_else(|| match self.major {
-            1 => first::answer(self, request),
-            _ => later::answer(self, request),
+    pub fn handle(&self, request: &Request) -> Response {
+        let early_rejection = self.early_rejection(request);
+        early_rejection.unwrap_or_else(|| match self.form {
+            ApiForm::V1 => v1::handle(self, request),
+            ApiForm::Legacy => legacy::handle(self, request),
         })
     }
 
@@ -221,16 +215,16 @@ fn without_double_slashes(path: &str) -> String {
 }
 
 impl State {
-    pub(super) fn ran(&mut self, method: &str) {
+    pub(super) fn record_execution(&mut self, method: &str) {
         self.executed.push(method.to_owned());
     }
 
     pub(super) fn join(&mut self, channel: &str, client: &str, user: &str, info: &str) {
-        if let Some(connection) = self.connections.iter_mut().find(|connection| connection.client == client) {
-            connection.channels.push(channel.to_owned());
+        if let Some(subscriber) = self.subscribers.iter_mut().find(|subscriber| subscriber.client == client) {
+            subscriber.channels.push(channel.to_owned());
             return;
         }
-        self.connections.push(Connection {
+        self.subscribers.push(Subscriber {
             client: client.to_owned(),
             user: user.to_owned(),
             info: info.to_owned(),
@@ -239,14 +233,14 @@ impl State {
     }
 
     /// The connections that are subscribed to a channel.
-    pub(super) fn members(&self, channel: &str) -> impl Iterator<Item = &Connection> {
-        self.connections.iter().filter(move |connection| connection.channels.iter().any(|name| name == channel))
+    pub(super) fn subscribers(&self, channel: &str) -> impl Iterator<Item = &Subscriber> {
+        self.subscribers.iter().filter(move |subscriber| subscriber.channels.iter().any(|name| name == channel))
     }
 
     /// The channels that someone is subscribed to.
-    pub(super) fn active(&self) -> Vec<String> {
+    pub(super) fn active_channels(&self) -> Vec<String> {
         let mut active: Vec<String> = Vec::new();
-        for channel in self.connections.iter().flat_map(|connection| &connection.channels) {
+        for channel in self.subscribers.iter().flat_map(|subscriber| &subscriber.channels) {
             if !active.contains(channel) {
                 active.push(channel.clone());
             }
@@ -256,21 +250,21 @@ impl State {
 
     /// Ends the subscriptions of a user to one channel, or to all where there is no name.
     pub(super) fn unsubscribe(&mut self, user: &str, channel: &str) {
-        for connection in self.connections.iter_mut().filter(|connection| connection.user == user) {
-            connection.channels.retain(|name| !channel.is_empty() && name != channel);
+        for subscriber in self.subscribers.iter_mut().filter(|subscriber| subscriber.user == user) {
+            subscriber.channels.retain(|name| !channel.is_empty() && name != channel);
         }
     }
 
     pub(super) fn subscribe(&mut self, user: &str, channel: &str) {
-        for connection in self.connections.iter_mut().filter(|connection| connection.user == user) {
-            if !connection.channels.iter().any(|name| name == channel) {
-                connection.channels.push(channel.to_owned());
+        for subscriber in self.subscribers.iter_mut().filter(|subscriber| subscriber.user == user) {
+            if !subscriber.channels.iter().any(|name| name == channel) {
+                subscriber.channels.push(channel.to_owned());
             }
         }
     }
 
     pub(super) fn disconnect(&mut self, user: &str) {
-        self.connections.retain(|connection| connection.user != user);
+        self.subscribers.retain(|subscriber| subscriber.user != user);
     }
 
     /// Gives a message to a channel; the position in its history, where it keeps one.
@@ -281,7 +275,7 @@ impl State {
         if Namespace::of(channel) != Namespace::Keeping {
             return None;
         }
-        let uid = self.name(22);
+        let uid = self.unique_name(22);
         let channel = self.channel(major, channel);
         channel.offset += 1;
         channel.messages.push(Message { offset: channel.offset, uid, client: client.to_owned(), data });
@@ -291,7 +285,7 @@ impl State {
     /// A channel's history, which begins where it is first asked for.
     pub(super) fn channel(&mut self, major: u8, name: &str) -> &mut Channel {
         if !self.channels.contains_key(name) {
-            let epoch = self.name(if major < 6 { 4 } else { 8 });
+            let epoch = self.unique_name(if major < 6 { 4 } else { 8 });
             let channel = Channel { epoch, offset: 0, messages: Vec::new(), idempotent: BTreeMap::new() };
             self.channels.insert(name.to_owned(), channel);
         }
@@ -299,9 +293,12 @@ impl State {
     }
 
     /// A name that was not there before, of so many letters.
-    fn name(&mut self, length: u32) -> String {
-        self.named += 1;
-        (0..length).rev().map(|place| letter(self.named / 26_u64.checked_pow(place).unwrap_or(u64::MAX) % 26)).collect()
+    fn unique_name(&mut self, length: u32) -> String {
+        self.unique_names += 1;
+        (0..length)
+            .rev()
+            .map(|place| letter(self.unique_names / 26_u64.checked_pow(place).unwrap_or(u64::MAX) % 26))
+            .collect()
     }
 }
 
