@@ -26,7 +26,7 @@ fn start(major: u8) -> (Server, Client) {
     (server, client)
 }
 
-/// The kind of what comes of one publish.
+/// Publishes once; the kind of the error, if any.
 fn publish(client: &mut Client) -> Result<String, ErrorKind> {
     client.publish("news", &1).map_err(|error| error.kind())
 }
@@ -107,7 +107,7 @@ fn methods_since_v2_work() {
         assert_eq!(client.stats().unwrap_err().kind(), ErrorKind::Refused);
         let refreshed = client.subscribe("42", "sport").and_then(|_| client.refresh("42"));
         let no_data = if major < 4 { "null" } else { "{}" };
-        // Version 2 has neither.
+        // Version 2 has neither method.
         assert_eq!(refreshed.ok().as_deref(), (major > 2).then_some(no_data), "{major}");
         assert_eq!(server.centrifugo().clients("sport").len(), usize::from(major > 2));
     }
@@ -131,7 +131,7 @@ fn queued_commands_share_one_request_in_order() {
         assert!(replies[4].text().contains("{}"), "{}", replies[4].text());
         assert_eq!(server.centrifugo().delivered(), ["c0", "c1", "c2"]);
         assert_eq!(server.requests().len(), 1);
-        // Nothing is left over.
+        // The queue is empty.
         assert_eq!(client.send().unwrap_err().kind(), ErrorKind::Invalid);
     }
 }
@@ -184,7 +184,7 @@ fn connection_is_reused() {
         let (server, mut client) = start(major);
         for n in 0..20 {
             client.publish("news", &n).unwrap();
-            // A refusal keeps it as well.
+            // A rejection keeps the connection too.
             client.presence("plain:x").unwrap_err();
         }
         assert_eq!((server.connections(), server.requests().len()), (1, 40), "{major}");
@@ -322,29 +322,30 @@ fn debug_output_hides_credentials() {
         let error = client.publish("news", &1).unwrap_err();
         let printed = format!("{before} {client:?} {error} {error:?}");
         let request = &server.requests()[0];
-        let credential = request.header("X-API-Sign").or(request.header("Authorization")).expect("it proves itself");
+        let credential =
+            request.header("X-API-Sign").or(request.header("Authorization")).expect("the request has a credential");
         for hidden in [SECRET, API_KEY, credential] {
             assert!(!printed.contains(hidden), "{printed}");
         }
     }
 }
 
-/// What a caller gets for a recorded answer.
+/// The result of a recorded response for the caller.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Success,
-    /// An error in place of the replies.
+    /// No replies, only an error.
     Error(ErrorKind),
-    /// Replies with an error in them; the gravest.
+    /// Replies with errors; the worst kind.
     ReplyError(ErrorKind),
 }
 
-/// What the contract says of a recorded answer, by the name of its case.
+/// The outcome that the contract demands for a recorded response, by the name of its fixture.
 fn expected_outcome(fixture: &Fixture) -> Outcome {
     use ErrorKind::{Refused, Unknown};
     let is_v1 = fixture.major() == 1;
     match fixture.name.as_str() {
-        // The commands before the one that is meant have run; or there is no reply to a command.
+        // Earlier commands were executed, or a command has no reply.
         "unknown-method-second" | "internal-error-second" | "blank-body" | "empty-array" => Outcome::Error(Unknown),
         "missing-params-second" if is_v1 => Outcome::Error(Unknown),
         "array-body"
@@ -389,7 +390,7 @@ fn expected_outcome(fixture: &Fixture) -> Outcome {
     }
 }
 
-/// The commands of a recorded request, with params that may be sent; one publish where it held none that can be read.
+/// The commands of a recorded request, with valid params; one publish if the request had no readable command.
 fn commands(fixture: &Fixture) -> Vec<Command> {
     let params = r#"{"channel":"a","channels":["a","b","c"],"data":1,"user":"42"}"#;
     let objects: Vec<serde_json::Value> = match fixture.major() {

@@ -1,4 +1,4 @@
-//! The test server is held to the servers that it stands for, and its faults to what they say.
+//! The test server matches the real servers, and its faults do what they claim.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ mod server;
 use fixtures::{Fixture, VERSIONS};
 use server::{ApiForm, Centrifugo, ClosedPort, GARBAGE, HangingServer, Response, Server, Step};
 
-/// The head that a recorded request was sent with, as far as it matters.
+/// Request line and headers of a recorded request, as far as they matter.
 fn request_head(fixture: &Fixture) -> String {
     let mut head =
         format!("POST {} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n", fixture.path, fixture.body.len());
@@ -23,7 +23,7 @@ fn request_head(fixture: &Fixture) -> String {
     head + "\r\n"
 }
 
-/// Sends bytes and reads one answer; the connection stays open.
+/// Sends a request and reads one response; the connection stays open.
 fn send(stream: &mut TcpStream, request: &[u8]) -> io::Result<Response> {
     stream.write_all(request)?;
     read_response(stream)
@@ -48,7 +48,7 @@ fn read_response(stream: &mut TcpStream) -> io::Result<Response> {
     }
     let mut headers: Vec<(String, String)> = fields
         .into_iter()
-        // Those that recordings are complete for.
+        // Recordings contain all of these headers.
         .filter(|(name, _)| ["Content-Type", "Location", "Connection"].contains(name))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
@@ -78,13 +78,13 @@ fn read_line(stream: &mut TcpStream) -> io::Result<String> {
 }
 
 fn connect(server: &Server) -> TcpStream {
-    let stream = TcpStream::connect(("127.0.0.1", server.port())).expect("the test server accepts");
-    // A server that has gone wrong is to fail the test, not to hang it.
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("it is open");
+    let stream = TcpStream::connect(("127.0.0.1", server.port())).expect("the server listens");
+    // A server that hangs by mistake must fail the test, not block it.
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("the connection is open");
     stream
 }
 
-/// The server that a case was recorded from.
+/// A server with the settings of the recorded one.
 fn server_for(fixture: &Fixture) -> Server {
     let centrifugo = Centrifugo::version(fixture.major());
     match fixture.name.as_str() {
@@ -96,7 +96,7 @@ fn server_for(fixture: &Fixture) -> Server {
     }
 }
 
-/// Brings about what was there before: messages, connections, earlier requests.
+/// Recreates the state before the recording: messages, subscribers, earlier requests.
 fn set_up(server: &Server, fixture: &Fixture) {
     let centrifugo = server.centrifugo();
     match fixture.name.as_str() {
@@ -113,8 +113,9 @@ fn set_up(server: &Server, fixture: &Fixture) {
             centrifugo.publish(&fixture.name, "{ \"html\": \"<b>&amp;</b>\",\n \"ls\": \"\u{2028}\" }");
         }
         "history-verbatim" => {
-            let (_, data) = fixture.description.split_once(" published as ").expect("it says what was published");
-            centrifugo.publish(&fixture.name, data.split_once(": kept").expect("and goes on").0);
+            let (_, data) =
+                fixture.description.split_once(" published as ").expect("the description contains the data");
+            centrifugo.publish(&fixture.name, data.split_once(": kept").expect("the description continues").0);
         }
         "history-b64data" => send_fixtures(server, fixture, &["publish-b64data"]),
         "idempotency-second" => send_fixtures(server, fixture, &["idempotency-first"]),
@@ -139,26 +140,28 @@ fn send_fixtures(server: &Server, fixture: &Fixture, names: &[&str]) {
     for name in names {
         let before = Fixture::load(&fixture.version, name);
         let request = [request_head(&before).as_bytes(), &before.body].concat();
-        send(&mut connect(server), &request).expect("it is answered");
+        send(&mut connect(server), &request).expect("the server responds");
     }
 }
 
-/// The clients in the answer to presence, whose names differ in every run; two of them where it names none.
+/// The clients in a presence response, whose ids differ in every recording; two clients if it has none.
 fn clients_of(fixture: &Fixture) -> Vec<(String, String)> {
-    let read_response: Value = serde_json::from_slice(&fixture.response.body).expect("the answer is JSON");
+    let read_response: Value = serde_json::from_slice(&fixture.response.body).expect("the response is JSON");
     let presence =
         if fixture.major() == 1 { &read_response[0]["body"]["data"] } else { &read_response["result"]["presence"] };
-    let named = |(client, of): (&String, &Value)| (client.clone(), of["user"].as_str().expect("a user").to_owned());
+    let named = |(client, of): (&String, &Value)| {
+        (client.clone(), of["user"].as_str().expect("a client has a user").to_owned())
+    };
     match presence.as_object() {
         Some(clients) => clients.iter().map(named).collect(),
         None => ["42", "43"].map(|user| (format!("client-of-{user}"), user.to_owned())).to_vec(),
     }
 }
 
-/// Puts x for letters and digits of what differs in every run: epochs, the names of messages and nodes, times.
+/// Masks letters and digits of values that differ in every run: epochs, ids, times.
 fn normalize(body: &[u8]) -> String {
     let mut remaining = String::from_utf8_lossy(body).into_owned();
-    // Without a length that was recorded, a uid is the client's own.
+    // A uid of another length was sent by the client.
     for (before, lengths) in
         [("\"epoch\":\"", 4..=8), ("\"uid\":\"", 22..=36), ("\"started_at\":", 1..=20), ("\"uptime\":", 1..=20)]
     {
@@ -180,19 +183,19 @@ fn normalize(body: &[u8]) -> String {
     remaining
 }
 
-/// Replays one exchange, and looks whether that has run which the case says has.
+/// Replays one exchange; checks which commands were executed against the description.
 fn replay(fixture: &Fixture) {
     let server = server_for(fixture);
     set_up(&server, fixture);
     let before = server.centrifugo().delivered().len();
     let request = [request_head(fixture).as_bytes(), &fixture.body].concat();
-    let received = send(&mut connect(&server), &request).expect("it is answered");
+    let received = send(&mut connect(&server), &request).expect("the server responds");
     let context = format!("{} {}: {}", fixture.version, fixture.name, fixture.description);
     assert_eq!(received.status, fixture.response.status, "{context}");
     assert_eq!(received.headers, fixture.response.headers, "{context}");
     assert_eq!(normalize(&received.body), normalize(&fixture.response.body), "{context}");
     if !fixture.name.starts_with("plain-http") {
-        assert_eq!(server.requests().last().expect("it was noted").raw, request, "{context}");
+        assert_eq!(server.requests().last().expect("the request is recorded").raw, request, "{context}");
     }
 
     let delivered = server.centrifugo().delivered().split_off(before);
@@ -222,7 +225,7 @@ fn replay(fixture: &Fixture) {
 fn replay_all(index: usize) {
     let (version, count) = VERSIONS[index];
     let cases = Fixture::load_all(version);
-    assert_eq!(cases.len(), count, "recorded exchanges of {version}");
+    assert_eq!(cases.len(), count, "recordings of {version}");
     cases.iter().for_each(replay);
 }
 
@@ -259,7 +262,7 @@ fn authorized_request(major: u8, body: &str) -> Vec<u8> {
     format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-/// Posts commands, one per line here; status and body of the response.
+/// Posts commands, given one per line; status and body of the response.
 fn post_commands(server: &Server, major: u8, commands: &str) -> (u16, String) {
     let commands: Vec<&str> = commands.split('\n').collect();
     let body = ApiForm::of_version(major).request_body(&commands);
@@ -298,7 +301,7 @@ fn truncated_json_executes_earlier_commands_since_v2() {
     for major in ALL_VERSIONS {
         let server = Server::version(major);
         assert_eq!(post_commands(&server, major, &format!("{PUBLISH}\n{PUBLISH}\n{{\"method\":")).0, 400);
-        // Version 1 reads all of it first.
+        // Version 1 parses the whole body first.
         assert_eq!(server.centrifugo().executed().len(), if major == 1 { 0 } else { 2 }, "{major}");
     }
 }
@@ -309,9 +312,9 @@ fn truncated_body_executes_nothing() {
         let server = Server::version(major);
         let mut stream = connect(&server);
         let request = authorized_request(major, &format!("{PUBLISH}\n{PUBLISH}"));
-        stream.write_all(&request[..request.len() - 1]).expect("it is read");
-        stream.shutdown(std::net::Shutdown::Write).expect("it is open");
-        assert_eq!(read_response(&mut stream).expect("it is answered").status, 500);
+        stream.write_all(&request[..request.len() - 1]).expect("the request is sent");
+        stream.shutdown(std::net::Shutdown::Write).expect("the connection is open");
+        assert_eq!(read_response(&mut stream).expect("the server responds").status, 500);
         assert_eq!(server.centrifugo().executed(), [""; 0]);
         assert_eq!(server.requests()[0].raw, request[..request.len() - 1]);
     }
@@ -381,8 +384,8 @@ fn request_checks_match_version() {
         let server = Server::version(major);
         let body = ApiForm::of_version(major).request_body(&[PUBLISH]);
         let request =
-            String::from_utf8(authorized_request(major, &body)).expect("it is text").replacen(change.0, change.1, 1);
-        let received = send(&mut connect(&server), request.as_bytes()).expect("it is answered");
+            String::from_utf8(authorized_request(major, &body)).expect("it is UTF-8").replacen(change.0, change.1, 1);
+        let received = send(&mut connect(&server), request.as_bytes()).expect("the server responds");
         assert_eq!(received.status, status, "{major} {change:?}");
         assert_eq!(server.centrifugo().executed().len(), usize::from(status == 200), "{major} {change:?}");
     }
@@ -395,11 +398,11 @@ fn prefixed_server_serves_only_its_prefix() {
         assert_eq!(post_commands(&server, major, PUBLISH).0, 404);
         let body = ApiForm::of_version(major).request_body(&[PUBLISH]);
         let request =
-            String::from_utf8(authorized_request(major, &body)).expect("it is text").replacen("/api", "/rt/api", 1);
-        assert_eq!(send(&mut connect(&server), request.as_bytes()).expect("it is answered").status, 200);
-        // As a proxy is asked.
+            String::from_utf8(authorized_request(major, &body)).expect("it is UTF-8").replacen("/api", "/rt/api", 1);
+        assert_eq!(send(&mut connect(&server), request.as_bytes()).expect("the server responds").status, 200);
+        // In absolute form, as sent to a proxy.
         let request = request.replacen("/rt/api", "http://host:1/rt/api", 1);
-        assert_eq!(send(&mut connect(&server), request.as_bytes()).expect("it is answered").status, 200);
+        assert_eq!(send(&mut connect(&server), request.as_bytes()).expect("the server responds").status, 200);
     }
 }
 
@@ -414,11 +417,11 @@ fn connection_serves_plain_and_chunked_requests() {
         let head = String::from_utf8_lossy(&plain).replace(&body, "");
         let head = head.replace(&format!("Content-Length: {}", body.len()), "Transfer-Encoding: chunked");
         let chunked = (head + &chunks).into_bytes();
-        // Two at once, too: the second one waits.
+        // The last item is two requests at once: the second one is buffered.
         for requests in [plain.clone(), chunked.clone(), [plain.clone(), chunked.clone()].concat()] {
-            assert_eq!(send(&mut stream, &requests).expect("it is answered").status, 200);
+            assert_eq!(send(&mut stream, &requests).expect("the server responds").status, 200);
         }
-        assert_eq!(read_response(&mut stream).expect("it is answered").status, 200);
+        assert_eq!(read_response(&mut stream).expect("the server responds").status, 200);
         assert_eq!((server.connections(), server.centrifugo().messages_as_text("a").len()), (1, 4));
         assert_eq!(server.requests()[1].raw, chunked);
         assert_eq!(server.requests()[3].body_text(), body);
@@ -428,10 +431,10 @@ fn connection_serves_plain_and_chunked_requests() {
 #[test]
 fn honors_connection_close() {
     let server = Server::version(6);
-    let request = String::from_utf8(authorized_request(6, PUBLISH)).expect("it is text");
+    let request = String::from_utf8(authorized_request(6, PUBLISH)).expect("it is UTF-8");
     for request in [request.replace("Host:", "Connection: close\r\nHost:"), request.replace("HTTP/1.1", "HTTP/1.0")] {
         let mut stream = connect(&server);
-        let received = send(&mut stream, request.as_bytes()).expect("it is answered");
+        let received = send(&mut stream, request.as_bytes()).expect("the server responds");
         assert!(received.headers.contains(&("Connection".to_owned(), "close".to_owned())));
         assert_eq!(stream.read(&mut [0]).expect("it ends"), 0);
     }
@@ -443,11 +446,11 @@ fn large_body_is_rejected_early_and_closed() {
         let server = Server::version(6);
         let mut stream = connect(&server);
         let head = format!("POST /api HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n");
-        stream.write_all(head.as_bytes()).expect("it is read");
+        stream.write_all(head.as_bytes()).expect("the request is sent");
         if !is_closed {
-            stream.write_all(&vec![b' '; length]).expect("it is read");
+            stream.write_all(&vec![b' '; length]).expect("the request is sent");
         }
-        let received = read_response(&mut stream).expect("it is answered");
+        let received = read_response(&mut stream).expect("the server responds");
         assert_eq!((received.status, received.headers.is_empty()), (401, !is_closed));
     }
 }
@@ -457,11 +460,11 @@ fn long_responses_are_chunked() {
     let server = Server::version(1);
     let mut stream = connect(&server);
     for (body, is_chunked) in [(format!("[{PUBLISH}]"), false), (r#"[{"method":"stats"}]"#.to_owned(), true)] {
-        stream.write_all(&authorized_request(1, &body)).expect("it is read");
-        let head = read_head(&mut stream).expect("it is answered").join("\n");
+        stream.write_all(&authorized_request(1, &body)).expect("the request is sent");
+        let head = read_head(&mut stream).expect("the server responds").join("\n");
         assert_eq!(head.contains("Transfer-Encoding: chunked"), is_chunked, "{head}");
         assert_ne!(head.contains("Content-Length"), is_chunked, "{head}");
-        stream.read_exact(&mut [0; 10]).expect("there is a body");
+        stream.read_exact(&mut [0; 10]).expect("the response has a body");
         stream = connect(&server);
     }
 }
@@ -474,16 +477,16 @@ fn large_body_is_read_completely() {
     assert_eq!(server.centrifugo().messages("a")[0].len(), data.len() + 2);
 }
 
-// From here on, the faults.
+// Tests of the faults.
 
 fn publish_request() -> Vec<u8> {
     authorized_request(1, &format!("[{PUBLISH}]"))
 }
 
-/// Sends the request and reads until the connection ends.
+/// Sends the request and reads until the connection closes.
 fn read_to_end(server: &Server, request: &[u8]) -> (Vec<u8>, io::Result<usize>) {
     let mut stream = connect(server);
-    stream.write_all(request).expect("it goes into the socket");
+    stream.write_all(request).expect("the request is sent");
     let mut received = Vec::new();
     let result = stream.read_to_end(&mut received);
     (received, result)
@@ -532,15 +535,15 @@ fn hang_step_sends_nothing_until_drop() {
         let sent = if script.len() == 2 { 0 } else { 5 };
         let server = Server::version(1).script(script);
         let mut stream = connect(&server);
-        stream.write_all(&publish_request()).expect("it goes into the socket");
+        stream.write_all(&publish_request()).expect("the request is sent");
         let mut received = vec![0; sent];
-        stream.read_exact(&mut received).expect("so much is sent");
+        stream.read_exact(&mut received).expect("these bytes are sent");
         assert_eq!(server.wait_for_requests(1).len(), 1);
-        stream.set_nonblocking(true).expect("it is open");
-        assert_eq!(stream.read(&mut [0]).expect_err("nothing comes").kind(), io::ErrorKind::WouldBlock);
-        stream.set_nonblocking(false).expect("it is open");
+        stream.set_nonblocking(true).expect("the connection is open");
+        assert_eq!(stream.read(&mut [0]).expect_err("nothing is sent").kind(), io::ErrorKind::WouldBlock);
+        stream.set_nonblocking(false).expect("the connection is open");
         drop(server);
-        // An end or a reset: it lasted until then.
+        // Closed or reset, but not before.
         let after = stream.read(&mut [0]);
         assert!(matches!(after, Ok(0) | Err(_)), "{after:?}");
     }
@@ -550,9 +553,9 @@ fn hang_step_sends_nothing_until_drop() {
 fn slow_response_is_complete() {
     let server = Server::version(1).script(vec![Step::Execute, Step::SendSlowly(std::time::Duration::ZERO)]);
     let mut stream = connect(&server);
-    assert_eq!(send(&mut stream, &publish_request()).expect("it is answered").status, 200);
-    // The connection goes on, and the next request has no script.
-    assert_eq!(send(&mut stream, &publish_request()).expect("it is answered").status, 200);
+    assert_eq!(send(&mut stream, &publish_request()).expect("the server responds").status, 200);
+    // The connection stays open, and the next request has no script.
+    assert_eq!(send(&mut stream, &publish_request()).expect("the server responds").status, 200);
     assert_eq!((server.connections(), server.centrifugo().executed().len()), (1, 2));
 }
 
@@ -566,14 +569,14 @@ fn custom_responses_are_verbatim() {
     ];
     let server = scripts.into_iter().fold(Server::version(1), Server::script);
     let mut stream = connect(&server);
-    let received = send(&mut stream, &publish_request()).expect("it is answered");
+    let received = send(&mut stream, &publish_request()).expect("the server responds");
     assert_eq!(received.body, br#"[{"error":null},{"error":null}]"#);
-    assert_eq!(send(&mut stream, &publish_request()).expect("it is answered").status, 503);
-    stream.write_all(&publish_request()).expect("it goes into the socket");
-    assert_eq!(read_head(&mut stream).expect("it is sent"), ["HTTP/1.1 100 Continue"]);
-    assert_eq!(read_response(&mut stream).expect("it is answered").status, 200);
-    assert_eq!(send(&mut stream, &publish_request()).expect("it is answered").status, 200);
-    assert_eq!(read_response(&mut stream).expect("it is sent twice").status, 200);
+    assert_eq!(send(&mut stream, &publish_request()).expect("the server responds").status, 503);
+    stream.write_all(&publish_request()).expect("the request is sent");
+    assert_eq!(read_head(&mut stream).expect("the response is sent"), ["HTTP/1.1 100 Continue"]);
+    assert_eq!(read_response(&mut stream).expect("the server responds").status, 200);
+    assert_eq!(send(&mut stream, &publish_request()).expect("the server responds").status, 200);
+    assert_eq!(read_response(&mut stream).expect("the response is sent twice").status, 200);
     assert_eq!(server.centrifugo().executed().len(), 4);
 }
 
@@ -583,33 +586,33 @@ fn huge_response_is_not_buffered() {
     let server =
         Server::version(1).script(vec![Step::Execute, Step::Send(head), Step::SendRepeated(vec![b' '; 1 << 20], 100)]);
     let mut stream = connect(&server);
-    stream.write_all(&publish_request()).expect("it goes into the socket");
-    read_head(&mut stream).expect("it is answered");
-    assert_eq!(io::copy(&mut stream.take(100 << 20), &mut io::sink()).expect("it is sent"), 100 << 20);
+    stream.write_all(&publish_request()).expect("the request is sent");
+    read_head(&mut stream).expect("the server responds");
+    assert_eq!(io::copy(&mut stream.take(100 << 20), &mut io::sink()).expect("the response is sent"), 100 << 20);
 }
 
 #[test]
 fn closed_port_refuses_and_hanging_server_hangs() {
     let address = |address: String| address.trim_start_matches("http://").to_owned();
     let closed = ClosedPort::bind();
-    let error = TcpStream::connect(address(closed.address())).expect_err("nobody listens");
+    let error = TcpStream::connect(address(closed.address())).expect_err("the port is closed");
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     let hanging = HangingServer::start();
-    let mut stream = TcpStream::connect(address(hanging.address())).expect("it listens");
-    stream.write_all(&publish_request()).expect("it goes into the socket");
-    stream.set_nonblocking(true).expect("it is open");
-    assert_eq!(stream.read(&mut [0]).expect_err("nothing comes").kind(), io::ErrorKind::WouldBlock);
+    let mut stream = TcpStream::connect(address(hanging.address())).expect("the server listens");
+    stream.write_all(&publish_request()).expect("the request is sent");
+    stream.set_nonblocking(true).expect("the connection is open");
+    assert_eq!(stream.read(&mut [0]).expect_err("nothing is sent").kind(), io::ErrorKind::WouldBlock);
 }
 
 #[test]
-#[should_panic(expected = "nobody called the test server")]
+#[should_panic(expected = "no client connected to the test server")]
 fn unused_server_fails_test() {
     let _server = Server::version(1);
 }
 
 #[test]
-#[should_panic(expected = "somebody called the test server")]
+#[should_panic(expected = "a client connected to the test server")]
 fn unexpected_connection_fails_test() {
     let server = Server::version(1).expect_no_connection();
-    send(&mut connect(&server), &publish_request()).expect("it is answered");
+    send(&mut connect(&server), &publish_request()).expect("the server responds");
 }

@@ -1,12 +1,12 @@
-//! How fast the program is: `cargo bench`.
+//! Speed of the program: `cargo bench`.
 //!
-//! Everything is a ratio of two things measured in turn in this one run; only the ratios carry over to other machines.
-//! What was sent is checked by the stub server, what was printed by the launcher, before a figure is shown. Times are
-//! lower deciles, medians stand beside them.
+//! Every figure is the ratio of two things measured alternately in the same run; only ratios carry over to other
+//! machines. Before a figure is printed, the stub server has checked what was sent and the launcher what was printed.
+//! Figures are lower deciles, with the medians beside them.
 //!
-//! `cargo bench -- lines` measures a part of it; the parts are `call`, `params`, `tls` and `lines`.
-//! `cargo bench -- budget` compares the instructions of a call and of 10,000 lines with `budget.txt`, beside this file.
-//! With `CENT_BENCH_ADDRESS` and `CENT_BENCH_SECRET`, `--lines` is measured against a real server too.
+//! `cargo bench -- lines` measures one part; the parts are `call`, `params`, `tls` and `lines`. `cargo bench -- budget`
+//! compares the instructions of one call and of 10,000 lines with `budget.txt` in this directory. With
+//! `CENT_BENCH_ADDRESS` and `CENT_BENCH_SECRET`, `--lines` is also measured against a real server.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -20,14 +20,14 @@ mod lines;
 mod single_call;
 mod stub_server;
 
-/// The program where it was linked.
+/// The program where the linker wrote it.
 const LINKED: &str = env!("CARGO_BIN_EXE_cent");
 
-/// Commands in a request of `--lines`.
+/// Commands per request of `--lines`.
 const BATCH: usize = 100;
 
 fn main() -> io::Result<ExitCode> {
-    // Cargo adds a word of its own.
+    // Cargo adds an argument of its own.
     let args: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["stub"] => stub_server::run(None)?,
@@ -44,7 +44,7 @@ fn main() -> io::Result<ExitCode> {
 
 const PARTS: [&str; 4] = ["call", "params", "tls", "lines"];
 
-/// Measures these parts, or all where none is named.
+/// Measures these parts, or all of them if there are none.
 fn print_figures(parts: &[&str]) {
     let bench = Bench::new();
     println!("| figure | found | median | goal |\n|---|---|---|---|");
@@ -58,7 +58,7 @@ fn print_figures(parts: &[&str]) {
     }
 }
 
-/// Where a figure should be.
+/// What a figure should be.
 #[derive(Clone, Copy)]
 enum Target {
     AtMost(f64),
@@ -66,7 +66,7 @@ enum Target {
     None,
 }
 
-/// Shows a figure as a row of the table.
+/// Prints a figure as a row of the table.
 fn print_row(name: &str, found: f64, median: Option<f64>, target: Target) {
     let (target, is_met) = match target {
         Target::AtMost(most) => (format!("{most} or less"), found <= most),
@@ -77,7 +77,7 @@ fn print_row(name: &str, found: f64, median: Option<f64>, target: Target) {
     println!("| {name} | {found:.2} | {median} | {target}{} |", if is_met { "" } else { " (missed)" });
 }
 
-/// Shows the ratio of two series.
+/// Prints the ratio of two series of samples.
 fn print_ratio(name: &str, (first, second): &(Samples, Samples), target: Target) {
     print_row(name, first.decile() / second.decile(), Some(first.median() / second.median()), target);
 }
@@ -90,12 +90,12 @@ fn nanoseconds(measurement: Measurement) -> f64 {
     u32::try_from(measurement.nanoseconds / 100).map_or(f64::MAX, |hundreds| f64::from(hundreds) * 100.0)
 }
 
-/// A count as it is shown: none is too large for it to be exact.
+/// Exact: no count here exceeds a `u32`.
 fn number(count: u64) -> f64 {
     u32::try_from(count).map_or(f64::MAX, f64::from)
 }
 
-/// Params number so and so; the mark before the number is what the stub counts.
+/// Params with this number. The stub server counts commands by the `#` before it.
 fn params(number: usize) -> String {
     format!(r##"{{"channel": "news", "data": {{"number": "#{number}", "title": "World Cup 2018"}}}}"##)
 }
@@ -105,7 +105,7 @@ fn body<'a>(params: impl Iterator<Item = &'a str>) -> String {
     format!("[{}]", commands.join(","))
 }
 
-/// What a call prints.
+/// Standard output of one publish.
 const LIST: &str = r#"[
   {
     "method": "publish",
@@ -121,8 +121,8 @@ fn publish(cent: &str, section: &str, params: &str) -> Invocation {
 
 struct Bench {
     dir: WorkDir,
-    /// The program as an installation leaves it, a copy. A file that was just linked takes a call a seventh more of its
-    /// time: linkers write into mapped memory, a page at a time, and so does the system map it again.
+    /// A copy of the program, as an installation leaves it. A call of the freshly linked file takes a seventh longer:
+    /// linkers write into mapped memory, one page at a time, and the system maps it the same way.
     cent: String,
 }
 
@@ -130,7 +130,7 @@ impl Bench {
     fn new() -> Self {
         let dir = WorkDir::new();
         let cent = dir.path("cent");
-        fs::copy(LINKED, &cent).expect("the program can be copied");
+        fs::copy(LINKED, &cent).expect("the program is copied");
         Self { dir, cent: cent.display().to_string() }
     }
 
@@ -143,7 +143,7 @@ impl Bench {
         Invocation::new(&[&self.cent, "ip", "publish", "--lines"]).input(input).expects_output(&printed)
     }
 
-    /// A stub and a config file with sections for it: `ip`, `name` and, over TLS, `tls`.
+    /// Starts a stub server and writes a config file with sections for it: `ip`, `name` and, over TLS, `tls`.
     fn stub(&self, cores: Cores, tls: &[&Path]) -> Stub {
         let stub = Stub::start(cores, tls);
         self.config(&format!("127.0.0.1:{}", stub.port()), &format!("localhost:{}", stub.port()), SECRET);
@@ -161,12 +161,12 @@ impl Bench {
         || nanoseconds(self.dir.run(call))
     }
 
-    /// Writes so many lines, for `--lines`.
+    /// Writes an input with this many lines for `--lines`.
     fn input(&self, lines: usize) -> PathBuf {
         self.dir.write("lines", (0..lines).map(|number| params(number) + "\n").collect::<String>())
     }
 
-    /// How many instructions a call takes, its threads together.
+    /// The instructions of a call, all threads together.
     fn instructions(&self, call: &Invocation) -> Option<u64> {
         if !has("valgrind") {
             return None;
@@ -177,7 +177,7 @@ impl Bench {
         count.parse().ok()
     }
 
-    /// Where Python's cent 1.3.0 is installed, in the folder of this run; nothing where it is not to be had.
+    /// Installs Python's cent 1.3.0 into the directory of this run; `None` if that is not possible.
     fn python(&self) -> Option<PathBuf> {
         let programs = self.dir.path("python/bin");
         let run = |args: &[&str]| {
@@ -192,9 +192,9 @@ impl Bench {
     }
 }
 
-/// Compares what the program takes with what it is allowed, one figure a line: name and instructions.
+/// Compares the instructions of the program with its budget: one figure per line, a name and a number.
 ///
-/// Slack is there for other versions of the system's libraries; a measure that saves more than it asks for a lower
+/// The slack allows for other versions of the system's libraries. A change that saves more than that should lower the
 /// budget.
 fn budget() -> ExitCode {
     const SLACK_PERCENT: u64 = 10;

@@ -1,4 +1,4 @@
-//! Programs run and measured, in pairs, against a stub that checks what they sent.
+//! Runs programs alternately, measures them, and has a stub server check what they sent.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,22 +8,22 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use tempfile::TempDir;
 
-/// Where two programs share one core.
+/// For two programs that share one core.
 const CORE: [&str; 3] = ["taskset", "-c", "0"];
 
-/// Whether a tool is there.
+/// Whether a tool is installed.
 pub(crate) fn has(tool: &str) -> bool {
     let found = Command::new("sh").args(["-c", "command -v \"$0\" >/dev/null", tool]).status();
     found.is_ok_and(|status| status.success())
 }
 
-/// The folder that all files of a run are in.
+/// The directory with all files of a run.
 pub(crate) struct WorkDir(TempDir);
 
 impl WorkDir {
-    /// With the two programs in C, whose text is beside this file.
+    /// Builds the two C programs in this directory.
     pub(crate) fn new() -> Self {
-        let dir = Self(tempfile::tempdir().expect("a temporary folder can be made"));
+        let dir = Self(tempfile::tempdir().expect("a temporary directory is created"));
         for (name, source) in [("floor", include_str!("floor.c")), ("launch", include_str!("launch.c"))] {
             let source = dir.write(&format!("{name}.c"), source);
             let built = Command::new("cc").arg("-O2").arg("-o").arg(dir.path(name)).arg(source).status();
@@ -38,11 +38,11 @@ impl WorkDir {
 
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
-        fs::write(&path, content).expect("a file can be written");
+        fs::write(&path, content).expect("the file is written");
         path
     }
 
-    /// A command without the caller's environment, in the folder as its home.
+    /// A command without the caller's environment; its home is the directory of this run.
     fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("HOME", self.0.path()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -50,10 +50,10 @@ impl WorkDir {
         command
     }
 
-    /// What a command prints on standard output and standard error; it has to succeed.
+    /// Standard output and standard error of a command, which must succeed.
     pub(crate) fn capture(&self, call: &Invocation) -> (String, String) {
         let mut command = self.command(&call.args[0]);
-        let input = fs::File::open(&call.input).expect("the input can be read");
+        let input = fs::File::open(&call.input).expect("the input is readable");
         let output = command.args(&call.args[1..]).envs(call.env.clone()).stdin(input).output();
         let output = output.expect("the program starts");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
@@ -62,7 +62,7 @@ impl WorkDir {
         (out, err)
     }
 
-    /// Runs a command to its end, its output in a file unless it is thrown away.
+    /// Runs a command to its end, with its output in a file unless it is discarded.
     pub(crate) fn run(&self, call: &Invocation) -> Measurement {
         let printed = if call.discards_output { "/dev/null".into() } else { self.path("printed") };
         let mut command = self.command(self.path("launch"));
@@ -74,14 +74,14 @@ impl WorkDir {
             panic!("{:?} failed: {report}{}", call.args, String::from_utf8_lossy(&output.stderr))
         };
         if let Some(expected) = &call.expects_output {
-            let found = fs::read(&printed).expect("the output can be read");
+            let found = fs::read(&printed).expect("the output is readable");
             assert!(found == expected.as_bytes(), "{:?}: {}", call.args, String::from_utf8_lossy(&found));
         }
         Measurement { nanoseconds, kib, faults }
     }
 }
 
-/// A call of a program.
+/// How to call a program.
 #[derive(Clone)]
 pub(crate) struct Invocation {
     args: Vec<String>,
@@ -106,17 +106,17 @@ impl Invocation {
         Self { input: input.to_owned(), ..self }
     }
 
-    /// Expects this on standard output.
+    /// Expects this text on standard output.
     pub(crate) fn expects_output(self, text: &str) -> Self {
         Self { expects_output: Some(text.to_owned()), ..self }
     }
 
-    /// Throws away what is printed.
+    /// Discards standard output.
     pub(crate) fn discard_output(self) -> Self {
         Self { expects_output: None, discards_output: true, ..self }
     }
 
-    /// The same by way of another program.
+    /// Has another program run it.
     pub(crate) fn run_under(mut self, args: &[&str]) -> Self {
         self.args.splice(0..0, args.iter().map(ToString::to_string));
         self
@@ -127,7 +127,7 @@ impl Invocation {
     }
 }
 
-/// How many cores client and server have together.
+/// How many cores client and server share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cores {
     One,
@@ -138,17 +138,16 @@ pub(crate) enum Cores {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measurement {
     pub(crate) nanoseconds: u64,
-    /// The memory at its peak.
+    /// Peak memory.
     pub(crate) kib: u64,
-    /// Page faults.
     pub(crate) faults: u64,
 }
 
-/// One value for each round.
+/// One value per round, sorted.
 pub(crate) struct Samples(Vec<f64>);
 
 impl Samples {
-    /// The lower decile: what the program takes when nothing else gets in its way.
+    /// The lower decile: what the program takes when nothing disturbs it.
     pub(crate) fn decile(&self) -> f64 {
         self.0[self.0.len() / 10]
     }
@@ -158,7 +157,7 @@ impl Samples {
     }
 }
 
-/// Measures two things in turn, so that what disturbs one disturbs the other.
+/// Measures two things alternately, so that a disturbance affects both.
 pub(crate) fn measure_interleaved(
     rounds: usize,
     mut first: impl FnMut() -> f64,
@@ -170,7 +169,7 @@ pub(crate) fn measure_interleaved(
     (Samples(firsts), Samples(seconds))
 }
 
-/// A stub in a process of its own.
+/// A stub server in its own process.
 pub(crate) struct Stub {
     process: Child,
     ask: ChildStdin,
@@ -178,12 +177,12 @@ pub(crate) struct Stub {
     port: u16,
 }
 
-/// What a stub has seen since it was last asked.
+/// What a stub server has received since the last request for it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stats {
     pub(crate) requests: u64,
     pub(crate) commands: u64,
-    /// How many times the numbers of the commands began at 0.
+    /// How often the numbers of the commands started at 0.
     pub(crate) rounds: u64,
     pub(crate) out_of_order: u64,
     pub(crate) unsigned: u64,
@@ -191,9 +190,9 @@ pub(crate) struct Stats {
 }
 
 impl Stub {
-    /// With certificate and key for one that speaks TLS.
+    /// With a certificate chain and a key, it uses TLS.
     pub(crate) fn start(cores: Cores, tls: &[&Path]) -> Self {
-        let this = std::env::current_exe().expect("a running program has a path");
+        let this = std::env::current_exe().expect("the path of the benchmark is known");
         let mut command = match cores {
             Cores::All => Command::new(this),
             Cores::One => {
@@ -203,10 +202,10 @@ impl Stub {
             }
         };
         command.arg("stub").args(tls).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn().expect("the stub starts");
-        let ask = process.stdin.take().expect("it was piped");
-        let mut output = BufReader::new(process.stdout.take().expect("it was piped"));
-        let port = line(&mut output).parse().expect("the stub says its port");
+        let mut process = command.spawn().expect("the stub server starts");
+        let ask = process.stdin.take().expect("the stream is piped");
+        let mut output = BufReader::new(process.stdout.take().expect("the stream is piped"));
+        let port = line(&mut output).parse().expect("the stub server prints its port");
         Self { process, ask, output, port }
     }
 
@@ -215,7 +214,7 @@ impl Stub {
     }
 
     pub(crate) fn stats(&mut self) -> Stats {
-        self.ask.write_all(b"\n").expect("the stub listens");
+        self.ask.write_all(b"\n").expect("the stub server reads");
         let line = line(&mut self.output);
         let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
         let [requests, commands, rounds, out_of_order, unsigned, wrongly_signed] = numbers[..] else {
@@ -224,7 +223,7 @@ impl Stub {
         Stats { requests, commands, rounds, out_of_order, unsigned, wrongly_signed }
     }
 
-    /// Expects that all commands came once, in their order and signed, in so many requests.
+    /// Expects that every command was received once, in order and signed, in this many requests.
     pub(crate) fn expect(&mut self, requests: u64, commands: u64, rounds: u64) {
         let expected = Stats { requests, commands, rounds, out_of_order: 0, unsigned: 0, wrongly_signed: 0 };
         assert_eq!(self.stats(), expected, "what came is not what should have come");
@@ -233,7 +232,7 @@ impl Stub {
 
 impl Drop for Stub {
     fn drop(&mut self) {
-        // It may be gone already.
+        // The process may have exited already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -241,6 +240,6 @@ impl Drop for Stub {
 
 fn line(from: &mut impl BufRead) -> String {
     let mut line = String::new();
-    from.read_line(&mut line).expect("the stub speaks");
+    from.read_line(&mut line).expect("the stub server prints a line");
     line.trim_end().to_owned()
 }

@@ -1,4 +1,4 @@
-//! Many commands, with `--lines`: against wrk and Python's `Client`, and the memory it takes.
+//! Many commands with `--lines`: speed against wrk and Python's `Client`, and memory.
 
 use std::env;
 
@@ -6,7 +6,7 @@ use crate::harness::{Cores, Invocation, has, measure_interleaved};
 use crate::stub_server::{SECRET, sign};
 use crate::{BATCH, Bench, Target, body, nanoseconds, number, params, print_ratio, print_row, print_skipped};
 
-/// What becomes of the replies: wrk throws them away.
+/// Where the replies go; wrk discards them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Replies {
     Discarded,
@@ -15,7 +15,7 @@ enum Replies {
 
 impl Bench {
     pub(crate) fn lines_figures(&self) {
-        // Three threads on two cores: with fewer rounds the lower decile is a single lucky run.
+        // Three threads share two cores: with fewer rounds the lower decile would be a single lucky run.
         self.lines(Cores::All, Replies::Discarded, 40, Target::AtLeast(0.80));
         self.lines(Cores::All, Replies::Kept, 10, Target::None);
         self.lines(Cores::One, Replies::Discarded, 10, Target::AtLeast(0.17));
@@ -24,7 +24,7 @@ impl Bench {
         self.lines_of_a_real_server();
     }
 
-    /// Against wrk, which sends the same bodies over one connection and looks at the status of the answer only.
+    /// Against wrk, which sends the same bodies over one connection and checks only the status of a response.
     fn lines(&self, cores: Cores, replies: Replies, rounds: usize, target: Target) {
         const LINES: usize = 500_000;
         let cores_told = match cores {
@@ -49,7 +49,7 @@ impl Bench {
             || self.message_of_wrk(&wrk),
             || {
                 let stats = stub.stats();
-                // It does not send the first request that it gets from the script.
+                // wrk does not send the first request that the script gives it.
                 assert!(stats.out_of_order <= 1 && stats.unsigned == 0 && stats.wrongly_signed == 0, "wrk: {stats:?}");
                 let measurement = self.dir.run(&cent);
                 stub.expect((LINES / BATCH) as u64, LINES as u64, 1);
@@ -59,7 +59,7 @@ impl Bench {
         print_ratio(&name, &times, target);
     }
 
-    /// A call of wrk with the bodies of so many lines, over and over for a second.
+    /// A call of wrk that sends the bodies of this many lines repeatedly for one second.
     fn wrk(&self, url: &str, secret: &str, lines: usize) -> Invocation {
         let script = self.dir.write("wrk.lua", include_str!("wrk.lua"));
         let all: Vec<_> = (0..lines).map(params).collect();
@@ -72,12 +72,12 @@ impl Bench {
         Invocation::new(&["wrk", "-t1", "-c1", "-d1s", "-s", &script, url, "--", &bodies])
     }
 
-    /// Nanoseconds a message, by wrk's own account.
+    /// Nanoseconds per message, as wrk reports them.
     fn message_of_wrk(&self, wrk: &Invocation) -> f64 {
         let (output, _) = self.dir.capture(wrk);
         assert!(!output.contains("Non-2xx"), "{output}");
         let rate = output.lines().find_map(|line| line.strip_prefix("Requests/sec:")?.trim().parse::<f64>().ok());
-        1e9 / number(BATCH as u64) / rate.expect("wrk tells its rate")
+        1e9 / number(BATCH as u64) / rate.expect("wrk prints its rate")
     }
 
     fn lines_against_python(&self) {
@@ -114,7 +114,7 @@ impl Bench {
         print_row("--lines: growth in KiB from 20,000 to 200,000 lines", many - some, None, Target::AtMost(384.0));
     }
 
-    /// Against wrk once more, with the server that the environment names.
+    /// Against wrk again, with the server named by the environment.
     fn lines_of_a_real_server(&self) {
         const LINES: usize = 50_000;
         let (Ok(address), Ok(secret)) = (env::var("CENT_BENCH_ADDRESS"), env::var("CENT_BENCH_SECRET")) else {

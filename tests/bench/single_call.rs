@@ -1,4 +1,4 @@
-//! One call: against a minimal client, against curl and Python, with large params, over TLS, and what it costs.
+//! One call: speed against a minimal client, curl and Python, with large params and over TLS, and its cost.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::harness::{Cores, Invocation, Stub, has, measure_interleaved};
 use crate::stub_server::{REPLY, SECRET, sign};
 use crate::{Bench, LINKED, Target, body, number, params, print_ratio, print_row, print_skipped, publish};
 
-/// Where systems keep the certificates of all authorities in one file.
+/// Where systems keep all CA certificates in one file.
 const SYSTEM_BUNDLES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -63,7 +63,7 @@ impl Bench {
         let Some(python) = self.python() else {
             return print_skipped("Python's console", "pip has no cent 1.3.0 here");
         };
-        // It takes standard input for the params, whatever --params says.
+        // It reads params from standard input and ignores --params.
         let input = self.dir.write("params", params);
         let cent = python.join("cent").display().to_string();
         let console = Invocation::new(&[&cent, "ip", "publish"]).input(&input);
@@ -81,7 +81,7 @@ impl Bench {
         print_row("one call: memory in MiB", number(most) / 1024.0, None, Target::AtMost(4.5));
         let faults = measurement.iter().map(|measurement| measurement.faults).max().unwrap_or_default();
         print_row("one call: page faults", number(faults), None, Target::None);
-        let size = fs::metadata(&self.cent).expect("the program is there").len();
+        let size = fs::metadata(&self.cent).expect("the program exists").len();
         print_row("program in MB", number(size) / 1e6, None, Target::AtMost(3.0));
         match self.instructions(&call) {
             Some(count) => {
@@ -99,14 +99,14 @@ impl Bench {
         drop(stub);
     }
 
-    /// How many system calls a call makes, and in how many threads.
+    /// The system calls and the threads of a call.
     fn system_calls(&self, call: &Invocation) -> Option<(u64, u64)> {
         if !has("strace") {
             return None;
         }
         let counts = self.dir.path("counts").display().to_string();
         self.dir.capture(&call.clone().run_under(&["strace", "-f", "-c", "-U", "name,calls", "-o", &counts]));
-        let counts = fs::read_to_string(counts).expect("strace has written");
+        let counts = fs::read_to_string(counts).expect("strace has written its counts");
         let count = |wanted: &str| {
             let line = counts.lines().find_map(|line| line.trim().strip_prefix(wanted))?;
             line.trim().parse::<u64>().ok()
@@ -115,7 +115,7 @@ impl Bench {
         Some((count("total ")?, 1 + started))
     }
 
-    /// Params of a thousand bytes to ten million, against what curl takes for the same bytes without a signature.
+    /// Params of a thousand to ten million bytes, against curl with the same bytes and no signature.
     pub(crate) fn large_params(&self) {
         let mut stub = self.stub(Cores::All, &[]);
         for (name, bytes, rounds, target) in [
@@ -178,23 +178,23 @@ impl Bench {
         }
     }
 
-    /// Writes a certificate for localhost and its key; gives back that of the authority that signed it.
+    /// Writes a certificate for localhost and its key; returns the certificate of its CA.
     fn ca(&self) -> String {
-        let key = || KeyPair::generate().expect("a key can be made");
-        let mut params = CertificateParams::new([]).expect("no names are fine");
+        let key = || KeyPair::generate().expect("a key is generated");
+        let mut params = CertificateParams::new([]).expect("a CA needs no host");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "authority of the benchmark");
-        let ca = CertifiedIssuer::self_signed(params, key()).expect("an authority signs itself");
+        let ca = CertifiedIssuer::self_signed(params, key()).expect("the CA certificate is valid");
         let leaf_key = key();
-        let leaf = CertificateParams::new(["localhost".to_owned()]).expect("it is a name");
-        let leaf = leaf.signed_by(&leaf_key, &ca).expect("an authority signs");
+        let leaf = CertificateParams::new(["localhost".to_owned()]).expect("the name is valid");
+        let leaf = leaf.signed_by(&leaf_key, &ca).expect("the CA issues a certificate");
         self.dir.write("chain.pem", leaf.pem());
         self.dir.write("key.pem", leaf_key.serialize_pem());
         ca.pem()
     }
 }
 
-/// Posts a file's content without a signature, and without waiting whether the server will have it.
+/// Posts a file without a signature and without waiting for `100 Continue`.
 fn curl(url: &str, body: &Path, args: &[&str]) -> Invocation {
     let body = format!("@{}", body.display());
     let fixed = ["curl", "-sf", "-H", "Content-Type: application/json", "-H", "Expect:", "--data-binary", &body, url];

@@ -1,7 +1,7 @@
-//! A server that answers as Centrifugo 1 does and hardly more: fast, so that the clients set the pace.
+//! A server that responds as Centrifugo 1 does and is fast, so that the clients set the pace.
 //!
-//! Before it answers, it checks the signature of a request and that its commands continue where the last one ended: each
-//! carries its number in its data, behind a `#`.
+//! Before it responds, it checks the signature of a request and the order of its commands: each has a number in its
+//! data after a `#`.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read, Write};
@@ -16,31 +16,30 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sha2::Sha256;
 
-/// The project's secret.
 pub(crate) const SECRET: &str = "secret-of-the-benchmark";
 
 /// The reply to each command, as Centrifugo 1.8.0 writes it.
 pub(crate) const REPLY: &str = r#"{"method":"publish","error":null,"body":null}"#;
 
-/// Numbers are looked for in so many bytes of a body.
+/// Only this part of a body is searched for numbers.
 const LARGE_BYTES: usize = 1_000_000;
 
-/// What has come since it was last asked.
+/// What was received since the last report.
 #[derive(Default)]
 struct Stats {
     requests: u64,
     commands: u64,
-    /// The number of the command that should come next.
+    /// The expected number of the next command.
     next: u64,
-    /// How many times the numbers began again at 0.
+    /// How often the numbers started again at 0.
     rounds: u64,
     out_of_order: u64,
     unsigned: u64,
     wrongly_signed: u64,
 }
 
-/// Serves until standard input ends. Says its port on a line, and what it has seen for each line that it is given:
-/// requests, commands, rounds, requests out of order, unsigned and badly signed ones.
+/// Serves until standard input ends. Prints its port on a line, and for every line it reads, what it has received
+/// since: requests, commands, rounds, requests out of order, unsigned and wrongly signed ones.
 pub(crate) fn run(tls: Option<[&str; 2]>) -> io::Result<()> {
     let tls = tls.map(|[chain, key]| config(chain, key)).transpose()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -57,10 +56,10 @@ pub(crate) fn run(tls: Option<[&str; 2]>) -> io::Result<()> {
     Ok(())
 }
 
-/// One connection at a time: no client has two, and a thread for each would be on everybody's bill.
+/// One connection at a time: no client has two, and starting a thread for each would distort every figure.
 fn accept(listener: &TcpListener, tls: Option<Arc<ServerConfig>>, stats: &Mutex<Stats>) {
     for stream in listener.incoming().flatten() {
-        // Clients end their connections in their own ways.
+        // How a client ends its connection does not matter.
         let _ = stream.set_nodelay(true).and_then(|()| match &tls {
             None => serve(stream, stats),
             Some(tls) => {
@@ -104,7 +103,7 @@ fn serve(mut stream: impl Read + Write, stats: &Mutex<Stats>) -> io::Result<()> 
             continue;
         }
         let commands = record(stats, &buffer[..end], head_len);
-        // Nobody sends a request before the last one is answered.
+        // No client sends a request before the response to the last one.
         filled = 0;
         if response_commands != commands {
             (response, response_commands) = (response_to(commands), commands);
@@ -120,7 +119,7 @@ fn response_to(commands: u64) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// Notes a request; gives back how many commands it holds.
+/// Records a request; returns the number of its commands.
 fn record(stats: &Mutex<Stats>, request: &[u8], head_len: usize) -> u64 {
     let body = &*decode_body(&request[head_len..]);
     let mut stats = stats.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +144,7 @@ fn record(stats: &Mutex<Stats>, request: &[u8], head_len: usize) -> u64 {
     commands
 }
 
-/// The commands of a body: all of it, or one field of the form that Python's `Client` sends.
+/// The commands of a body: the whole body, or one field of the form that Python's `Client` sends.
 fn decode_body(body: &[u8]) -> Cow<'_, [u8]> {
     let Some(form) = body.strip_prefix(b"sign=") else { return body.into() };
     let data = form.split(|&byte| byte == b'&').find_map(|field| field.strip_prefix(b"data=")).unwrap_or_default();
@@ -153,7 +152,6 @@ fn decode_body(body: &[u8]) -> Cow<'_, [u8]> {
     percent_decode(&spaced).collect::<Vec<u8>>().into()
 }
 
-/// The signature of a request, if it has one.
 fn signature(request: &[u8], head_len: usize) -> Option<&[u8]> {
     let (head, body) = request.split_at(head_len);
     match body.strip_prefix(b"sign=") {
@@ -173,7 +171,7 @@ fn header<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     })
 }
 
-/// The number that a text begins with.
+/// The number at the start of a text.
 fn number(text: &[u8]) -> Option<u64> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     std::str::from_utf8(&text[..digits]).ok()?.parse().ok()

@@ -1,4 +1,4 @@
-//! Completion in the real shells, as a person presses TAB; run by `.ci/run`, which installs the shells.
+//! Completion in real shells, with the TAB key; run by `.ci/run`, which installs the shells.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -34,7 +34,7 @@ secret = x
 
 const OTHER_CONFIG: &str = "[other]\naddress = http://other\napi_key = k\n";
 
-/// What a person types, TABs included, and the request that it comes to.
+/// Lines to type, with TABs, and the URL and the start of the body that they lead to.
 const TYPED_LINES: [(&str, &str, &str); 14] = [
     ("cent ban\tpub\t--dr\t--params=@my\t", "http://bananas/api/", r#"[{"method":"publish","params":{"a":1,"#),
     ("cent ban\tpub\t-n --params @dir\tin\t", "http://bananas/api/", r#"[{"method":"publish","params":{"b":1,"#),
@@ -63,7 +63,7 @@ enum Shell {
 use Shell::{Bash, BashCompletion, Fish, Zsh};
 
 impl Shell {
-    /// The shell's name as `--completions` takes it.
+    /// The shell's name for `--completions`.
     fn name(self) -> &'static str {
         match self {
             Bash | BashCompletion => "bash",
@@ -72,7 +72,7 @@ impl Shell {
         }
     }
 
-    /// The file that the shell reads first, and what it is started with.
+    /// The shell's startup file with its content, and the command that starts the shell.
     fn start(self, home: &Path) -> (&'static str, String, &'static str) {
         let load = format!("{}/completions", home.display());
         match self {
@@ -93,7 +93,7 @@ impl Shell {
     }
 }
 
-/// A shell on a terminal of its own, in a home folder with the completions, which notes each call of `cent`.
+/// A shell on its own terminal, in a home directory with the completions. It logs each call of `cent`.
 struct Terminal {
     home: TempDir,
     child: Child,
@@ -104,10 +104,10 @@ struct Terminal {
 
 impl Terminal {
     fn open(shell: Shell, files: &[(&str, &str)]) -> Self {
-        let home = tempfile::tempdir().expect("a temporary folder can be made");
-        let write = |name: &str, text: &str| fs::write(home.path().join(name), text).expect("a file can be written");
+        let home = tempfile::tempdir().expect("a temporary directory is created");
+        let write = |name: &str, text: &str| fs::write(home.path().join(name), text).expect("the file is written");
         for dir in ["bin", "dir"] {
-            fs::create_dir(home.path().join(dir)).expect("a folder can be made");
+            fs::create_dir(home.path().join(dir)).expect("the directory is created");
         }
         for (name, text) in files {
             write(name, text);
@@ -116,10 +116,10 @@ impl Terminal {
         let program = env!("CARGO_BIN_EXE_cent");
         write("bin/cent", &format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >>\"$HOME/calls\"\nexec {program} \"$@\"\n"));
         let executable = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(home.path().join("bin/cent"), executable).expect("a mode can be set");
+        fs::set_permissions(home.path().join("bin/cent"), executable).expect("the mode is set");
         let (rc, text, command) = shell.start(home.path());
         write(rc, &text);
-        // script lends the terminal.
+        // script provides the terminal.
         let mut child = Command::new("script")
             .args(["--quiet", "--command", command, "/dev/null"])
             .env_clear()
@@ -132,15 +132,15 @@ impl Terminal {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("script starts");
-        let stdin = child.stdin.take().expect("it was piped");
-        let stdout = read_in_background(child.stdout.take().expect("it was piped"));
+            .expect("script runs");
+        let stdin = child.stdin.take().expect("the stream is piped");
+        let stdout = read_in_background(child.stdout.take().expect("the stream is piped"));
         let mut terminal = Self { home, child, stdin, stdout, output: String::new() };
         terminal.wait_for("ready> ");
         terminal
     }
 
-    /// Types a line and waits until these stand on the screen, one after the other.
+    /// Types a line and waits for these texts on the screen, one after the other.
     fn type_line(&mut self, keys: &str, expected: &[&str]) {
         self.output.clear();
         write!(self.stdin, "{keys}\r").expect("the shell reads");
@@ -150,7 +150,7 @@ impl Terminal {
         self.wait_for("ready> ");
     }
 
-    /// Waits for this on the screen, and forgets what comes before it.
+    /// Waits for a text on the screen and drops everything up to its end.
     fn wait_for(&mut self, text: &str) {
         let end = Instant::now() + Duration::from_secs(30);
         loop {
@@ -160,7 +160,7 @@ impl Terminal {
             }
             let left = end.saturating_duration_since(Instant::now());
             let Ok(bytes) = self.stdout.recv_timeout(left) else {
-                panic!("{text:?} does not come; on the screen:\n{}", self.output);
+                panic!("{text:?} is missing; on the screen:\n{}", self.output);
             };
             self.output.push_str(&String::from_utf8_lossy(&bytes));
         }
@@ -199,23 +199,23 @@ fn check_completion(shell: Shell) {
         ("dir/in it.json", r#"{"b":1,"channel":"a","data":1}"#),
     ];
     for (keys, url, body) in TYPED_LINES {
-        // A terminal each: lists and messages of the line before would stand between.
+        // A new terminal for each line: lists and messages of the previous line would be on the screen.
         let mut terminal = Terminal::open(shell, &files);
         terminal.type_line(keys, &[&format!("POST {url}\r\n"), body]);
     }
 }
 
-/// The one call is the person's own.
+/// The only call is the one that was typed.
 fn check_missing_config(shell: Shell) {
     let mut terminal = Terminal::open(shell, &[]);
     terminal.type_line("cent ban\tanas pub\t", &["~/.centrc: no such file"]);
     assert_eq!(terminal.calls().lines().count(), 1, "{}", terminal.calls());
 }
 
-/// Reading it would take it from the program, and hang where nobody writes.
+/// Reading the pipe would take its content from the program, and block if nobody writes.
 fn check_pipe_as_config(shell: Shell) {
     let mut terminal = Terminal::open(shell, &[]);
-    let status = Command::new("mkfifo").arg(terminal.home.path().join("pipe")).status().expect("mkfifo starts");
+    let status = Command::new("mkfifo").arg(terminal.home.path().join("pipe")).status().expect("mkfifo runs");
     assert!(status.success());
     terminal.type_line("cent --config pipe ban\tanas --version", &["cent 0."]);
     assert_eq!(terminal.calls(), "--config pipe bananas --version\n");

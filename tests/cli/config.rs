@@ -1,4 +1,4 @@
-//! The config file: found, read as Python read it, or refused with the line; no refusal shows the secret.
+//! The config file: found, read as Python reads it, or rejected with the line; no message shows a secret.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -14,12 +14,12 @@ const NEITHER_HEADER_NOR_KEY: &str = "neither [SECTION] nor KEY = VALUE; mend th
 const NO_CREDENTIAL: &str = "section [bananas] has no secret and no api_key; write secret = … below it for Centrifugo 1, \
                              api_key = … for later ones";
 
-/// What `--dry-run` prints of a signed request.
+/// What `--dry-run` prints for a signed request.
 fn signed_request(url: &str) -> String {
     request(url, "35", "X-API-Sign: [hidden]", r#"[{"method":"channels","params":{}}]"#)
 }
 
-/// What it prints of a request with a key.
+/// What `--dry-run` prints for a request with an API key.
 fn keyed_request(url: &str) -> String {
     request(url, "33", "Authorization: [hidden]", r#"{"method":"channels","params":{}}"#)
 }
@@ -31,7 +31,7 @@ fn request(url: &str, length: &str, credential: &str, body: &str) -> String {
     )
 }
 
-/// Asks for a request to `[bananas]` without sending it.
+/// Prints a request for `[bananas]` without sending it.
 fn dry_run(cent: Cent) -> CentOutput {
     let output = cent.args(&["bananas", "channels", "--dry-run"]).run();
     assert_secret_hidden(&output);
@@ -40,12 +40,12 @@ fn dry_run(cent: Cent) -> CentOutput {
 
 #[track_caller]
 fn assert_secret_hidden(output: &CentOutput) {
-    // The reader lowers the case of keys.
+    // Keys are converted to lower case when read.
     let printed = (output.stdout() + &output.stderr()).to_lowercase();
     assert!(!printed.contains("marked"), "{printed}");
 }
 
-/// Holds the one line of a refusal to what is expected, and no call to show the secret.
+/// Expects this single message, and no secret in the output of any call.
 #[track_caller]
 fn assert_rejected(text: impl AsRef<[u8]>, message: &str) {
     dry_run(cent().config(&text)).assert_output(2, "", &format!("cent: ~/.centrc: {message}\n"));
@@ -60,15 +60,15 @@ fn assert_accepted(text: impl AsRef<[u8]>) {
 }
 
 fn write_to_fifo(path: &Path, content: &'static str) {
-    assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo starts").success());
+    assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo runs").success());
     let path = path.to_owned();
-    // Not waited for: it hangs if nobody reads, and the test has failed then.
+    // Not joined: it blocks if nobody reads, and then the test has failed.
     std::thread::spawn(move || fs::write(path, content));
 }
 
 #[test]
 fn python_config_files_work_unchanged() {
-    // The example of Python cent's own documentation.
+    // The example in the documentation of Python's cent.
     assert_accepted(
         "[bananas]\naddress = http://localhost:8000\nsecret = marked\ntimeout = 5\n\n[football]\naddress = http://x\nsecret = y\n",
     );
@@ -350,7 +350,7 @@ fn unreadable_file_is_reported() {
     let cent = cent().config(BANANAS);
     let path = cent.path(".centrc");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
-    // The superuser reads it all the same.
+    // The superuser can read it anyway.
     if fs::read(&path).is_err() {
         dry_run(cent).assert_output(
             2,
@@ -400,7 +400,7 @@ fn credential_can_be_in_a_file() {
         "",
     );
 
-    // Relative to the folder of the config file, not to the working folder.
+    // Relative to the directory of the config file, not to the working directory.
     let cent = cent();
     fs::create_dir(cent.path("etc")).unwrap();
     fs::write(cent.path("etc/key"), "marked\n").unwrap();

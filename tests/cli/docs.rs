@@ -1,4 +1,4 @@
-//! README and help are held to the program, and what they say to type is typed.
+//! README and help match the program, and their examples run.
 
 use std::fs;
 use std::io::Write;
@@ -16,14 +16,14 @@ fn help(option: &str) -> String {
     cent().arg(option).run().stdout()
 }
 
-/// The part of the README below a heading.
+/// The README's section with this heading.
 #[track_caller]
 fn section(heading: &str) -> &'static str {
     let (_, rest) = README.split_once(&format!("\n## {heading}\n")).expect("the README has this heading");
     rest.split("\n## ").next().unwrap_or_default()
 }
 
-/// The blocks of this language in a part of the README.
+/// The code blocks in this language.
 fn code_blocks(section: &str, language: &str) -> Vec<String> {
     let begin = format!("```{language}\n");
     section.split(&begin).skip(1).filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect()
@@ -32,7 +32,7 @@ fn code_blocks(section: &str, language: &str) -> Vec<String> {
 #[test]
 fn readme_usage_matches_short_help() {
     let found = code_blocks(section("Use"), "text").concat();
-    assert!(found == help("-h"), "README.md, ## Use: put what `cargo run -- -h` prints into the block");
+    assert!(found == help("-h"), "README.md, ## Use: copy the output of `cargo run -- -h` into the block");
 }
 
 /// The rows of the exit table in the help: status, meaning, advice.
@@ -56,7 +56,7 @@ fn readme_exit_table_matches_help() {
     assert_eq!(rows.len(), 6);
     let rows: Vec<String> = rows.iter().map(|row| format!("| {} |", row.join(" | "))).collect();
     let table = format!("\n| exit | meaning | what a script can do |\n|---|---|---|\n{}\n", rows.join("\n"));
-    assert!(section("Exit status").starts_with(&table), "README.md, ## Exit status: the table has to be\n{table}");
+    assert!(section("Exit status").starts_with(&table), "README.md, ## Exit status: expected this table:\n{table}");
 }
 
 /// Options of other programs in the README's commands.
@@ -68,7 +68,10 @@ fn readme_options_exist() {
     let help = help("-h");
     let known: Vec<&str> = options(&help);
     for option in options(README).into_iter().filter(|option| !OPTIONS_OF_OTHER_PROGRAMS.contains(option)) {
-        assert!(known.contains(&option), "README.md: there is no option {option}; mend it, or name it in OF_OTHERS");
+        assert!(
+            known.contains(&option),
+            "README.md: unknown option {option}; fix it, or add it to OPTIONS_OF_OTHER_PROGRAMS"
+        );
     }
 }
 
@@ -77,7 +80,7 @@ fn options(text: &str) -> Vec<&str> {
     words.filter(|word| word.len() > 2 && word.starts_with("--") && !word.starts_with("---")).collect()
 }
 
-/// A folder to type in: the program, a server behind [bananas] and [live], and the files that the examples name.
+/// A home directory with the program, a server for [bananas] and [live], and the files of the examples.
 struct Sandbox {
     home: TempDir,
     server: Server,
@@ -86,24 +89,24 @@ struct Sandbox {
 impl Sandbox {
     fn new() -> Self {
         let sandbox =
-            Self { home: tempfile::tempdir().expect("a temporary folder can be made"), server: Server::version(1) };
+            Self { home: tempfile::tempdir().expect("a temporary directory is created"), server: Server::version(1) };
         let section = format!("address = {}\nsecret = {SECRET}\n", sandbox.server.address());
         sandbox.file(".centrc", &format!("[bananas]\n{section}[live]\n{section}"));
         for name in ["news.json", "news.jsonl", "message.json", "deployed.json"] {
             sandbox.file(name, "{\"channel\": \"news\", \"data\": 1}\n");
         }
         for folder in ["bin", ".config", ".config/fish", ".config/fish/completions"] {
-            fs::create_dir(sandbox.home.path().join(folder)).expect("a folder can be made");
+            fs::create_dir(sandbox.home.path().join(folder)).expect("the directory is created");
         }
-        symlink(env!("CARGO_BIN_EXE_cent"), sandbox.home.path().join("bin/cent")).expect("a link can be made");
+        symlink(env!("CARGO_BIN_EXE_cent"), sandbox.home.path().join("bin/cent")).expect("the link is created");
         sandbox
     }
 
     fn file(&self, name: &str, text: &str) {
-        fs::write(self.home.path().join(name), text).expect("a file can be written");
+        fs::write(self.home.path().join(name), text).expect("the file is written");
     }
 
-    /// Types it into a shell, with this on standard input; gives back what is printed.
+    /// Runs a script with this standard input; returns its standard output.
     #[track_caller]
     fn run_shell(&self, script: &str, input: &str) -> String {
         let mut shell = Command::new("sh")
@@ -123,7 +126,7 @@ impl Sandbox {
         }
         let output = shell.wait_with_output().expect("sh ends");
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "this fails:\n{script}\n{stderr}");
+        assert!(output.status.success(), "this script fails:\n{script}\n{stderr}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
@@ -133,16 +136,20 @@ impl Sandbox {
     }
 }
 
-/// What cron makes of the line: five fields or a name go, `\%` is `%`.
+/// The command of a crontab line: without its schedule, `\%` is `%`.
 fn from_crontab(line: &str) -> String {
-    let (_, command) = line.split_once("cent ").expect("the line calls cent");
+    let (_, command) = line.split_once("cent ").expect("the line runs cent");
     format!("cent {command}").replace("\\%", "%")
 }
 
 #[test]
 fn readme_first_example_matches_output() {
-    let block = README.split("```console\n$ ").nth(1).and_then(|rest| rest.split("```").next()).expect("it is there");
-    let (command, expected) = block.split_once('\n').expect("it has an output");
+    let block = README
+        .split("```console\n$ ")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("the README has an example");
+    let (command, expected) = block.split_once('\n').expect("the example has output");
     let sandbox = Sandbox::new();
     assert_eq!(sandbox.run_shell(command, ""), expected, "README.md: put what is printed below $ {command}");
     assert_eq!(sandbox.published_data("news"), [r#"{"title": "World Cup 2018"}"#]);
@@ -162,11 +169,11 @@ fn readme_config_file_works() {
 fn readme_completion_commands_work() {
     let sandbox = Sandbox::new();
     let block = code_blocks(section("Install"), "sh").into_iter().find(|block| block.contains("--completions"));
-    sandbox.run_shell(&block.expect("the README says how"), "");
+    sandbox.run_shell(&block.expect("the README has this example"), "");
     let read = |name: &str| fs::read_to_string(sandbox.home.path().join(name)).unwrap_or_default();
     assert_eq!(read(".config/fish/completions/cent.fish"), include_str!("../../completions/cent.fish"));
     assert_eq!(read(".bashrc"), "source <(cent --completions bash)\n");
-    // So that the server is called.
+    // The server of the sandbox must be called.
     sandbox.run_shell("cent bananas channels", "");
 }
 
@@ -176,7 +183,7 @@ fn readme_jobs_run() {
     let jobs = section("Jobs");
     let [shell, hook, deploy] = &code_blocks(jobs, "sh")[..] else { panic!("the README has three jobs for a shell") };
     let has_jq = Command::new("jq").arg("--version").output().is_ok();
-    // Needs a database; what is typed behind it is the same.
+    // The first command needs a database; the rest of the line is tested.
     let lines = shell.replace("psql -XAtc 'select row_to_json(m) from messages m'", "cat news.jsonl");
     for line in lines.lines().filter(|line| has_jq || !line.contains("jq ")) {
         sandbox.run_shell(line, "");

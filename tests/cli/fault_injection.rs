@@ -1,4 +1,4 @@
-//! A sample of the fault matrix as the program's user sees it.
+//! A sample of the injected faults, as the user of the program sees them.
 
 use std::thread;
 
@@ -7,11 +7,11 @@ use crate::support::server::{
 };
 use crate::{ApiForm, PLAIN};
 
-/// One call meets the script: status, one line on standard error, nothing on standard output, and how many requests.
+/// Runs one call against the script; checks exit status, messages, empty standard output and the number of requests.
 #[track_caller]
 fn assert_fails(form: ApiForm, script: &Script, exit: i32, message: &str) {
     let server = form.server();
-    // Enough of the same for every try.
+    // One for each attempt.
     for _ in 0..3 {
         server.add_script(script.clone());
     }

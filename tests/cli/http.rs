@@ -1,4 +1,4 @@
-//! What goes over the wire, what comes back, and what each refusal and each failure is told as.
+//! Requests as sent, responses of all kinds, and the messages for rejections and failures.
 
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,10 @@ fn publish(cent: Cent) -> Cent {
     cent.args(&["bananas", "publish", "--params", PLAIN])
 }
 
-/// Long enough for megabytes from a debug build on a machine under load.
+/// Enough for megabytes from a debug build on a busy machine.
 const LONG_TIMEOUT: &str = "--timeout=60";
 
-/// Holds a publish to a server with this script to exit status and message, and the server to have got one request.
+/// Publishes to a server with this script; checks exit status, message and that there was one request.
 #[track_caller]
 fn assert_fails(form: ApiForm, script: Script, exit: i32, message: &str) {
     let server = form.server().script(script);
@@ -127,7 +127,7 @@ fn early_rejection_of_large_body_is_reported() {
     let hint = "the server knows another API key, or none: write the one of its config as api_key";
     output.assert_output(1, "", &format!("cent: {}/api: unauthorized (401); {hint}\n", server.address()));
     assert!(server.requests()[0].body().len() < params.len());
-    // And where the other side leaves the connection open and reads no more.
+    // Also if the other side leaves the connection open and stops reading.
     for form in ApiForm::ALL {
         let server =
             form.server().script(vec![Step::Read(1000), Step::respond(&Response::plain(413, "no")), Step::Hang]);
@@ -345,7 +345,7 @@ fn connection_refused_is_not_accepted() {
 
 #[test]
 fn dns_failure_is_not_accepted() {
-    // By the resolver's own rules: RFC 6761 keeps .invalid from ever being a host.
+    // RFC 6761 reserves .invalid: no resolver may find a host there.
     let output = publish(V1.cent_at("http://nowhere.invalid:8000")).run();
     assert_eq!((output.exit_code(), output.stdout().as_str()), (Some(3), ""), "{}", output.stderr());
     let text = output.stderr();
@@ -353,21 +353,21 @@ fn dns_failure_is_not_accepted() {
     assert!(text.ends_with("; nothing was sent: check the host's name and the network\n"), "{text}");
 }
 
-/// Runs a publish with a limit of a second, ample for a machine under load to connect, and checks that it did not take
-/// much longer.
+/// Publishes with a timeout of one second, which is enough to connect on a busy machine; checks that the call does not
+/// take much longer.
 #[track_caller]
 fn assert_times_out(form: ApiForm, address: &str) {
     let start = Instant::now();
     let output = publish(form.cent_at(address)).args(&["--timeout", "1"]).run();
     let message = format!("no answer within 1 s; {CHECK_HINT}, or raise the timeout");
     output.assert_output(4, "", &format!("cent: {}: {message}\n", form.url(address)));
-    // Far above the limit, for a machine under load; far below the five seconds that are the default.
+    // Well above the timeout, for a busy machine; well below the default of five seconds.
     assert!(start.elapsed() < Duration::from_secs(4));
 }
 
 #[test]
 fn waits_until_timeout() {
-    // Side by side, since each takes its whole time.
+    // In parallel, because each takes the whole timeout.
     std::thread::scope(|scope| {
         for form in ApiForm::ALL {
             for script in [

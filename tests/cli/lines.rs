@@ -1,4 +1,4 @@
-//! `--lines`: batches, order, and a true account of what is accepted, unknown and left.
+//! `--lines`: batches, order, and an exact summary of accepted, unknown and remaining lines.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,7 +14,7 @@ use crate::support::server::{
 };
 use crate::{ApiForm, Legacy, V1};
 
-/// Params of a publish, a line each, with the numbers of the lines as data.
+/// Params of a publish for each number, one per line, with the number as data.
 fn publish_params(numbers: impl IntoIterator<Item = usize>) -> String {
     numbers.into_iter().map(line).collect::<Vec<_>>().concat()
 }
@@ -31,7 +31,7 @@ fn reply(form: ApiForm) -> String {
     form.publish_reply().to_owned() + "\n"
 }
 
-/// Standard error without the duration, which differs.
+/// Standard error without the duration, which differs in every run.
 fn stderr_without_duration(output: &CentOutput) -> String {
     without_duration(&output.stderr())
 }
@@ -40,16 +40,16 @@ fn without_duration(text: &str) -> String {
     text.lines().map(|line| line.split(", in ").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// The numbers that arrived, in their order.
+/// The numbers that the server received, in order.
 fn received_numbers(server: &Server) -> Vec<usize> {
-    server.centrifugo().messages_as_text("plain:a").iter().map(|text| text.parse().expect("a number")).collect()
+    server.centrifugo().messages_as_text("plain:a").iter().map(|text| text.parse().expect("it is a number")).collect()
 }
 
 fn numbers(from: usize, to: usize) -> Vec<usize> {
     (from..=to).collect()
 }
 
-/// That no request holds more commands; fewer it may, if the machine is slow.
+/// Checks that no request has more commands; on a slow machine it may have fewer.
 #[track_caller]
 fn assert_max_commands(server: &Server, commands: usize) {
     for request in server.requests() {
@@ -235,34 +235,39 @@ fn unknown_reply_sets_exit_status_4() {
     }
 }
 
-/// The account that the last line of a stopped run gives: accepted to, unknown to, left from.
+/// The summary of a stopped run: the last accepted line, the last unknown line, and the line to resume with.
 fn parse_summary(text: &str) -> (usize, usize, Option<usize>) {
-    let summary = text.lines().last().expect("a stopped run has a summary").strip_prefix("cent: ").expect("it is ours");
+    let summary = text
+        .lines()
+        .last()
+        .expect("a stopped run has a summary")
+        .strip_prefix("cent: ")
+        .expect("the line starts with cent:");
     let number = |words: &str| words.rsplit(' ').next().and_then(|word| word.parse::<usize>().ok());
     let parts: Vec<&str> = summary.split("; ").collect();
     let accepted = parts[0].strip_suffix(" accepted").map_or(0, |words| number(words).unwrap_or(0));
     let unknown =
         parts[1..].iter().find_map(|part| part.split_once(" unknown")).map(|(words, _)| number(words).unwrap());
-    let next_line = summary.split_once("go on with tail -n +").map(|(_, from)| from.parse().expect("a number"));
+    let next_line = summary.split_once("go on with tail -n +").map(|(_, from)| from.parse().expect("it is a number"));
     (accepted, unknown.unwrap_or(accepted), next_line)
 }
 
-/// Runs 250 lines, 50 a request, of which the request of this index meets the script, and holds the account to what the
-/// server has seen.
+/// Runs 250 lines, 50 per request; the request with this index gets the script. Checks the summary against the state of
+/// the server.
 #[track_caller]
 fn assert_exact_summary(form: ApiForm, index: usize, script: Script, exit: i32) {
     let server = form.server();
     for _ in 0..index {
         server.add_script(vec![Step::Execute, Step::SendRest]);
     }
-    // Waited for where it has to be, and otherwise out of the way of a machine under load.
+    // Short where the timeout has to expire, else long enough for a busy machine.
     let limit = if script.contains(&Step::Hang) { "--timeout=2" } else { "--timeout=60" };
     server.add_script(script);
     let output = publish_lines(form, &server).args(&["--batch=50", limit]).stdin_bytes(publish_params(1..=250)).run();
     let text = output.stderr();
     assert_eq!(output.exit_code(), Some(exit), "{text}");
     let (accepted, unknown, next_line) = parse_summary(&text);
-    // Without gap and without overlap: the three follow one upon the other.
+    // The three ranges adjoin: no gap, no overlap.
     assert!(accepted <= 50 * index, "{text}");
     assert!(if exit == 4 { accepted < unknown && unknown <= accepted + 50 } else { accepted == unknown }, "{text}");
     assert_eq!(next_line, (unknown < 250).then_some(unknown + 1), "{text}");
@@ -334,7 +339,7 @@ fn resume_from_summary_line() {
         let (_, unknown, next_line) = parse_summary(&stopped.stderr());
         assert_eq!((stopped.exit_code(), next_line), (Some(4), Some(unknown + 1)));
         let mut history = received_numbers(&first);
-        // Another process, as after a crash.
+        // A new server process, as after a crash.
         drop(first);
         let second = form.server();
         let rest: String = input.split_inclusive('\n').skip(next_line.unwrap() - 1).collect();
@@ -349,7 +354,7 @@ fn resume_from_summary_line() {
 fn killed_server_loses_at_most_named_batch() {
     const LAST: usize = 3000;
     for form in ApiForm::ALL {
-        // It outlives the servers.
+        // Shared by all servers of the test.
         let history = Arc::new(form.centrifugo());
         let input = publish_params(1..=LAST);
         let (mut done, mut unknown) = (0, Vec::new());
@@ -379,7 +384,7 @@ fn killed_server_loses_at_most_named_batch() {
         assert_eq!(done, LAST);
         let history: Vec<usize> =
             history.messages_as_text("plain:a").iter().map(|text| text.parse().unwrap()).collect();
-        // Each once and in order, but for the unknown ones, which may be missing.
+        // Each number once and in order; only unknown ones may be missing.
         assert!(history.is_sorted_by(|one, next| one < next), "{history:?}");
         let missing: Vec<usize> = numbers(1, LAST).into_iter().filter(|number| !history.contains(number)).collect();
         assert!(missing.iter().all(|number| unknown.contains(number)), "{missing:?} of {unknown:?}");
@@ -401,7 +406,7 @@ fn reconnects_after_close_between_requests() {
             let mut text = String::new();
             output.read_line(&mut text).unwrap();
             assert_eq!(text, reply(form));
-            // Once it has settled, the end of the connection is on its way.
+            // After this the server has closed the connection.
             server.wait_for_requests(number);
         }
         drop(input);
@@ -411,15 +416,15 @@ fn reconnects_after_close_between_requests() {
     }
 }
 
-/// Waits for the end; standard error with it.
+/// Waits for the exit; returns standard error too.
 fn wait_for_exit(mut child: Child) -> (std::process::ExitStatus, String) {
     let mut text = String::new();
-    child.stderr.take().expect("it was piped").read_to_string(&mut text).expect("it is text");
+    child.stderr.take().expect("the stream is piped").read_to_string(&mut text).expect("it is UTF-8");
     (child.wait().expect("it ends"), text)
 }
 
 fn send_signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill is there");
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill runs");
     assert!(sent.success());
 }
 
@@ -433,7 +438,7 @@ fn reply_arrives_before_next_line() {
         for number in 1..=3 {
             input.write_all(line(number).as_bytes()).unwrap();
             let mut text = String::new();
-            // Before the next line is written: it would wait for ever if a batch had to be full.
+            // Read before the next line is written: if a batch had to be full, this would block for ever.
             output.read_line(&mut text).unwrap();
             assert_eq!(text, reply(form));
         }
@@ -453,7 +458,7 @@ fn signal_stops_run_with_exact_summary() {
         let output = BufReader::new(child.stdout.take().unwrap());
         assert_eq!(output.lines().take(250).flatten().count(), 250);
         send_signal(&child, name);
-        // The input stays open: nothing but the signal ends the run.
+        // The input stays open: only the signal can end the run.
         let (status, text) = wait_for_exit(child);
         let summary = "lines 1 to 250 accepted; from line 251 on nothing was accepted: go on with tail -n +251";
         assert_eq!((status.code(), text), (Some(exit), format!("cent: {summary}\n")));
@@ -481,7 +486,7 @@ fn second_signal_aborts_request_in_progress() {
     let mut input = child.stdin.take().unwrap();
     input.write_all(publish_params(1..=100).as_bytes()).unwrap();
     server.wait_for_requests(1);
-    // The second may come before the first was noticed, and the two be one: so until it has ended.
+    // Two signals may merge if the first has not been handled yet, so they are sent until the exit.
     while child.try_wait().unwrap().is_none() {
         send_signal(&child, "-TERM");
         std::thread::yield_now();
@@ -522,7 +527,7 @@ fn closed_stdout_stops_run() {
         assert_eq!((output.exit_code(), output.stderr().lines().count()), (Some(4), 1), "{}", output.stderr());
         assert_eq!((unknown, next_line), (accepted, Some(accepted + 1)));
         assert_eq!(received_numbers(&server), numbers(1, accepted));
-        // Those whose replies nobody took.
+        // The batch whose replies could not be written.
         assert_eq!(accepted, 10);
     }
 }
@@ -589,7 +594,7 @@ fn closed_stdout_stops_dry_run() {
     let (mut child, _home) = publish_lines(V1, &V1.server().expect_no_connection()).args(&["-n", "--batch=1"]).spawn();
     let mut input = child.stdin.take().unwrap();
     drop(child.stdout.take());
-    // Far more than a pipe holds: if it read on for ever, so would this write.
+    // Far more than a pipe holds: if the program kept reading, this would never end.
     while input.write_all(line(1).as_bytes()).is_ok() {}
     assert_eq!(wait_for_exit(child).0.code(), Some(0));
 }

@@ -1,4 +1,4 @@
-//! What is printed, what is told, and the exit status.
+//! Standard output, messages about replies, and the exit status.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -12,7 +12,7 @@ fn publish(cent: Cent) -> Cent {
     cent.args(&["bananas", "publish", "--params", PLAIN])
 }
 
-/// A history of Centrifugo 1 with this JSON text as its data.
+/// A server whose history has this JSON text as its data.
 fn server_with_history(data: &[u8]) -> Server {
     let mut body = br#"[{"method":"history","error":null,"body":{"channel":"a","data":["#.to_vec();
     body.extend_from_slice(data);
@@ -109,7 +109,8 @@ fn quiet_prints_only_errors() {
     output.run().assert_output(1, "", &format!("cent: {}/api/: {message}\n", server.address()));
 }
 
-/// A call that the server refuses in its reply: the list is printed, the error told, and the exit is 1 or 4.
+/// Runs a command that gets an error in its reply: the list is printed, the errors are reported, and the exit status is
+/// 1 or 4.
 #[track_caller]
 fn assert_reply_errors(form: ApiForm, centrifugo: Centrifugo, method: &str, params: &str, exit: i32, errors: &[&str]) {
     let server = Server::start(centrifugo);
@@ -223,7 +224,7 @@ fn partial_broadcast_failure_names_channels() {
     );
 }
 
-/// Verbose lines with their times left out.
+/// Verbose output without its times.
 fn mask_times(text: &str) -> String {
     let without = |line: &str| match line.split_once(" after ") {
         Some((before, _)) => format!("{before} after … ms"),
@@ -251,13 +252,14 @@ fn verbose_logs_request_and_status() {
 
 #[test]
 fn verbose_logs_time_in_milliseconds() {
-    // Some hundred bytes, one after the other.
+    // Some hundred bytes, one by one.
     let server = V1.server().script(vec![Step::Execute, Step::SendSlowly(Duration::from_millis(2))]);
     let start = Instant::now();
     let output = publish(V1.cent(&server)).args(&["-v", "--timeout=30"]).run();
     let elapsed_ms = start.elapsed().as_secs_f64() * 1000.0;
     let logged = output.stderr();
-    let logged = logged.split_once(" after ").and_then(|(_, time)| time.strip_suffix(" ms\n")).expect("a time is told");
+    let logged =
+        logged.split_once(" after ").and_then(|(_, time)| time.strip_suffix(" ms\n")).expect("the output has a time");
     let logged: f64 = logged.parse().expect("it is a number");
     assert!(logged > 200.0 && logged <= elapsed_ms, "{logged} of {elapsed_ms}");
 }

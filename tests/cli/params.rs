@@ -1,4 +1,4 @@
-//! Where params come from, what is checked before sending, and that they travel as written.
+//! Where params come from, how they are checked, and that they are sent verbatim.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -12,7 +12,7 @@ use crate::{ApiForm, Legacy, PLAIN, V1};
 const CONFIG: &str =
     "[bananas]\naddress = http://127.0.0.1:1\nsecret = s\n\n[live]\naddress = http://127.0.0.1:1\napi_key = k\n";
 
-/// Publishes with what `set` says of params, and holds the request to have carried these.
+/// Publishes with params set by `set`; checks the params in the request.
 #[track_caller]
 fn assert_sent(params: &str, set: impl Fn(Cent) -> Cent) {
     for form in ApiForm::ALL {
@@ -23,7 +23,7 @@ fn assert_sent(params: &str, set: impl Fn(Cent) -> Cent) {
     }
 }
 
-/// Refused without a request; the one line of standard error is this.
+/// Expects an error before any request, and this message.
 #[track_caller]
 fn assert_rejected(args: &[&str], message: &str) {
     cent().config(CONFIG).args(args).run().assert_output(2, "", &format!("cent: {message}\n"));
@@ -48,7 +48,7 @@ fn params_option_reads_file_or_stdin() {
 
 #[test]
 fn stdin_device_is_never_read() {
-    // Within a limit of memory, which a program that reads it would soon come to.
+    // With a memory limit: a program that reads the device would soon exceed it.
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join(".centrc"), CONFIG).unwrap();
     let output = Command::new("sh")
@@ -132,7 +132,7 @@ fn methods_without_params_never_read_stdin() {
     for (form, methods) in [(V1, &["channels", "stats", "node"][..]), (Legacy, &["channels", "info", "INFO"])] {
         for method in methods {
             let server = form.server();
-            // Never written to and never closed: a read would wait for ever.
+            // Never written to and never closed: reading would block for ever.
             let (_ours, theirs) = UnixStream::pair().unwrap();
             let output = form.cent(&server).args(&["bananas", method, "-q"]).stdin(OwnedFd::from(theirs)).run();
             output.assert_output(0, "", "");
@@ -268,14 +268,14 @@ fn empty_user_is_sent() {
     }
 }
 
-/// Sends the text through standard input and holds the body to it, byte for byte.
+/// Sends the params from standard input; compares the body byte by byte.
 #[track_caller]
 fn assert_sent_verbatim(form: ApiForm, params: &str) {
     let server: Server = form.server();
-    // A debug build on a machine under load takes its time over megabytes.
+    // A debug build on a busy machine needs time for megabytes.
     let output = form.cent(&server).stdin_bytes(params).args(&["bananas", "publish", "--quiet", "--timeout=60"]).run();
     output.assert_output(0, "", "");
-    // No assert_eq: what differs can be megabytes.
+    // Not assert_eq: it would print megabytes.
     assert!(server.requests()[0].body_text() == form.body("publish", params));
 }
 

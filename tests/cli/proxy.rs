@@ -1,4 +1,4 @@
-//! Proxies: which one is taken, what it is sent, what is told when it fails, and that its password stays hidden.
+//! Proxies: which one is used, what is sent to it, messages for its failures, and that its password is never printed.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::support::tls::TestCa;
 
 const PUBLISHED: &str = "[\n  {\n    \"method\": \"publish\",\n    \"error\": null,\n    \"body\": null\n  }\n]\n";
 
-/// The base64 of `us%r:ma rked`, and the URL's way to write that.
+/// The base64 form of `us%r:ma rked`, and its form in a URL.
 const ENCODED_CREDENTIALS: &str = "dXMlcjptYSBya2Vk";
 const CREDENTIALS: &str = "us%25r:ma%20rked";
 
-/// A call to `[a]` at this address, of Centrifugo 1.
+/// A call with a section `[a]` of Centrifugo 1 for this address.
 fn cent_for(address: &str) -> Cent {
     cent().config(format!("[a]\naddress = {address}\nsecret = {SECRET}\n"))
 }
@@ -32,7 +32,7 @@ fn request_line(request: &Request) -> String {
     String::from_utf8_lossy(request.head()).lines().next().unwrap_or_default().to_owned()
 }
 
-/// A server behind a proxy that opens tunnels, and the authority that it is to be trusted by.
+/// A server behind a tunneling proxy, and the CA of its certificate.
 fn start_tunnel(response: &'static str) -> (TunnelProxy, TestCa) {
     let ca = TestCa::new();
     let identity = ca.issue(&["rt.invalid"]);
@@ -52,7 +52,7 @@ fn http_proxy_gets_absolute_url() {
         ("http://[::1]:8000/path/", "[::1]:8000"),
     ] {
         let proxy = Server::version(1);
-        // The test server does not know the path.
+        // The server does not serve this path; only the request counts.
         publish(cent_for(address).env("HTTP_PROXY", proxy.address()));
         let request = &proxy.requests()[0];
         assert_eq!(request_line(request), format!("POST http://{origin}/path/api/ HTTP/1.1"));
@@ -90,7 +90,7 @@ fn proxy_variable_depends_on_scheme_and_case() {
         ("http_proxy", vec![("HTTP_PROXY", &closed_port), ("all_proxy", &closed_port)]),
         ("ALL_PROXY", vec![("https_proxy", &closed_port), ("http_proxy", "")]),
         ("all_proxy", vec![("ALL_PROXY", &closed_port), ("NO_PROXY", "invalid.rt,example.org")]),
-        // Below a web server, HTTP_PROXY is what a visitor wrote into the header Proxy.
+        // Under CGI, HTTP_PROXY holds the visitor's Proxy header (httpoxy).
         ("http_proxy", vec![("HTTP_PROXY", &closed_port), ("REQUEST_METHOD", "GET")]),
         ("ALL_PROXY", vec![("HTTP_PROXY", &closed_port), ("REQUEST_METHOD", "GET")]),
     ] {
@@ -113,7 +113,7 @@ fn no_proxy_hosts_are_contacted_directly() {
             .assert_output(0, PUBLISHED, "");
         assert_eq!(request_line(&server.requests()[0]), "POST /api/ HTTP/1.1");
     }
-    // A variable that has no say is not looked at.
+    // Variables that do not apply are not validated.
     let server = Server::version(1);
     publish(cent_for(&server.address()).env("HTTPS_PROXY", "socks5://h").env("HTTP_PROXY", ""))
         .assert_output(0, PUBLISHED, "");
@@ -142,7 +142,7 @@ fn invalid_proxy_is_rejected_before_sending() {
 
 #[test]
 fn https_proxy_opens_tunnel() {
-    // Any 2xx opens one (RFC 9110, section 9.3.6); old proxies speak HTTP/1.0.
+    // Any 2xx opens a tunnel (RFC 9110, section 9.3.6); old proxies use HTTP/1.0.
     for response in [
         TUNNEL_OPEN,
         "HTTP/1.0 200 OK\r\n\r\n",
@@ -196,7 +196,7 @@ fn proxy_credentials_are_sent_but_never_printed() {
     assert_hidden(&output);
     let connect = "CONNECT rt.invalid:443 HTTP/1.1\r\nHost: rt.invalid:443\r\n";
     assert_eq!(tunnel.connect_requests(), [format!("{connect}Proxy-Authorization: {basic}\r\n\r\n")]);
-    // They are none of the server's business.
+    // They must not reach the server.
     assert_eq!(tunnel.server.requests()[0].header("Proxy-Authorization"), None);
 
     let closed_port = ClosedPort::bind().address().replace("http://", &format!("http://{CREDENTIALS}@"));
@@ -229,7 +229,7 @@ fn unreachable_proxy_is_named() {
         );
         let output = publish(cent_for(address).env("ALL_PROXY", "no-such-host.invalid:3128"));
         assert_eq!((output.exit_code(), output.stdout().as_str()), (Some(3), ""));
-        // The reason is the system's.
+        // The reason comes from the operating system.
         let start = format!("cent: {address}/api/: cannot look up the proxy no-such-host.invalid:3128: ");
         assert!(output.stderr().starts_with(&start), "{}", output.stderr());
         assert!(
@@ -306,7 +306,7 @@ fn timeout_applies_to_proxy() {
                  check the address, or raise the timeout\n"
             ),
         );
-        // Far below what the drip would take; the machine may be busy.
+        // Far less than the slow response would take; the machine may be busy.
         assert!(start.elapsed() < Duration::from_secs(7), "{:?}", start.elapsed());
     }
     let proxy = Server::version(1).script(vec![Step::Execute, Step::SendSlowly(pause)]);

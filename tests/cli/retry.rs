@@ -1,4 +1,4 @@
-//! `--retry`: what surely was not accepted is tried again, and nothing else.
+//! `--retry`: only what was not accepted is retried.
 
 use crate::support::cli::Cent;
 use crate::support::server::{ClosedPort, Response, Script, Server, Step, reject};
@@ -8,12 +8,12 @@ fn publish(cent: Cent) -> Cent {
     cent.args(&["bananas", "publish", "--params", PLAIN])
 }
 
-/// Turned away without a body, and asked to come back at once: a test need not wait.
+/// A temporary rejection without a body that asks for a retry at once, so that tests need not wait.
 fn unavailable(status: u16) -> Script {
     reject(&Response::new(status).header("Retry-After", "0"))
 }
 
-/// A line for a try that failed.
+/// The message after a failed attempt.
 fn retry_notice(form: ApiForm, server: &Server, error: &str, attempt: u32, attempts: u32) -> String {
     let url = form.url(&server.address());
     format!(
@@ -38,7 +38,7 @@ fn first_backoff_is_at_most_half_second() {
     let output = publish(V1.cent(&server)).args(&["--retry=1"]).run();
     assert_eq!((output.exit_code(), server.requests().len()), (Some(0), 2));
     let text = output.stderr();
-    let (_, pause) = text.trim_end().split_once("try 1 of 2, the next one in ").expect("it is announced");
+    let (_, pause) = text.trim_end().split_once("try 1 of 2, the next one in ").expect("the retry is reported");
     assert!(["0.3 s", "0.4 s", "0.5 s", "0.2 s"].contains(&pause), "{text}");
 }
 

@@ -1,4 +1,4 @@
-//! No secret, API key, signature or password of a proxy in anything that is printed, in whatever coding.
+//! No output contains a secret, an API key, a signature or a proxy password, in any encoding.
 
 use std::thread;
 
@@ -14,12 +14,12 @@ use crate::{API_KEY, ApiForm, Legacy, PLAIN, SECRET, V1};
 
 const PASSWORD: &str = "password-of-the-proxy";
 
-/// A text in every coding that might hide it, in lower case.
+/// A text in every encoding that could disguise it, in lower case.
 fn encodings(text: &str) -> Vec<String> {
     let hex = hex::encode(text);
     let percent: String = hex.as_bytes().chunks(2).map(|byte| ["%", &String::from_utf8_lossy(byte)].concat()).collect();
     let mut encodings = vec![text.to_lowercase(), hex, percent, text.chars().rev().collect()];
-    // In the middle of another text, too: what comes before shifts it by none, one or two bytes.
+    // Also inside another text, which shifts it by zero, one or two bytes.
     for before in 0..3 {
         let encoded = BASE64_STANDARD_NO_PAD.encode(format!("{}{text}", &"\0\0"[..before]));
         let (from, to) =
@@ -50,7 +50,7 @@ fn encodings_match_at_any_offset() {
     }
 }
 
-/// What can go wrong on the wire, a sample of each kind.
+/// A sample of all faults that a server can cause.
 fn fault_scripts(form: ApiForm) -> Vec<Script> {
     let echo = format!("Authorization: apikey {API_KEY}\r\nX-API-Sign: {}", sign(SECRET, b"x"));
     let location = |to: &str| Response::new(301).header("Location", to);
@@ -68,7 +68,7 @@ fn fault_scripts(form: ApiForm) -> Vec<Script> {
         respond(&Response::json("nothing")),
         respond(&Response::json("")),
         respond(&Response::plain(502, "<html>")),
-        // Debugging aids of servers give back what they got.
+        // Debug pages of servers echo the request.
         respond(&Response::plain(200, &echo)),
         reject(&Response::plain(400, &echo)),
         reject(&location(&format!("/login?key={API_KEY}&secret={SECRET}"))),
@@ -80,7 +80,7 @@ fn fault_scripts(form: ApiForm) -> Vec<Script> {
     scripts
 }
 
-/// The ways to call the program that tell the most.
+/// The most verbose ways to call the program.
 fn calls(cent: impl Fn() -> Cent) -> [Cent; 4] {
     let verbose = || {
         cent().env("RUST_BACKTRACE", "full").env("RUST_LOG", "trace").args(&[
@@ -119,7 +119,7 @@ fn faults_never_leak_secrets() {
             for script in fault_scripts(form) {
                 scope.spawn(move || {
                     for use_proxy in [false, true] {
-                        // A server for each of the calls: the dry run leaves its own alone.
+                        // One server for each call: the dry run does not connect to its own.
                         for number in 0..4 {
                             let server = form.server().allow_no_connection();
                             server.add_script(script.clone());
@@ -131,7 +131,7 @@ fn faults_never_leak_secrets() {
                                     form.cent(&server)
                                 }
                             };
-                            let call = calls(start).into_iter().nth(number).expect("there are four");
+                            let call = calls(start).into_iter().nth(number).expect("there are 4 calls");
                             run_without_leak(form, call);
                         }
                     }
@@ -144,7 +144,7 @@ fn faults_never_leak_secrets() {
 #[test]
 fn connect_errors_never_leak_secrets() {
     let closed_port = ClosedPort::bind();
-    let port = closed_port.address().rsplit(':').next().expect("there is a port").to_owned();
+    let port = closed_port.address().rsplit(':').next().expect("the address has a port").to_owned();
     for form in ApiForm::ALL {
         for call in calls(|| form.cent_at(&closed_port.address())) {
             run_without_leak(form, call);

@@ -1,4 +1,4 @@
-//! A system that says no: streams that are closed or full, system calls that fail one by one.
+//! Failures of the operating system: closed or full streams, and every system call failing in turn.
 
 use std::fs::File;
 use std::thread;
@@ -7,17 +7,17 @@ use crate::support::cli::{Cent, CentOutput};
 use crate::support::server::Server;
 use crate::{ApiForm, PLAIN};
 
-/// Whatever happens: a status of the table, a reason where it is not 0, and no lie.
+/// Whatever failed: a documented exit status, a message unless it is 0, and a status that matches what was executed.
 #[track_caller]
 fn assert_clean_exit(output: &CentOutput, server: &Server, commands: usize, context: &str) {
     let (exit, text) = (output.exit_code(), output.stderr());
     let executed = server.centrifugo().executed().len();
     assert!(matches!(exit, Some(0..=4)), "{context}: {:?} {text}", output.status());
     assert!(text.lines().all(|line| line.starts_with("cent: ")), "{context}: {text}");
-    assert!(exit == Some(0) || !text.is_empty(), "{context}: status {exit:?} without a reason");
+    assert!(exit == Some(0) || !text.is_empty(), "{context}: status {exit:?} without a message");
     let is_consistent = match exit {
         Some(0) => executed == commands,
-        // Of several lines, those before the one that failed have run; one that cannot be read may come after the last.
+        // Lines before the failed one have been executed; the failure may also come after the last line.
         Some(2) if commands > 1 => executed <= commands,
         Some(1..=3) => executed < commands,
         _ => true,
@@ -25,7 +25,7 @@ fn assert_clean_exit(output: &CentOutput, server: &Server, commands: usize, cont
     assert!(is_consistent, "{context}: {exit:?}, {executed} executed, {text}");
 }
 
-/// The ways to read and write that there are, each with how many commands it sends.
+/// All ways to read and write, each with its number of commands.
 fn calls(form: ApiForm, server: &Server, wrapper: impl Fn(&Cent) -> Vec<String>, timeout: &str) -> [(Cent, usize); 4] {
     let start = || {
         let address = server.address().replace("127.0.0.1", "localhost");
@@ -36,7 +36,7 @@ fn calls(form: ApiForm, server: &Server, wrapper: impl Fn(&Cent) -> Vec<String>,
         let (input, output) = (cent.path(input), cent.path("out"));
         let args = wrapper(&cent);
         let cent = cent.run_under(&args.iter().map(String::as_str).collect::<Vec<_>>());
-        cent.stdin(File::open(input).expect("it was written")).stdout(File::create(output).expect("it was written"))
+        cent.stdin(File::open(input).expect("the file exists")).stdout(File::create(output).expect("the file exists"))
     };
     [
         (wrap(start().arg("--params=@params.json"), "params.json"), 1),
@@ -50,7 +50,7 @@ fn calls(form: ApiForm, server: &Server, wrapper: impl Fn(&Cent) -> Vec<String>,
 fn closed_or_full_streams_do_not_panic() {
     for form in ApiForm::ALL {
         for (stream, exits) in [
-            // Closed, they are /dev/null by the time that a Rust program runs.
+            // The Rust runtime opens closed streams as /dev/null.
             ("<&-", [Some(0), Some(2), Some(0), Some(2)]),
             (">&-", [Some(0); 4]),
             ("2>&-", [Some(0); 4]),
@@ -65,7 +65,7 @@ fn closed_or_full_streams_do_not_panic() {
                 let (call, _) = calls(form, &server, |_| ["sh", "-c", &script].map(str::to_owned).to_vec(), "60")
                     .into_iter()
                     .nth(number)
-                    .expect("4 calls");
+                    .expect("there are 4 calls");
                 let output = call.run();
                 assert_eq!(output.exit_code(), exit, "{stream}, call {number}: {}", output.stderr());
                 assert!(output.stderr().lines().all(|line| line.starts_with("cent: ")), "{}", output.stderr());
@@ -74,8 +74,8 @@ fn closed_or_full_streams_do_not_panic() {
     }
 }
 
-/// What may fail, and with what. Where there is a path, only calls on that file are meant: the system reads files of
-/// its own before the program begins.
+/// System calls to fail, and the errors. With a path, only calls on that file fail: the system reads other files before
+/// the program starts.
 const FAILURES: [(&str, &[&str], Option<&str>); 18] = [
     ("openat", &["EINTR", "EIO", "EMFILE", "EACCES", "ENOENT"], Some(".centrc")),
     ("openat", &["EINTR", "EIO", "EMFILE", "EACCES", "ENOENT"], Some("params.json")),
@@ -105,7 +105,7 @@ fn failing_system_calls_do_not_panic() {
             scope.spawn(move || {
                 for error in *errors {
                     for when in ["1", "2", "3", "1+"] {
-                        // A call that is interrupted for ever is tried for ever.
+                        // A call that is always interrupted is repeated for ever.
                         if *error != "EINTR" || when != "1+" {
                             for call in 0..4 {
                                 run_with_failing_call(ApiForm::ALL[number % 2], names, error, *path, when, call);
@@ -130,8 +130,8 @@ fn run_with_failing_call(form: ApiForm, names: &str, error: &str, path: Option<&
         }
         args
     };
-    // A request that could not be written on a connection that is alive is waited for in vain.
-    let (call, commands) = calls(form, &server, wrapper, "1").into_iter().nth(number).expect("4 calls");
+    // If a request could not be written but its connection is alive, only the timeout ends the call.
+    let (call, commands) = calls(form, &server, wrapper, "1").into_iter().nth(number).expect("there are 4 calls");
     let output = call.run();
     assert_clean_exit(&output, &server, commands, &format!("{inject} on {path:?}, call {number}"));
 }

@@ -1,4 +1,4 @@
-//! Nothing that a server or a config file says is_unsafe the user's terminal.
+//! No text from a server or a config file reaches the user's terminal as a control sequence.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use crate::support::cli::cent;
 use crate::support::server::{Response, respond};
 use crate::{ApiForm, Legacy, PLAIN, V1};
 
-/// Sequences that reset a terminal, clear it, write into its title or its input, turn the direction of writing.
+/// Sequences that reset or clear a terminal, set its title, inject input, or change the text direction.
 const TERMINAL_SEQUENCES: &str = "\u{1b}c\u{1b}[2J\u{1b}]0;title\u{7}\u{9b}2J\u{90}$q\u{202e}\u{2066}\u{7f}\r";
 
 #[track_caller]

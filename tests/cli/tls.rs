@@ -1,4 +1,4 @@
-//! TLS with real certificates: who is trusted, what is told of those who are not, and faults on the way.
+//! TLS with real certificates: which are trusted, messages for the others, and faults during the connection.
 
 use rcgen::{
     CertificateParams, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, NameConstraints, SanType, date_time_ymd,
@@ -25,7 +25,7 @@ fn published(form: ApiForm) -> &'static str {
     }
 }
 
-/// A call to `[a]` at this address.
+/// A call with a section `[a]` for this address.
 fn cent_for(address: &str, form: ApiForm) -> Cent {
     let (key, credential) = (form.config_key(), form.credential());
     cent().config(format!("[a]\naddress = {address}\n{key} = {credential}\n"))
@@ -39,17 +39,17 @@ fn cent_at(host: &str, server: &Server, form: ApiForm) -> Cent {
     cent_for(&https_address(host, server), form)
 }
 
-/// Trusts this authority and no other.
+/// Trusts this CA and no other.
 fn with_ca(cent: Cent, pem: &str) -> Cent {
     cent.file("ca.pem", pem).env("SSL_CERT_FILE", "ca.pem")
 }
 
-/// Publishes, with leave to try again wherever that may help.
+/// Publishes, with retries where they are allowed.
 fn publish(cent: Cent) -> CentOutput {
     cent.args(&["a", "publish", "--retry", "2", "--params", PARAMS]).run()
 }
 
-/// Holds a publish to success.
+/// Expects a successful publish.
 #[track_caller]
 fn assert_published(output: &CentOutput, server: &Server, form: ApiForm) {
     let epoch = output.stdout().split('"').skip_while(|word| *word != "epoch").nth(2).unwrap_or("EPOCH").to_owned();
@@ -58,7 +58,7 @@ fn assert_published(output: &CentOutput, server: &Server, form: ApiForm) {
     assert_eq!(server.centrifugo().messages_as_text("news"), ["1"]);
 }
 
-/// Holds a publish to both dialects of a server with this certificate to this failure, without a further try.
+/// Publishes in both forms of the API to a server with this certificate; expects this failure and no retry.
 #[track_caller]
 fn assert_rejected(identity: impl Fn() -> Identity, pem: &str, host: &str, message: &str) {
     for form in ApiForm::ALL {
@@ -75,7 +75,7 @@ fn ssl_cert_file_is_trusted() {
     for form in ApiForm::ALL {
         for (name, host) in [("localhost", "localhost"), ("127.0.0.1", "127.0.0.1"), ("*.localhost", "a.localhost")] {
             let server = serve(form, ca.issue(&[name]));
-            // Not every system looks up names below localhost.
+            // Not every system resolves names below localhost.
             if host == "a.localhost" && std::net::ToSocketAddrs::to_socket_addrs(&(host, 1)).is_err() {
                 drop(server.allow_no_connection());
                 continue;
@@ -92,7 +92,7 @@ fn ssl_cert_dir_is_trusted() {
         let server = serve(form, ca.issue(&["localhost"]));
         let cent = cent_at("localhost", &server, form);
         for dir in ["empty", "certificates"] {
-            std::fs::create_dir(cent.path(dir)).expect("a folder can be made");
+            std::fs::create_dir(cent.path(dir)).expect("the directory is created");
         }
         let cent = cent.file("certificates/any name", ca.pem()).file("certificates/README", "no certificate");
         assert_published(&publish(cent.env("SSL_CERT_DIR", "missing:empty:certificates")), &server, form);
@@ -132,7 +132,7 @@ const UNTRUSTED_CA: &str = "the server's certificate is signed by an authority t
 fn untrusted_ca_is_reported() {
     let (ca, other) = (TestCa::new(), TestCa::with_name("another"));
     assert_rejected(|| ca.issue(&["localhost"]), &other.pem(), "localhost", UNTRUSTED_CA);
-    // Made anew under its old name.
+    // A new CA with the same name.
     assert_rejected(|| ca.issue(&["localhost"]), &TestCa::new().pem(), "localhost", UNTRUSTED_CA);
     assert_rejected(|| self_signed(&["localhost"], false).0, &ca.pem(), "localhost", UNTRUSTED_CA);
 }
@@ -143,7 +143,7 @@ fn system_store_does_not_trust_test_ca() {
     let output = publish(cent_at("localhost", &server, V1));
     let url = format!("cent: https://localhost:{}/api/: ", server.port());
     assert_eq!(output.exit_code(), Some(3));
-    // A machine without any is told what to do too.
+    // A system without CA certificates reports that instead.
     assert!(
         [UNTRUSTED_CA, NO_CA_CERTIFICATES].iter().any(|message| output.stderr() == format!("{url}{message}\n")),
         "{}",
@@ -256,14 +256,14 @@ fn no_ca_certificates_rejects_all() {
         for call in calls {
             publish(call).assert_output(3, "", &message);
         }
-        // One each: it does not help to try again.
+        // One connection per call: there is no retry.
         assert_eq!((server.connections(), server.requests().len()), (count, 0));
     }
 }
 
 #[test]
 fn outdated_tls_is_reported() {
-    // Version 3.1 of the record, fatal, protocol_version and handshake_failure (RFC 5246, section 7.2).
+    // TLS record version 3.1, a fatal alert: protocol_version or handshake_failure (RFC 5246, section 7.2).
     for description in [70, 40] {
         let alert = vec![Step::Read(1), Step::Send(vec![21, 3, 1, 0, 2, 2, description]), Step::Close];
         let server = Server::version(1).script(alert);
@@ -356,7 +356,7 @@ fn connection_is_reused_for_lines() {
     }
 }
 
-/// Publishes and holds it to this failure.
+/// Publishes and expects this failure.
 #[track_caller]
 fn assert_fails(ca: &TestCa, script: &Script, executed: bool, seconds: &str, message: &str) {
     for form in ApiForm::ALL {
@@ -375,7 +375,7 @@ fn failure_after_send_is_unknown() {
     let closed = format!("the connection was closed before the answer was whole; {hint}");
     let reset = format!("the connection was lost: connection reset by peer; {hint}");
     let silent = format!("no answer within 3 s; {hint}, or raise the timeout");
-    // Side by side, since the silent ones take their whole time, which is ample for a handshake on a busy machine.
+    // In parallel, because the hanging ones take the whole timeout, which is enough for a handshake on a busy machine.
     std::thread::scope(|scope| {
         for (step, seconds, message) in
             [(Step::Close, "30", &closed), (Step::Reset, "30", &reset), (Step::Hang, "3", &silent)]
@@ -406,7 +406,7 @@ fn handshake_failure_is_not_accepted() {
             ),
         );
         for (step, reason) in [(Step::Close, "unexpected end of file"), (Step::Reset, "connection reset by peer")] {
-            // A few bytes of what could be the server's first message.
+            // The first bytes of a possible ServerHello.
             for sent in [&[][..], &[22, 3], &[22, 3, 3, 0, 90, 2, 0, 0, 86, 3, 3]] {
                 let server = Server::version(1).script(vec![Step::Read(1), Step::Send(sent.to_vec()), step.clone()]);
                 cent_at("localhost", &server, form).args(&["a", "publish", "--params", PARAMS]).run().assert_output(

@@ -1,4 +1,4 @@
-//! The first ten minutes: slips and what is said of them, colours, help.
+//! Usage errors, help, and color.
 
 use std::process::{Command, Stdio};
 
@@ -8,7 +8,7 @@ use crate::{ApiForm, Legacy, PLAIN, V1};
 const CONFIG: &str = "[apples]\naddress = http://localhost:1\nsecret = marked\n\
                       [bananas]\naddress = http://localhost:1\nsecret = marked\n";
 
-/// Holds the one line about a wrong call to what is expected.
+/// Expects one message, and exit status 2.
 #[track_caller]
 fn assert_usage_error(args: &[&str], message: &str) {
     cent().config(CONFIG).args(args).run().assert_output(2, "", &format!("cent: {message}\n"));
@@ -123,7 +123,7 @@ fn conflicting_options_are_rejected() {
 fn short_help_fits_screen_without_config() {
     let help = cent().arg("-h").run();
     assert!(help.stderr().is_empty() && help.exit_code() == Some(0));
-    assert!(help.stdout().lines().count() <= 23, "with the prompt there are more than 24 lines");
+    assert!(help.stdout().lines().count() <= 23, "more than 24 lines, prompt included");
     for help in [help.stdout(), cent().arg("--help").run().stdout()] {
         let long: Vec<&str> = help.lines().filter(|line| line.chars().count() > 80).collect();
         assert!(long.is_empty(), "over 80 columns: {long:#?}");
@@ -181,7 +181,7 @@ fn usage_errors_are_colored() {
     cent().config("").args(&["x", "y", "--color", "always"]).run().assert_output(2, "", &format!("{RED}{missing}"));
 }
 
-/// What a call shows on a terminal, lent by `script`.
+/// The output of a call on a terminal, which `script` provides.
 fn run_on_terminal(terminal: &str, args: &str, no_color: bool) -> String {
     let cent = cent();
     let mut command = Command::new("script");
@@ -190,7 +190,7 @@ fn run_on_terminal(terminal: &str, args: &str, no_color: bool) -> String {
     if no_color {
         command.env("NO_COLOR", "1");
     }
-    String::from_utf8_lossy(&command.output().expect("script starts").stdout).into_owned()
+    String::from_utf8_lossy(&command.output().expect("script runs").stdout).into_owned()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! One case of the matrix: a call, what the server does to it, and what has to come of it.
+//! One case: a request, what the server does with it, and the expected outcome.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,23 +7,23 @@ use cent::{Client, Command, Error, ErrorKind, Reply, ReplyError};
 
 use crate::server::{ApiForm, Script, Server};
 
-/// Longer than anything takes that is not silent.
+/// Longer than anything but a hanging server takes.
 pub(crate) const LONG_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a silent server is waited for.
+/// The timeout for a hanging server.
 pub(crate) const SHORT_TIMEOUT: Duration = Duration::from_millis(60);
 
-/// What is sent: commands that publish 1, 2 and so on into `news`.
+/// A request to send: commands that publish 1, 2 and so on to `news`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RequestSpec {
-    /// The version of the server: 1 signs, the others have a key.
+    /// The major version of the server.
     pub(crate) major: u8,
     pub(crate) commands: usize,
-    /// How much data there is besides, in bytes.
+    /// Additional data in each command.
     pub(crate) padding_bytes: usize,
 }
 
 impl RequestSpec {
-    /// The calls that every fault is tried on: both dialects, with one command and with several.
+    /// The requests that every fault is tried on: each form of the API, with one command and with several.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         ApiForm::ALL
             .into_iter()
@@ -55,18 +55,18 @@ impl RequestSpec {
     }
 }
 
-/// What has to come of a case.
+/// The expected outcome of a case.
 #[derive(Debug, Clone)]
 pub(crate) struct Expected {
-    /// Any of these: nothing is success. Where several are true, HTTP clients differ.
+    /// Any of these; `None` is success. There are several where HTTP clients may differ.
     pub(crate) outcomes: &'static [Option<ErrorKind>],
-    /// The message holds one of these.
+    /// The message contains one of these.
     pub(crate) messages: &'static [&'static str],
-    /// Whether the server runs the commands: all of them, or none.
+    /// Whether the server executes all commands, or none.
     pub(crate) executed: bool,
-    /// On how many connections the call and the one after it go.
+    /// How many connections this request and the next one use.
     pub(crate) connections: Option<usize>,
-    /// Whether the server answers on the same connection afterwards.
+    /// Whether the server responds on this connection afterwards.
     pub(crate) has_follow_up: bool,
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn not_accepted(messages: &'static [&'static str]) -> Expected {
     }
 }
 
-/// Success or not: both are true.
+/// Both are correct.
 pub(crate) fn success_or_unknown() -> Expected {
     Expected { outcomes: &[None, Some(ErrorKind::Unknown)], ..success() }
 }
@@ -108,7 +108,7 @@ impl Expected {
         Self { executed: false, ..self }
     }
 
-    /// The server is silent on a connection that nothing seems to be wrong with.
+    /// The server hangs, but the client cannot notice that.
     pub(crate) fn connection_hangs(self) -> Self {
         Self { has_follow_up: false, ..self }
     }
@@ -127,11 +127,11 @@ pub(crate) struct Case {
     pub(crate) expected: Expected,
 }
 
-/// Servers for one case after the other, of each version one: a port for every case is more than systems like.
+/// One server per version, reused for many cases: a port for each case would be too many for some systems.
 #[derive(Default)]
 pub(crate) struct ServerPool(BTreeMap<u8, Server>);
 
-/// How far a server was before a case.
+/// The counters of a server before a case.
 struct Baseline {
     requests: usize,
     connections: usize,
@@ -139,7 +139,7 @@ struct Baseline {
 }
 
 impl Case {
-    /// Has a server play the script, and holds what the client says against what the server has done.
+    /// Runs the script on a server; checks the client's result against what the server executed.
     pub(crate) fn run(&self, servers: &mut ServerPool) -> Result<(), String> {
         let mut timeout = self.timeout;
         loop {
@@ -157,8 +157,8 @@ impl Case {
                 Some(ErrorKind::NotAccepted) => server.requests(),
                 _ => server.wait_for_requests_or_close(baseline.requests + 1, baseline.connections),
             };
-            // On a busy machine a short time is over before anything has left. The script has not begun: with the
-            // server it goes.
+            // On a busy machine a short timeout can expire before anything is sent. The script has not started; it is
+            // dropped with the server.
             if requests.len() == baseline.requests && timeout < LONG_TIMEOUT {
                 timeout *= 4;
                 continue;
@@ -177,7 +177,7 @@ impl Case {
         let executed = server.centrifugo().messages_as_text("news").split_off(baseline.executed);
         let message = message(result, &server.address());
         let found = format!("{kind:?} {message:?}, {requests} requests, {} executed", executed.len());
-        // What holds of every case, whatever is expected of this one.
+        // These rules hold for every case.
         let all_executed = executed.iter().eq(self.spec.data().collect::<Vec<_>>().iter());
         let is_correct = match kind {
             None => all_executed,
@@ -202,7 +202,7 @@ impl Case {
         }
     }
 
-    /// Whatever happened, the next call of the same client works, once.
+    /// After any fault, the next call of the same client works, exactly once.
     fn verify_follow_up(&self, server: &Server, baseline: &Baseline, mut client: Client) -> Result<(), String> {
         let executed = |channel| server.centrifugo().messages(channel).len();
         let (news, others) = (executed("news"), executed("after"));
@@ -218,7 +218,7 @@ impl Case {
     }
 }
 
-/// The worst that came of a call: nothing is success.
+/// The worst outcome of a request; `None` is success.
 pub(crate) fn kind(result: &Result<Vec<Reply>, Error>) -> Option<ErrorKind> {
     match result {
         Ok(replies) => {
@@ -229,7 +229,7 @@ pub(crate) fn kind(result: &Result<Vec<Reply>, Error>) -> Option<ErrorKind> {
     }
 }
 
-/// What a user is told, in one line; an error in a reply is told with the address before it.
+/// The message as one line; the address comes first, also for an error in a reply.
 fn message(result: &Result<Vec<Reply>, Error>, address: &str) -> String {
     match result {
         Ok(replies) => replies

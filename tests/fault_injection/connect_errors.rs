@@ -1,4 +1,4 @@
-//! Servers that no request ever reaches.
+//! Servers that cannot be reached.
 
 use std::time::Duration;
 
@@ -7,11 +7,12 @@ use cent::ErrorKind;
 use crate::case::{LONG_TIMEOUT, RequestSpec};
 use crate::server::{ClosedPort, FullBacklog, Server};
 
-/// Not one byte was sent: the kind, and that the message says so.
+/// Expects an error that says that nothing was sent.
 #[track_caller]
 fn assert_nothing_sent(address: &str, timeout: Duration, messages: &str) {
     for spec in RequestSpec::all() {
-        let error = spec.client(address).with_timeout(timeout).send_commands(&spec.commands()).expect_err("it fails");
+        let error =
+            spec.client(address).with_timeout(timeout).send_commands(&spec.commands()).expect_err("the request fails");
         let message = error.to_string();
         assert_eq!(error.kind(), ErrorKind::NotAccepted, "{message}");
         assert!(
@@ -28,7 +29,7 @@ fn connection_refused_sends_nothing() {
 
 #[test]
 fn unresolvable_host_sends_nothing() {
-    // Longer than a label may be: the system says no without asking anybody.
+    // Longer than a DNS label may be: rejected without a query.
     assert_nothing_sent(&format!("http://{}.test:1", "a".repeat(70)), LONG_TIMEOUT, "cannot look up aaaa");
 }
 

@@ -1,4 +1,4 @@
-//! What curl says of the same faults, for the table in the README.
+//! What curl does with the same faults, as a table.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use crate::case::{Case, RequestSpec, SHORT_TIMEOUT};
 use crate::scenarios::{self, Coverage};
 use crate::server::API_KEY;
 
-/// The row of the table that a case belongs to.
+/// The row of the table for a case.
 fn row(case: &Case) -> String {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n\
                 Content-Length: 42\r\n\r\n";
@@ -42,10 +42,10 @@ fn row(case: &Case) -> String {
     }
 }
 
-/// How often there was what.
+/// Results and how often each occurred.
 type Counts = BTreeMap<String, usize>;
 
-/// Has curl send what the case sends; its exit status, and whether it takes nothing for success.
+/// Sends the request of a case with curl; its exit status, and whether it succeeded without output.
 fn curl(case: &Case, options: &[&str]) -> String {
     let server = case.spec.server().script(case.script.clone());
     let timeout = if case.timeout == SHORT_TIMEOUT { "0.3" } else { "20" };

@@ -1,5 +1,5 @@
-//! Nothing lost, nothing doubled: what the library says of a request is held against what the server has run, for every
-//! fault that a connection can have.
+//! No command is lost or executed twice: for every fault that a connection can have, the outcome that the library
+//! reports is checked against what the server executed.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -18,10 +18,10 @@ mod scenarios;
 use case::{Case, ServerPool};
 use scenarios::Coverage;
 
-/// Many cases wait for a server that is silent: more threads than cores.
+/// More threads than cores, because many cases wait for a hanging server.
 const THREADS: usize = 16;
 
-/// Runs every case; what the library gets wrong, by the name of the case.
+/// Runs all cases; returns the failures by the name of the case.
 fn run(cases: &[Case]) -> BTreeMap<&str, String> {
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     thread::scope(|scope| {
@@ -44,8 +44,8 @@ fn assert_all_correct(places: Coverage) {
     let start = Instant::now();
     let cases = scenarios::all(places);
     let failures = run(&cases);
-    println!("fault matrix: {} cases in {:.1} s", cases.len(), start.elapsed().as_secs_f64());
-    assert!(cases.len() >= 3_000, "the matrix has shrunk to {} cases", cases.len());
+    println!("fault injection: {} cases in {:.1} s", cases.len(), start.elapsed().as_secs_f64());
+    assert!(cases.len() >= 3_000, "only {} cases are left", cases.len());
     let shown: Vec<String> = failures.iter().take(40).map(|(name, what)| format!("{name}: {what}")).collect();
     assert!(failures.is_empty(), "{} of {} cases are wrong:\n{}", failures.len(), cases.len(), shown.join("\n"));
 }

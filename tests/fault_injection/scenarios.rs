@@ -1,4 +1,4 @@
-//! The cases: where the server stops, how, and what it says instead.
+//! The cases: where the server stops, how, and what it sends instead.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -12,12 +12,12 @@ use crate::case::{
 };
 use crate::server::{ApiForm, GARBAGE, Response, Script, Step, reject};
 
-/// How close the places lie where the server stops.
+/// After which bytes the server stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coverage {
-    /// After every byte, for every call.
+    /// After every byte of every request.
     EveryByte,
-    /// After every byte for one of the four calls, each in turn.
+    /// After every byte of one of the four requests in turn.
     Rotating,
 }
 
@@ -39,12 +39,12 @@ pub(crate) fn all(coverage: Coverage) -> Vec<Case> {
         }
         cases.large_requests(spec);
     }
-    // Every reply ends with a line feed here.
+    // In version 2 every reply ends with a newline.
     cases.fail_during_response(&Exchange::capture(RequestSpec { major: 2, commands: 3, padding_bytes: 0 }));
     cases.cases
 }
 
-/// A call as it goes over the wire.
+/// A request and its response as sent over the connection.
 struct Exchange {
     spec: RequestSpec,
     request_len: usize,
@@ -52,31 +52,31 @@ struct Exchange {
 }
 
 impl Exchange {
-    /// Listens in.
+    /// Records one exchange without a fault.
     fn capture(spec: RequestSpec) -> Self {
         let server = spec.server();
-        spec.client(&server.address()).send_commands(&spec.commands()).expect("nothing goes wrong");
+        spec.client(&server.address()).send_commands(&spec.commands()).expect("there is no fault");
         let request = server.requests().remove(0).raw.clone();
-        // Another server of the same kind answers with the same bytes.
+        // A second server of the same version sends the same bytes.
         let server = spec.server();
-        let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("it listens");
-        stream.write_all(&request).expect("it reads");
-        stream.shutdown(Shutdown::Write).expect("it is open");
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("the server listens");
+        stream.write_all(&request).expect("the server reads");
+        stream.shutdown(Shutdown::Write).expect("the connection is open");
         let mut response = Vec::new();
-        stream.read_to_end(&mut response).expect("it answers");
+        stream.read_to_end(&mut response).expect("the server responds");
         Self { spec, request_len: request.len(), response }
     }
 
     fn body(&self) -> &[u8] {
-        let head = self.response.windows(4).position(|window| window == b"\r\n\r\n").expect("there is a head");
+        let head = self.response.windows(4).position(|window| window == b"\r\n\r\n").expect("the headers are complete");
         &self.response[head + 4..]
     }
 
     fn text(&self) -> &str {
-        std::str::from_utf8(self.body()).expect("it is text")
+        std::str::from_utf8(self.body()).expect("it is UTF-8")
     }
 
-    /// The same answer in chunks of at most so many bytes.
+    /// The same response in chunks of at most `size` bytes.
     fn chunked(&self, size: usize) -> Vec<u8> {
         let mut bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
         for chunk in self.body().chunks(size) {
@@ -86,28 +86,28 @@ impl Exchange {
         bytes
     }
 
-    /// The same answer, ended by the end of the connection.
+    /// The same response, ended by closing the connection.
     fn open_ended(&self) -> Vec<u8> {
         [b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n", self.body()].concat()
     }
 }
 
-/// Runs the request and sends these bytes.
+/// Executes the request and sends these bytes.
 fn send(bytes: impl Into<Vec<u8>>) -> Script {
     vec![Step::Execute, Step::Send(bytes.into())]
 }
 
-/// The same, and then ends the connection in this way.
+/// Executes the request, sends these bytes and ends the connection with this step.
 fn send_and(bytes: impl Into<Vec<u8>>, end: Step) -> Script {
     vec![Step::Execute, Step::Send(bytes.into()), end]
 }
 
-/// 200 with this length, whatever the body is.
+/// A 200 with this Content-Length, whatever the size of the body.
 fn with_length(length: impl std::fmt::Display, body: &[u8]) -> Vec<u8> {
     [format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").as_bytes(), body].concat()
 }
 
-/// 200 with these headers too.
+/// A 200 with additional headers.
 fn with_headers(headers: &str, body: &[u8]) -> Vec<u8> {
     [format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
 }
@@ -127,7 +127,7 @@ const INVALID_JSON: &[&str] = &["the answer is not the JSON it should be"];
 const NOT_REPLIES: &[&str] = &["the answer is JSON, but no list of replies", "the answer is not the JSON it should be"];
 const EARLY: &[&str] = &["answered before the request was through"];
 
-/// More than sockets take that nobody reads from: 5 MB on Linux.
+/// More than the socket buffers hold if nobody reads: 5 MB on Linux.
 const LARGE_BYTES: usize = 8_000_000;
 
 struct Scenarios {
@@ -153,7 +153,7 @@ impl Scenarios {
         self.cases.push(Case { name, spec, script, timeout, expected });
     }
 
-    /// Where to stop in so many bytes; the last few are always among them.
+    /// The positions to stop at in a text of this length; the last few are always included.
     fn stop_positions(&self, spec: RequestSpec, length: usize) -> Vec<usize> {
         let turn = usize::from(spec.major > 1) * 2 + usize::from(spec.commands > 1);
         let is_selected = |&at: &usize| self.coverage == Coverage::EveryByte || at % 4 == turn || length - at < 4;
@@ -180,8 +180,8 @@ impl Scenarios {
     fn fail_during_response(&mut self, exchange: &Exchange) {
         let chunked = exchange.chunked(exchange.body().len() / 2 + 1);
         let open_ended = exchange.open_ended();
-        // From how many bytes on the answer is whole if the connection ends then, and if it does not. The last line
-        // end of a chunked one tells nothing any more. That of the last reply of version 2 neither.
+        // From which byte on the response is complete if the connection closes, and if it stays open. The last newline
+        // of a chunked response and of the last reply of version 2 carries no information.
         let line_end = usize::from(exchange.body().ends_with(b"\n"));
         self.fail_after("", exchange.spec, &exchange.response, exchange.response.len(), exchange.response.len());
         self.fail_after(" in chunks", exchange.spec, &chunked, chunked.len() - 2, chunked.len());
@@ -189,23 +189,23 @@ impl Scenarios {
     }
 
     fn fail_after(&mut self, what: &str, spec: RequestSpec, response: &[u8], whole: usize, length_known_at: usize) {
-        let body = response.windows(4).position(|window| window == b"\r\n\r\n").expect("there is a head") + 4;
+        let body = response.windows(4).position(|window| window == b"\r\n\r\n").expect("the headers are complete") + 4;
         for bytes in self.stop_positions(spec, response.len()) {
             let (sent, is_last) = (&response[..bytes], bytes == response.len());
             let name = |end: &str| format!("{end} after {bytes} bytes of an answer{what}");
             let cut = || match (bytes >= whole, length_known_at == usize::MAX && bytes >= body) {
-                // The last line end says nothing new.
+                // The last newline carries no information.
                 (true, _) => if is_last || length_known_at == usize::MAX { success() } else { success_or_unknown() }
                     .on_connections(2),
                 (false, false) => unknown(RESET).on_connections(2),
-                // One command of several may have a reply already.
+                // The first of several replies may be complete.
                 (false, true) => unknown(if spec.commands > 1 { &["the answer", "for 3 commands"] } else { TRUNCATED })
                     .on_connections(2),
             };
             let closed = Expected { messages: if cut().messages == RESET { CLOSED } else { cut().messages }, ..cut() };
             self.add(name("closed"), spec, send_and(sent, Step::Close), closed.clone());
             self.add(name("reset"), spec, send_and(sent, Step::Reset), cut());
-            // Each of these is many packets.
+            // Each of these takes many packets.
             if length_known_at != usize::MAX && bytes >= body && (bytes % 16 == 0 || response.len() - bytes < 8) {
                 let mut bytewise = vec![Step::Execute, Step::Send(sent[..body].to_vec())];
                 bytewise.extend(sent[body..].iter().map(|&byte| Step::Send(vec![byte])));
@@ -240,7 +240,7 @@ impl Scenarios {
         for status in 300..=599 {
             for body in ["", "no\n"] {
                 let means_something = matches!(status, 300..=308 | 400..=431 | 451 | 500..=511 | 599);
-                // 304 has no body: what comes after its head is the next answer.
+                // A 304 has no body: what follows its headers is the next response.
                 if !body.is_empty() && (status == 304 || !means_something) {
                     continue;
                 }
@@ -253,7 +253,8 @@ impl Scenarios {
                 };
                 let number = status.to_string();
                 assert!(status == 413 || expected.messages.len() == 1, "{number}");
-                // Whoever turns a request away may be about to close: the next one goes over another connection.
+                // A server that rejects a request may be about to close the connection, so the next request uses a new
+                // one.
                 let expected = expected.on_connections(2);
                 let response = Response::new(status).body(body);
                 let first = if expected.executed { Step::Execute } else { read.clone() };
@@ -291,7 +292,7 @@ impl Scenarios {
         }
     }
 
-    /// Answers before the answer.
+    /// Interim responses before the final one.
     fn interim_responses(&mut self, exchange: &Exchange) {
         let spec = exchange.spec;
         for (name, interim_responses) in [
@@ -318,7 +319,7 @@ impl Scenarios {
                 unknown(TIMED_OUT).on_connections(2),
             );
         }
-        // Rare, and refused by the HTTP library.
+        // Rare; the HTTP library rejects it.
         let dated = [b"HTTP/1.1 100 Continue\r\nDate: x\r\n\r\n", exchange.response.as_slice()].concat();
         self.add("100 with a header", spec, send(dated), success_or_unknown());
         let endless = Step::SendRepeated(b"HTTP/1.1 100 Continue\r\n\r\n".repeat(100), 100);
@@ -457,7 +458,7 @@ impl Scenarios {
         }
     }
 
-    /// Whole answers of 200 that are no replies, or not those to these commands.
+    /// Complete 200 responses that are not replies, or not the replies to these commands.
     fn unusual_bodies(&mut self, exchange: &Exchange) {
         let (spec, text) = (exchange.spec, exchange.text());
         let gzip: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x8b\xae\xad\x05\x00";
@@ -469,7 +470,7 @@ impl Scenarios {
             let script = send(response(body.as_bytes()));
             self.add(format!("the body {body}"), spec, script, unknown(NOT_REPLIES).on_connections(1));
         }
-        // Replies to look at, and one of them is too few for several commands.
+        // Unrecognized replies; for several commands one reply is also too few.
         for reply in ["{\"message\":\"hello\"}", "{\"error\":1}"] {
             let body = spec.form().response_body(&[reply]);
             let expected = unknown(&["the reply is not understood", "1 reply for 3 commands"]).on_connections(1);
@@ -540,7 +541,7 @@ impl Scenarios {
         self.add("depth", spec, send(response(&deep)), expected.on_connections(1));
     }
 
-    /// Answers that come in time, a part at least.
+    /// Responses that arrive slowly.
     fn slow_responses(&mut self, exchange: &Exchange) {
         let spec = exchange.spec;
         let drip = Duration::from_millis(20);
@@ -568,7 +569,7 @@ impl Scenarios {
 
     fn too_long_responses(&mut self, exchange: &Exchange) {
         let spec = exchange.spec;
-        let max_bytes = usize::try_from(cent::MAX_ANSWER_BYTES).expect("it is small");
+        let max_bytes = usize::try_from(cent::MAX_ANSWER_BYTES).expect("the limit fits a usize");
         let too_long_responses = unknown(&["the answer is longer than 64 MB"]).on_connections(2);
         let block = vec![b' '; 1 << 20];
         let length_known_at = Step::Send(with_length(max_bytes + 1, b""));
@@ -602,7 +603,7 @@ impl Scenarios {
         self.add("an answer that is just not too long", spec, script, success());
     }
 
-    /// Requests that do not fit into the sockets, and answers that come before they are through.
+    /// Requests larger than the socket buffers, and responses before the request is fully sent.
     fn large_requests(&mut self, spec: RequestSpec) {
         let spec = RequestSpec { padding_bytes: LARGE_BYTES / spec.commands, ..spec };
         for bytes in if spec.commands == 1 { &[0, 1, 1000, 20_000, 100_000][..] } else { &[1000] } {

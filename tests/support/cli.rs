@@ -1,4 +1,4 @@
-//! The program as a user runs it, without the caller's environment.
+//! Runs the program as a user does, without the caller's environment.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,16 +8,16 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use tempfile::TempDir;
 
-/// A call of the program in an empty home folder, with standard input at its end (`/dev/null`) unless told otherwise.
+/// A call of the program in an empty home directory. Standard input is `/dev/null` by default.
 pub struct Cent {
     home: TempDir,
     command: Command,
     stdin_bytes: Option<Vec<u8>>,
 }
 
-/// Starts without anything of the caller's: home, proxies, `SSL_CERT_*`, `CENT_CONFIG`, back traces.
+/// Without the caller's home, proxies, `SSL_CERT_*`, `CENT_CONFIG` and backtraces.
 pub fn cent() -> Cent {
-    let home = tempfile::tempdir().expect("a temporary folder can be made");
+    let home = tempfile::tempdir().expect("a temporary directory is created");
     let mut command = Command::new(env!("CARGO_BIN_EXE_cent"));
     command.env_clear().env("HOME", home.path()).current_dir(home.path());
     Cent { home, command, stdin_bytes: None }
@@ -29,18 +29,18 @@ impl Cent {
         self.file(".centrc", text)
     }
 
-    /// Writes a file into the home folder, which is the working folder too.
+    /// Writes a file into the home directory, which is also the working directory.
     pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
-        fs::write(self.home.path().join(name), content).expect("a file can be written");
+        fs::write(self.home.path().join(name), content).expect("the file is written");
         self
     }
 
-    /// The home folder, which is the working folder too; removed when the call is dropped.
+    /// The home directory, which is also the working directory; removed when the call is dropped.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// The path of a file in the home folder.
+    /// The path of a file in the home directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
@@ -65,13 +65,13 @@ impl Cent {
         self
     }
 
-    /// Gives standard input this content, through a pipe.
+    /// Sends this content to standard input through a pipe.
     pub fn stdin_bytes(mut self, content: impl Into<Vec<u8>>) -> Self {
         self.stdin_bytes = Some(content.into());
         self
     }
 
-    /// Runs these words instead, in the same home and environment.
+    /// Runs another command in the same home and environment.
     pub fn replace_command(mut self, args: &[&str]) -> Self {
         let mut command = Command::new(args[0]);
         command.args(&args[1..]).env_clear().current_dir(self.home.path());
@@ -80,7 +80,7 @@ impl Cent {
         self
     }
 
-    /// Has another program run it: these words, then the call as it is so far.
+    /// Runs the call so far as the arguments of another program.
     pub fn run_under(self, args: &[&str]) -> Self {
         let inner: Vec<_> =
             [self.command.get_program()].into_iter().chain(self.command.get_args()).map(OsStr::to_owned).collect();
@@ -89,19 +89,19 @@ impl Cent {
         cent
     }
 
-    /// Gives standard input; it is at its end otherwise.
+    /// Sets standard input.
     pub fn stdin(mut self, source: impl Into<Stdio>) -> Self {
         self.command.stdin(source);
         self
     }
 
-    /// Gives standard output; it is kept for the test otherwise.
+    /// Redirects standard output, which is captured by default.
     pub fn stdout(mut self, output: impl Into<Stdio>) -> Self {
         self.command.stdout(output);
         self
     }
 
-    /// Runs to the end.
+    /// Runs the program to its end.
     pub fn run(mut self) -> CentOutput {
         let output = match self.stdin_bytes.take() {
             Some(content) => run_with_stdin(&mut self.command, content),
@@ -110,14 +110,15 @@ impl Cent {
         CentOutput { output, home: self.home }
     }
 
-    /// Starts it, with all three streams as pipes for the test; the home folder lives as long as what comes second.
+    /// Starts the program with all three streams as pipes. The home directory is removed when the second value is
+    /// dropped.
     pub fn spawn(mut self) -> (Child, TempDir) {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         (self.command.spawn().expect("the program starts"), self.home)
     }
 }
 
-/// Runs a command and feeds it from a thread, so that neither side waits for the other for ever.
+/// Writes standard input from a thread, because reading and writing in turn could deadlock.
 fn run_with_stdin(command: &mut Command, content: Vec<u8>) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
@@ -125,20 +126,20 @@ fn run_with_stdin(command: &mut Command, content: Vec<u8>) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    let mut stdin = child.stdin.take().expect("it was piped");
+    let mut stdin = child.stdin.take().expect("the stream is piped");
     let writer = std::thread::spawn(move || {
-        // The program may end before it has read everything.
+        // The program may exit before it has read everything.
         let _ = stdin.write_all(&content);
     });
     let output = child.wait_with_output().expect("the program ends");
-    writer.join().expect("the feeder does not panic");
+    writer.join().expect("the writer does not panic");
     output
 }
 
-/// What came of a call.
+/// The output and the exit status of a call.
 pub struct CentOutput {
     output: Output,
-    /// Kept, so that tests can look at what is there afterwards.
+    /// Kept so that tests can inspect its files.
     pub home: TempDir,
 }
 
@@ -159,12 +160,12 @@ impl CentOutput {
         self.to_text(&self.output.stderr)
     }
 
-    /// As text, with `[HOME]` for the path of the home folder, which differs in every run.
+    /// As text, with `[HOME]` for the path of the home directory, which differs in every run.
     fn to_text(&self, bytes: &[u8]) -> String {
         String::from_utf8_lossy(bytes).replace(&*self.home.path().to_string_lossy(), "[HOME]")
     }
 
-    /// Holds exit status, the whole of standard output and the whole of standard error to what is expected.
+    /// Compares exit status, complete standard output and complete standard error.
     #[track_caller]
     pub fn assert_output(&self, exit_code: i32, stdout: &str, stderr: &str) {
         let (actual_stdout, actual_stderr) = (self.stdout(), self.stderr());

@@ -7,7 +7,7 @@ use super::fake_centrifugo::{API_KEY, Centrifugo, SECRET};
 use super::http::Response;
 use super::v1::sign;
 
-/// A form of the API; what a server does with it is in the module of that name.
+/// A form of the API. The module of the same name implements it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApiForm {
     /// Centrifugo 1: a signed request to `/api/`, an array of commands, an array of replies.
@@ -26,7 +26,7 @@ impl ApiForm {
         match major {
             1 => V1,
             2..=6 => Legacy,
-            _ => panic!("there is no Centrifugo {major} here"),
+            _ => panic!("version {major} is not supported here"),
         }
     }
 

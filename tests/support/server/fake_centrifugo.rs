@@ -1,6 +1,6 @@
-//! Centrifugo's HTTP API with a memory engine, versions 1 to 6, as recorded under `tests/fixtures/replies`.
+//! Centrifugo's HTTP API with a memory engine, versions 1 to 6, as recorded in `tests/fixtures/replies`.
 //!
-//! What both dialects share: who is let in, and what the channels hold. The dialects are in [`v1`](super::v1) and
+//! Here is what all forms of the API share: paths and the state of channels. The forms are in [`v1`](super::v1) and
 //! [`legacy`](super::legacy).
 
 use std::collections::BTreeMap;
@@ -10,15 +10,14 @@ use super::api_form::ApiForm;
 use super::http::{Request, Response};
 use super::{json, legacy, v1};
 
-/// The secret of [`Centrifugo::v1`].
+/// The secret of version 1.
 pub const SECRET: &str = "secret-of-the-test-server";
-/// The API key of [`Centrifugo::legacy`].
+/// The API key of later versions.
 pub const API_KEY: &str = "key-of-the-test-server";
 
-/// A server's settings and state.
+/// Settings and state of a server.
 ///
-/// Channels without a `:` keep history and presence, those of the namespace `plain` do not; there is no other
-/// namespace.
+/// Channels without a `:` have history and presence, those in the namespace `plain` do not; no other namespace exists.
 pub struct Centrifugo {
     pub(super) major: u8,
     form: ApiForm,
@@ -29,24 +28,24 @@ pub struct Centrifugo {
     state: Mutex<State>,
 }
 
-/// What the server holds, and what has happened to it.
+/// Channels and subscribers, and a log of what was executed.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) channels: BTreeMap<String, Channel>,
     pub(super) subscribers: Vec<Subscriber>,
     executed: Vec<String>,
     delivered: Vec<(String, Arc<[u8]>)>,
-    /// How many unique names were given out.
+    /// How many unique names were generated.
     unique_names: u64,
 }
 
-/// A channel that keeps history.
+/// A channel with history.
 pub(super) struct Channel {
     pub(super) epoch: String,
-    /// That of the newest message.
+    /// The offset of the newest message.
     pub(super) offset: u64,
     pub(super) messages: Vec<Message>,
-    /// What the first publish with a key was answered.
+    /// The results of publishes with an idempotency key.
     pub(super) idempotent: BTreeMap<String, String>,
 }
 
@@ -55,11 +54,11 @@ pub(super) struct Message {
     pub(super) offset: u64,
     pub(super) uid: String,
     pub(super) client: String,
-    /// As it was sent; empty where no data came.
+    /// As sent; empty if there was no data.
     pub(super) data: Arc<[u8]>,
 }
 
-/// A client that is subscribed to something.
+/// A client that is subscribed to channels.
 pub(super) struct Subscriber {
     pub(super) client: String,
     pub(super) user: String,
@@ -67,7 +66,7 @@ pub(super) struct Subscriber {
     pub(super) channels: Vec<String>,
 }
 
-/// What a namespace allows.
+/// What channels of a namespace have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Namespace {
     Keeping,
@@ -86,8 +85,8 @@ impl Namespace {
 }
 
 impl Centrifugo {
-    /// A server of the newest recorded release of this major version, from 1 to 6. There is no recording of 4: it is 3
-    /// with the results of unsubscribe and similar methods that 5 has.
+    /// The newest recorded release of this major version, from 1 to 6. Version 4 was not recorded: it responds as 3
+    /// does, except that unsubscribe and similar methods have a result.
     pub fn version(major: u8) -> Self {
         let form = ApiForm::of_version(major);
         Self {
@@ -101,32 +100,32 @@ impl Centrifugo {
         }
     }
 
-    /// Serves its API below a path, such as `/rt`.
+    /// Serves the API below a path, such as `/rt`.
     pub fn with_prefix(self, prefix: &str) -> Self {
         Self { prefix: prefix.to_owned(), ..self }
     }
 
-    /// Has another secret, or another API key.
+    /// Uses another secret or API key.
     pub fn with_credential(self, credential: &str) -> Self {
         Self { credential: Some(credential.to_owned()), ..self }
     }
 
-    /// Has no secret, or no API key.
+    /// Has no secret and no API key.
     pub fn without_credential(self) -> Self {
         Self { credential: None, ..self }
     }
 
-    /// Asks for no signature and no key.
+    /// Requires no signature and no API key.
     pub fn insecure(self) -> Self {
         Self { insecure: true, ..self }
     }
 
-    /// Cannot reach its Redis.
+    /// Cannot reach its Redis engine.
     pub fn engine_down(self) -> Self {
         Self { engine_down: true, ..self }
     }
 
-    /// Lets a connection subscribe to a channel; `info` is the JSON text of what it tells of itself, or empty.
+    /// Subscribes a client to a channel; `info` is JSON text, or empty.
     pub fn join(&self, channel: &str, client: &str, user: &str, info: &str) {
         self.state().join(channel, client, user, info);
     }
@@ -136,25 +135,25 @@ impl Centrifugo {
         self.state().subscribers(channel).map(|subscriber| subscriber.client.clone()).collect()
     }
 
-    /// The methods of the commands that took effect, in their order and in lower case: none that was answered with an
-    /// error, though a broadcast may have reached a channel before the bad one.
+    /// The methods of all successful commands, in order and in lower case. A broadcast that failed is not among them,
+    /// though it may have reached some channels.
     pub fn executed(&self) -> Vec<String> {
         self.state().executed.clone()
     }
 
-    /// The channels that got a message, in their order; one name for each message.
+    /// The channel of each message, in order.
     pub fn delivered(&self) -> Vec<String> {
         self.state().delivered.iter().map(|(channel, _)| channel.clone()).collect()
     }
 
-    /// The messages that a channel got, as they were sent, the oldest first.
+    /// The messages of a channel as sent, oldest first.
     pub fn messages(&self, channel: &str) -> Vec<Arc<[u8]>> {
         let state = self.state();
         let of_channel = state.delivered.iter().filter(|(name, _)| name == channel);
         of_channel.map(|(_, data)| Arc::clone(data)).collect()
     }
 
-    /// The messages that a channel got, as text.
+    /// The messages of a channel as text.
     pub fn messages_as_text(&self, channel: &str) -> Vec<String> {
         self.messages(channel).iter().map(|data| String::from_utf8_lossy(data).into_owned()).collect()
     }
@@ -165,12 +164,12 @@ impl Centrifugo {
         self.state().deliver(self.major, channel, "", data);
     }
 
-    /// Publishes bytes that are no JSON, as `b64data` can.
+    /// Publishes bytes that are not JSON, as `b64data` can.
     pub fn publish_binary(&self, channel: &str, bytes: &[u8]) {
         self.state().deliver(self.major, channel, "", bytes);
     }
 
-    /// What a request is refused with before its body is read, if it is.
+    /// The response that rejects a request before its body is read, if any.
     pub fn early_rejection(&self, head: &Request) -> Option<Response> {
         let clean = without_double_slashes(&head.path);
         if clean != head.path {
@@ -190,7 +189,7 @@ impl Centrifugo {
         Response::new(if self.major < 6 { 301 } else { 307 }).header("Location", location)
     }
 
-    /// Answers a whole request, and runs what it asks for.
+    /// Executes a complete request and returns the response.
     pub fn handle(&self, request: &Request) -> Response {
         let early_rejection = self.early_rejection(request);
         early_rejection.unwrap_or_else(|| match self.form {
@@ -232,12 +231,12 @@ impl State {
         });
     }
 
-    /// The connections that are subscribed to a channel.
+    /// The subscribers of a channel.
     pub(super) fn subscribers(&self, channel: &str) -> impl Iterator<Item = &Subscriber> {
         self.subscribers.iter().filter(move |subscriber| subscriber.channels.iter().any(|name| name == channel))
     }
 
-    /// The channels that someone is subscribed to.
+    /// The channels with subscribers.
     pub(super) fn active_channels(&self) -> Vec<String> {
         let mut active: Vec<String> = Vec::new();
         for channel in self.subscribers.iter().flat_map(|subscriber| &subscriber.channels) {
@@ -248,7 +247,7 @@ impl State {
         active
     }
 
-    /// Ends the subscriptions of a user to one channel, or to all where there is no name.
+    /// Unsubscribes a user from one channel, or from all if the name is empty.
     pub(super) fn unsubscribe(&mut self, user: &str, channel: &str) {
         for subscriber in self.subscribers.iter_mut().filter(|subscriber| subscriber.user == user) {
             subscriber.channels.retain(|name| !channel.is_empty() && name != channel);
@@ -267,9 +266,9 @@ impl State {
         self.subscribers.retain(|subscriber| subscriber.user != user);
     }
 
-    /// Gives a message to a channel; the position in its history, where it keeps one.
+    /// Delivers a message to a channel; returns its position if the channel has history.
     pub(super) fn deliver(&mut self, major: u8, channel: &str, client: &str, data: &[u8]) -> Option<(u64, String)> {
-        // Once for both: it may be hundreds of megabytes.
+        // Shared by both: it can have hundreds of megabytes.
         let data: Arc<[u8]> = data.into();
         self.delivered.push((channel.to_owned(), Arc::clone(&data)));
         if Namespace::of(channel) != Namespace::Keeping {
@@ -282,17 +281,17 @@ impl State {
         Some((channel.offset, channel.epoch.clone()))
     }
 
-    /// A channel's history, which begins where it is first asked for.
+    /// A channel's history, created when first used.
     pub(super) fn channel(&mut self, major: u8, name: &str) -> &mut Channel {
         if !self.channels.contains_key(name) {
             let epoch = self.unique_name(if major < 6 { 4 } else { 8 });
             let channel = Channel { epoch, offset: 0, messages: Vec::new(), idempotent: BTreeMap::new() };
             self.channels.insert(name.to_owned(), channel);
         }
-        self.channels.get_mut(name).expect("it was made if it was not there")
+        self.channels.get_mut(name).expect("the channel exists")
     }
 
-    /// A name that was not there before, of so many letters.
+    /// A new name of this many letters.
     fn unique_name(&mut self, length: u32) -> String {
         self.unique_names += 1;
         (0..length)
@@ -303,5 +302,5 @@ impl State {
 }
 
 fn letter(number: u64) -> char {
-    char::from(b'a' + u8::try_from(number).expect("a letter of 26"))
+    char::from(b'a' + u8::try_from(number).expect("there are 26 letters"))
 }

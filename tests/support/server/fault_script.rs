@@ -1,76 +1,78 @@
-//! Faults, written as what happens on the wire.
+//! Faults as scripts of what the server does with a connection.
 
 use std::time::Duration;
 
 use super::http::Response;
 
-/// What the server does in answer to one request, step by step.
+/// What the server does with one request, step by step.
 ///
-/// A script begins when the first byte of its request has come. Where it ends without closing the connection, the next
-/// request is awaited on it.
+/// A script starts with the first byte of its request. If it does not close the connection, the next request is read
+/// from it.
 pub type Script = Vec<Step>;
 
-/// One step.
+/// A step of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Reads until so many bytes of the request, counted from its first, have been taken.
+    /// Reads until this many bytes of the request have been read in total.
     Read(usize),
-    /// Reads what is left of the request and runs it; its answer is what `SendRange`, `SendRest` and `SendSlowly` send.
+    /// Reads the rest of the request and executes it. `SendRange`, `SendRest` and `SendSlowly` send its response.
     Execute,
     /// Sends these bytes.
     Send(Vec<u8>),
-    /// Sends the same bytes so many times, without holding them all.
+    /// Sends the same bytes repeatedly, without buffering them all.
     SendRepeated(Vec<u8>, usize),
-    /// Sends the bytes of the answer, as it goes over the wire, from one position to another or to its end.
+    /// Sends bytes of the response from one position to another, or to its end.
     SendRange(usize, usize),
-    /// Sends the rest of the answer.
+    /// Sends the rest of the response.
     SendRest,
-    /// Sends the rest of the answer a byte at a time, with a pause after each.
+    /// Sends the rest of the response byte by byte, with a pause after each byte.
     SendSlowly(Duration),
-    /// Sends an end and lets the client close. A client that has more to send than fits on the way gets a reset.
+    /// Closes the sending side and waits for the client to close. If unread data exceeds the socket buffers, the client
+    /// gets a reset.
     Close,
-    /// Breaks the connection off with a reset, at once.
+    /// Resets the connection at once.
     Reset,
-    /// Does nothing more, until the client closes (noticed once all it has sent was read) or the server is dropped.
+    /// Does nothing until the client closes or the server is dropped. The close is noticed once everything sent was
+    /// read.
     Hang,
 }
 
 impl Step {
-    /// Sends a response of one's own.
+    /// Sends this response.
     pub fn respond(response: &Response) -> Self {
         Self::Send(response.to_bytes())
     }
 }
 
-/// Stops after reading so many bytes of the request, without running it.
+/// Stops after reading this many bytes of the request, without executing it.
 pub fn fail_during_request(bytes: usize, end: Step) -> Script {
     vec![Step::Read(bytes), end]
 }
 
-/// Runs the request and stops after so many bytes of the answer.
+/// Executes the request and stops after this many bytes of the response.
 pub fn fail_during_response(bytes: usize, end: Step) -> Script {
     vec![Step::Execute, Step::SendRange(0, bytes), end]
 }
 
-/// Runs the request, sends so many bytes of the answer, and then something that is no HTTP.
+/// Executes the request, sends this many bytes of the response, then garbage.
 pub fn corrupt_response(bytes: usize) -> Script {
     vec![Step::Execute, Step::SendRange(0, bytes), Step::Send(GARBAGE.to_vec()), Step::Close]
 }
 
-/// What no HTTP answer, chunk or JSON text holds.
+/// Not valid in HTTP headers, chunks or JSON.
 pub const GARBAGE: &[u8] = b"\x00\xff\x16\x03garbage\r\n\r\n\x00";
 
-/// Runs the request and answers something else.
+/// Executes the request, but sends this response.
 pub fn respond(response: &Response) -> Script {
     vec![Step::Execute, Step::respond(response)]
 }
 
-/// Answers without running anything.
+/// Sends this response without executing the request.
 pub fn reject(response: &Response) -> Script {
     vec![Step::Read(1), Step::respond(response), Step::Close]
 }
 
-/// The answer of a port that speaks TLS to plain HTTP, as recorded: no headers.
+/// The recorded response of a TLS port to plain HTTP; it has no headers.
 pub fn plain_http_to_tls_port() -> Script {
     let response = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
     vec![Step::Send(response.to_vec()), Step::Close]

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-/// One level more is bad JSON to the servers.
+/// The servers reject deeper nesting.
 const MAX_DEPTH: usize = 10_000;
 
-/// Where a text is read.
+/// A position in a text.
 struct Scanner<'a> {
     bytes: &'a [u8],
     position: usize,
@@ -30,7 +30,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Passes over a whole value; a loop, as thousands of levels would be too much for the stack of a thread.
+    /// Skips a complete value. A loop, because recursion over thousands of levels would overflow the stack.
     fn value(&mut self) -> Option<Range<usize>> {
         self.skip_whitespace();
         let start = self.position;
@@ -135,23 +135,23 @@ impl Scanner<'_> {
     }
 }
 
-/// The value at the start of `bytes`, and what comes after it; nothing where it is no JSON.
+/// The value at the start of `bytes` and the rest; `None` if it is not JSON.
 pub fn split_first(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let value = Scanner { bytes, position: 0 }.value()?;
     Some((&bytes[value.clone()], &bytes[value.end..]))
 }
 
-/// The one value that `bytes` is, white space around it apart.
+/// The single value in `bytes`, without white space around it.
 pub fn parse_exact(bytes: &[u8]) -> Option<&[u8]> {
     split_first(bytes).filter(|(_, rest)| is_blank(rest)).map(|(value, _)| value)
 }
 
-/// Whether there is nothing but white space.
+/// Whether there is only white space.
 pub fn is_blank(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| b" \t\n\r".contains(byte))
 }
 
-/// The members of an object in their order, keys decoded; nothing where the value is no object.
+/// The members of an object in order, with decoded keys; `None` if the value is not an object.
 pub fn parse_object(value: &[u8]) -> Option<Vec<(String, &[u8])>> {
     let mut scanner = Scanner { bytes: value, position: 0 };
     scanner.consume(b'{').then_some(())?;
@@ -171,7 +171,7 @@ pub fn parse_object(value: &[u8]) -> Option<Vec<(String, &[u8])>> {
     }
 }
 
-/// The elements of an array; nothing where the value is no array.
+/// The elements of an array; `None` if the value is not an array.
 pub fn parse_array(value: &[u8]) -> Option<Vec<&[u8]>> {
     let mut scanner = Scanner { bytes: value, position: 0 };
     scanner.consume(b'[').then_some(())?;
@@ -189,7 +189,7 @@ pub fn parse_array(value: &[u8]) -> Option<Vec<&[u8]>> {
     }
 }
 
-/// A string decoded; nothing where the value is none. What is no UTF-8, and a lone surrogate, becomes U+FFFD.
+/// A decoded string; `None` if the value is not a string. Invalid UTF-8 and lone surrogates become U+FFFD.
 pub fn decode_string(value: &[u8]) -> Option<String> {
     let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     let mut decoded = Vec::with_capacity(inner.len());
@@ -219,7 +219,7 @@ pub fn decode_string(value: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(&decoded).into_owned())
 }
 
-/// The character of the four digits after `\u`, and of a second such escape where the two are a pair.
+/// The character of the four digits after `\u`, or of a surrogate pair.
 fn unicode(rest: &[u8]) -> Option<(char, &[u8])> {
     let unit = |digits: &[u8]| u32::from_str_radix(std::str::from_utf8(digits.get(..4)?).ok()?, 16).ok();
     let high = unit(rest)?;
@@ -236,8 +236,7 @@ fn unicode(rest: &[u8]) -> Option<(char, &[u8])> {
     }
 }
 
-/// Whether the servers take the two keys for the same: in any letter case, and with two letters outside ASCII that
-/// Go folds into it.
+/// Whether the servers consider two keys equal: in any case, and with two letters outside ASCII that Go folds.
 pub fn keys_equal_in_go(key: &str, name: &str) -> bool {
     let folded = |c: char| match c {
         'ſ' => 's',
@@ -247,7 +246,7 @@ pub fn keys_equal_in_go(key: &str, name: &str) -> bool {
     key.chars().map(folded).eq(name.chars())
 }
 
-/// A value as the servers write it into a reply: without white space, some characters escaped, all else as it came.
+/// A value as the servers write it into a reply: without white space, with some characters escaped.
 pub fn rewrite_as_go(value: &[u8]) -> Vec<u8> {
     let mut written = Vec::with_capacity(value.len());
     let (mut in_string, mut escaped) = (false, false);
@@ -291,10 +290,10 @@ pub fn quote(text: &str) -> String {
         rest = after;
     }
     written.push(b'"');
-    String::from_utf8(written).expect("characters were replaced as wholes")
+    String::from_utf8(written).expect("only whole characters are replaced")
 }
 
-/// Writes the first character of what is left, escaped where HTML or JavaScript could take it for its own.
+/// Writes the next character, escaped if it is special in HTML or JavaScript.
 fn push_escaped<'a>(written: &mut Vec<u8>, rest: &'a [u8]) -> &'a [u8] {
     for (character, escape) in
         [("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u{2028}", "\\u2028"), ("\u{2029}", "\\u2029")]
@@ -308,11 +307,11 @@ fn push_escaped<'a>(written: &mut Vec<u8>, rest: &'a [u8]) -> &'a [u8] {
     &rest[1..]
 }
 
-/// The value of a member of another type than it has to have, or params that are no object.
+/// A value has the wrong type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TypeMismatch;
 
-/// An object as Go decodes it into a struct: keys in any case, the last one counts, strict types, null is as good as
+/// An object as Go decodes it into a struct: keys match in any case, the last one counts, types are strict, null means
 /// absent.
 pub struct GoObject<'a>(Vec<(String, &'a [u8])>);
 
@@ -325,7 +324,7 @@ impl<'a> GoObject<'a> {
         self.0.iter().filter(move |(key, _)| keys_equal_in_go(key, name)).map(|(_, value)| *value)
     }
 
-    /// Each of the values has to be of the type, even where a later one takes its place.
+    /// Every value must have the type, also those that a later one overrides.
     fn last<T>(&self, name: &str, read: impl Fn(&'a [u8]) -> Option<T>) -> Result<Option<T>, TypeMismatch> {
         let mut last = None;
         for value in self.all(name).filter(|&value| value != b"null") {
@@ -334,12 +333,12 @@ impl<'a> GoObject<'a> {
         Ok(last)
     }
 
-    /// The value as written; null too.
+    /// The value as written, also null.
     pub fn raw(&self, name: &str) -> Option<&'a [u8]> {
         self.all(name).last()
     }
 
-    /// The text, empty where there is none.
+    /// The string, or an empty one.
     pub fn string(&self, name: &str) -> Result<String, TypeMismatch> {
         self.last(name, decode_string).map(Option::unwrap_or_default)
     }
@@ -356,7 +355,7 @@ impl<'a> GoObject<'a> {
         self.last(name, |value| Self::parse(value).ok())
     }
 
-    /// The list of texts, empty where there is none; null empties what came before.
+    /// The list of strings, or an empty one; null clears earlier values.
     pub fn strings(&self, name: &str) -> Result<Vec<String>, TypeMismatch> {
         let mut last = Vec::new();
         for value in self.all(name) {

@@ -1,4 +1,4 @@
-//! The dialect of Centrifugo 2 to 6: one command after the other, one reply after the other, and a key.
+//! The API form of Centrifugo 2 to 6: an API key, one command per line, one reply per line.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -39,7 +39,7 @@ impl ApiError {
     }
 }
 
-/// What a request is refused with before its body is read.
+/// The response that rejects a request before its body is read, if any.
 pub(super) fn early_rejection(server: &Centrifugo, head: &Request) -> Option<Response> {
     if head.method != "POST" {
         return Some(Response::new(405));
@@ -58,7 +58,7 @@ pub(super) fn handle(server: &Centrifugo, request: &Request) -> Response {
         Some(sent) if server.major == 2 => sent,
         _ => "application/json",
     };
-    // Protobuf, which none of our tests sends.
+    // Protobuf, which no test sends.
     if server.major == 2 && content_type.starts_with("application/octet-stream") || request.body().is_empty() {
         return bad_request();
     }
@@ -83,7 +83,7 @@ pub(super) fn handle(server: &Centrifugo, request: &Request) -> Response {
 
 struct Command<'a> {
     id: u64,
-    /// In lower case; nothing where the server knows the name but has no such method.
+    /// In lower case; `None` if the server knows the name but does not support the method.
     method: Option<&'static str>,
     params: Option<&'a [u8]>,
 }
@@ -99,7 +99,7 @@ impl<'a> Command<'a> {
     }
 }
 
-/// By their numbers.
+/// In the order of their numbers.
 const METHODS: [&str; 13] = [
     "publish",
     "broadcast",
@@ -116,7 +116,7 @@ const METHODS: [&str; 13] = [
     "refresh",
 ];
 
-/// The method that a name, in quotes and without escapes, or a number means.
+/// The method of a name, in quotes and without escapes, or of a number.
 fn method_of(value: &[u8], major: u8) -> Result<Option<&'static str>, TypeMismatch> {
     let text = std::str::from_utf8(value).map_err(|_| TypeMismatch)?;
     let known = if major == 2 { &METHODS[..11] } else { &METHODS[..] };
@@ -125,11 +125,11 @@ fn method_of(value: &[u8], major: u8) -> Result<Option<&'static str>, TypeMismat
         Err(_) => known.iter().position(|name| name.to_uppercase() == text.trim_matches('"').to_uppercase()),
     };
     let name = known.get(index.ok_or(TypeMismatch)?).copied();
-    // No proxy is set up for it.
+    // No RPC proxy is configured.
     Ok(name.filter(|&name| name != "rpc"))
 }
 
-/// One reply, or nothing where it cannot be written as JSON: the command has run all the same.
+/// One reply; `None` if it cannot be written as JSON, though the command was executed.
 fn run(server: &Centrifugo, state: &mut State, command: &Command<'_>) -> Option<Vec<u8>> {
     let outcome = execute(server, state, command);
     if let (Ok(_), Some(method)) = (&outcome, command.method) {
@@ -152,9 +152,9 @@ fn run(server: &Centrifugo, state: &mut State, command: &Command<'_>) -> Option<
     Some(reply)
 }
 
-/// The text of a result; nothing where it cannot be written as JSON.
+/// The text of a result; `None` if it cannot be written as JSON.
 type JsonText = Option<Vec<u8>>;
-/// What comes of a command: some have no result.
+/// The result of a command; some methods have none.
 type Outcome = Result<Option<JsonText>, ApiError>;
 
 #[expect(clippy::unnecessary_wraps, reason = "as all methods give it back")]
@@ -162,7 +162,7 @@ fn result(text: impl Into<Vec<u8>>) -> Outcome {
     Ok(Some(Some(text.into())))
 }
 
-/// What methods without data answer.
+/// The result of methods without data.
 fn no_data(since: u8, major: u8) -> Outcome {
     if major < since { Ok(None) } else { result("{}") }
 }
@@ -192,7 +192,7 @@ fn execute(server: &Centrifugo, state: &mut State, command: &Command<'_>) -> Out
     }
 }
 
-/// What publish and broadcast send: `data`, or bytes in its place.
+/// What publish and broadcast send: `data`, or decoded `b64data`.
 fn data(params: &GoObject<'_>, major: u8, is_broadcast: bool) -> Result<Option<Vec<u8>>, ApiError> {
     let data = params.raw("data").map(<[u8]>::to_vec);
     let encoded = if major == 2 { String::new() } else { params.string("b64data")? };
@@ -200,11 +200,11 @@ fn data(params: &GoObject<'_>, major: u8, is_broadcast: bool) -> Result<Option<V
         return Ok(data);
     }
     let decoded = BASE64_STANDARD.decode(encoded).map_err(|_| ApiError::BadRequest)?;
-    // A fault of 3.2.3.
+    // A bug of 3.2.3.
     Ok(if major == 3 && !is_broadcast { Some(data.unwrap_or_default()) } else { Some(decoded) })
 }
 
-/// Gives a message to one channel; what publish answers.
+/// Delivers a message to one channel; returns the result of publish.
 fn deliver(
     server: &Centrifugo,
     state: &mut State,
@@ -251,7 +251,7 @@ fn broadcast(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> O
     for channel in &channels {
         match deliver(server, state, channel, &key, data.as_deref()) {
             Ok(answer) => responses.push(format!("{{\"result\":{answer}}}")),
-            // Channel by channel: those before a bad one have got the message.
+            // Delivered channel by channel: those before a bad one got the message.
             Err(error) if server.major == 2 => return Err(error),
             Err(error) => responses.push(format!("{{{}}}", error.text(server.major))),
         }
@@ -259,7 +259,7 @@ fn broadcast(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> O
     if server.major == 2 { Ok(None) } else { result(format!("{{\"responses\":[{}]}}", responses.join(","))) }
 }
 
-/// From 3 on, to leave the user out is to mean the connections that have none.
+/// Since version 3, no user means all connections without a user.
 fn target_user(server: &Centrifugo, params: &GoObject<'_>) -> Result<String, ApiError> {
     let user = params.string("user")?;
     if user.is_empty() && server.major == 2 {
@@ -297,7 +297,7 @@ fn subscribe(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> O
     no_data(4, server.major)
 }
 
-/// The channel of a method that asks for what a channel keeps.
+/// The channel of a method that needs history or presence.
 fn kept_channel(server: &Centrifugo, params: &GoObject<'_>) -> Result<String, ApiError> {
     let channel = params.string("channel")?;
     match Namespace::of(&channel) {
@@ -342,7 +342,7 @@ fn history(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Out
     ))
 }
 
-/// The messages that limit, since and reverse ask for.
+/// The messages selected by limit, since and reverse.
 fn selected<'a>(channel: &'a Channel, params: &GoObject<'_>) -> Result<Vec<&'a Message>, ApiError> {
     let (limit, reverse) = (params.integer("limit")?, params.boolean("reverse")?);
     let mut selected: Vec<&Message> = channel.messages.iter().collect();
@@ -360,7 +360,7 @@ fn selected<'a>(channel: &'a Channel, params: &GoObject<'_>) -> Result<Vec<&'a M
     Ok(selected)
 }
 
-/// A message of a history; nothing where its data is no JSON.
+/// A message in a history; `None` if its data is not JSON.
 fn message(message: &Message, with_offset: bool) -> JsonText {
     let mut members = Vec::new();
     if !message.data.is_empty() {
@@ -393,7 +393,7 @@ fn channels(server: &Centrifugo, state: &State) -> Outcome {
     result(format!("{{\"channels\":{{{}}}}}", names.join(",")))
 }
 
-/// The one node, with the counters of a recorded one: they make the answer a long one.
+/// The only node, with recorded metrics, which make the response a long one.
 fn info(server: &Centrifugo, state: &State) -> String {
     let (version, recorded) = match server.major {
         2 => ("", include_str!("../../fixtures/replies/v2.8.6/info.json")),

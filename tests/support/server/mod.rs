@@ -1,16 +1,16 @@
-//! A Centrifugo to test against: real sockets, a thread for each connection, and the faults of a bad day.
+//! A Centrifugo to test against: real sockets, one thread per connection, and faults on demand.
 //!
 //! ```ignore
-//! let server = Server::v1();
-//! let mut client = cent::Client::new(&server.address(), SECRET)?;
+//! let server = Server::version(1);
+//! let mut client = ApiForm::V1.client(&server.address());
 //! client.publish("news", &1)?;
-//! assert_eq!(server.centrifugo().texts("news"), ["1"]);
+//! assert_eq!(server.centrifugo().messages_as_text("news"), ["1"]);
 //! assert_eq!(server.requests()[0].path, "/api/");
 //!
-//! let server = Server::later(6).script(stopped_in_answer(20, Step::Reset));
+//! let server = Server::version(6).script(fail_during_response(20, Step::Reset));
 //! ```
 
-// Each crate that includes this uses its own part of it.
+// Each test crate uses a part of this.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 use std::collections::VecDeque;
@@ -40,10 +40,10 @@ pub use self::{
     v1::sign,
 };
 
-/// Makes of an accepted connection what requests are read from: TLS, say.
+/// Wraps an accepted connection, for example in TLS.
 type Acceptor = dyn Fn(Socket) -> io::Result<Box<dyn Stream>> + Send + Sync;
 
-/// A running server; dropped, it ends its connections and fails the test if nobody called it.
+/// A running server. When dropped, it closes its connections and fails the test if no client connected.
 pub struct Server {
     shared: Arc<Shared>,
     port: u16,
@@ -51,7 +51,7 @@ pub struct Server {
     expected: ExpectedConnections,
 }
 
-/// What the server has to have seen when it is dropped.
+/// The connections that the server must have had when it is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ExpectedConnections {
     AtLeastOne,
@@ -71,14 +71,14 @@ struct Shared {
 
 #[derive(Default)]
 struct Connections {
-    /// Set when the server is to stop: the connection from here is the one that wakes the thread that accepts.
+    /// Set when the server stops: the address of the connection that wakes the accepting thread.
     waker: Option<SocketAddr>,
-    /// Connections of [`Server::connections`], which are not counted.
+    /// Connections made by [`Server::connections`], which are not counted.
     probes: Vec<SocketAddr>,
-    /// How many requests were answered, or are past the last step that reads or sends.
+    /// How many requests were responded to, or have passed the last step of their script that reads or sends.
     handled_requests: usize,
     sockets: Vec<Arc<TcpStream>>,
-    /// The numbers of the connections that have ended.
+    /// The numbers of the closed connections.
     closed: Vec<usize>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -93,18 +93,18 @@ impl Server {
         Self::start(Centrifugo::version(major))
     }
 
-    /// Serves this one; one that others serve too outlives the server.
+    /// Serves this Centrifugo, which other servers can share.
     pub fn start(centrifugo: impl Into<Arc<Centrifugo>>) -> Self {
         Self::start_with(centrifugo, |socket| Ok(Box::new(socket)))
     }
 
-    /// Serves this one over connections that something else is laid over first.
+    /// Serves this Centrifugo over wrapped connections.
     pub fn start_with(
         centrifugo: impl Into<Arc<Centrifugo>>,
         acceptor: impl Fn(Socket) -> io::Result<Box<dyn Stream>> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let port = listener.local_addr().expect("it is bound").port();
+        let port = listener.local_addr().expect("the socket is bound").port();
         let shared = Arc::new(Shared {
             centrifugo: centrifugo.into(),
             acceptor: Box::new(acceptor),
@@ -121,25 +121,25 @@ impl Server {
         Self { shared, port, accept_thread: Some(accept_thread), expected: ExpectedConnections::AtLeastOne }
     }
 
-    /// Expects that nobody connects.
+    /// Expects that no client connects.
     pub fn expect_no_connection(mut self) -> Self {
         self.expected = ExpectedConnections::None;
         self
     }
 
-    /// Leaves open whether anybody connects.
+    /// Allows that no client connects.
     pub fn allow_no_connection(mut self) -> Self {
         self.expected = ExpectedConnections::Any;
         self
     }
 
-    /// Does this for the next request that has no script yet; those without one are answered as Centrifugo does.
+    /// Runs this script for the next request without one. Requests without a script get Centrifugo's response.
     pub fn script(self, script: Script) -> Self {
         self.add_script(script);
         self
     }
 
-    /// As [`script`](Self::script), while it runs.
+    /// As [`script`](Self::script), for a running server.
     pub fn add_script(&self, script: Script) {
         lock(&self.shared.scripts).push_back(script);
     }
@@ -148,26 +148,26 @@ impl Server {
         self.port
     }
 
-    /// As it stands in a config file.
+    /// The address for a config file.
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The requests whose first byte has come, in that order, as far as they were read.
+    /// The requests in order of their first bytes, as far as they were read.
     pub fn requests(&self) -> Vec<Arc<Request>> {
         lock(&self.shared.requests).clone()
     }
 
-    /// The same, once so many of them were answered or have come to where their script stops: a client whose time is
-    /// over may ask before the server has seen anything of it.
+    /// Waits until this many requests were responded to or have reached the end of their script. A client that timed
+    /// out may be faster than the server.
     pub fn wait_for_requests(&self, count: usize) -> Vec<Arc<Request>> {
         let connections = lock(&self.shared.connections);
         drop(self.shared.changed.wait_while(connections, |connections| connections.handled_requests < count));
         self.requests()
     }
 
-    /// The same, or once the connection of this number, counted from 0, has ended: a client whose time is over before
-    /// it has sent anything leaves no request behind.
+    /// Also returns when the connection with this number, counted from 0, is closed: a client that timed out before
+    /// sending leaves no request.
     pub fn wait_for_requests_or_close(&self, count: usize, connection: usize) -> Vec<Arc<Request>> {
         let connections = lock(&self.shared.connections);
         let is_waiting = |connections: &mut Connections| {
@@ -177,23 +177,23 @@ impl Server {
         self.requests()
     }
 
-    /// How many connections there were, also those whose client has gone before they could be accepted.
+    /// How many connections there were, including those closed before they were accepted.
     pub fn connections(&self) -> usize {
-        // Accepted in their order: once this one is, all before it are.
+        // Connections are accepted in order: after this one, all earlier ones have been accepted.
         let mut connections = lock(&self.shared.connections);
         let probe = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the server listens");
-        let address = probe.local_addr().expect("it is connected");
+        let address = probe.local_addr().expect("the socket is connected");
         connections.probes.push(address);
         drop(self.shared.changed.wait_while(connections, |connections| connections.probes.contains(&address)));
         self.accepted_connections()
     }
 
-    /// The same without a look at those that nobody has asked about yet: as many as have been served, at least.
+    /// How many connections were accepted so far.
     pub fn accepted_connections(&self) -> usize {
         self.shared.accepted.load(Ordering::SeqCst)
     }
 
-    /// What is served: its state can be looked at and changed.
+    /// The Centrifugo that is served, to inspect and change its state.
     pub fn centrifugo(&self) -> &Centrifugo {
         &self.shared.centrifugo
     }
@@ -201,10 +201,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Under the lock, so that its connection is known for what it is. Those before it are accepted and counted.
+        // Locked before connecting, so that the accepting thread recognizes this connection. Earlier ones are accepted
+        // and counted first.
         let mut connections = lock(&self.shared.connections);
         let waker = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the server listens");
-        connections.waker = Some(waker.local_addr().expect("it is connected"));
+        connections.waker = Some(waker.local_addr().expect("the socket is connected"));
         drop(connections);
         self.shared.changed.notify_all();
         let mut failed = self.accept_thread.take().is_some_and(|thread| thread.join().is_err());
@@ -221,15 +222,17 @@ impl Drop for Server {
         assert!(!failed, "the test server panicked: see above");
         match self.expected {
             ExpectedConnections::AtLeastOne => {
-                assert!(self.accepted_connections() > 0, "nobody called the test server")
+                assert!(self.accepted_connections() > 0, "no client connected to the test server")
             }
-            ExpectedConnections::None => assert!(self.accepted_connections() == 0, "somebody called the test server"),
+            ExpectedConnections::None => {
+                assert!(self.accepted_connections() == 0, "a client connected to the test server")
+            }
             ExpectedConnections::Any => {}
         }
     }
 }
 
-/// Accepts until the server stops.
+/// Accepts connections until the server stops.
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };
@@ -249,9 +252,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         connections.threads.push(thread::spawn({
             let shared = Arc::clone(shared);
             move || {
-                // Whatever ends a connection is the client's business, or a script's.
+                // A connection may end in any way that the client or a script chooses.
                 let _ = serve(&shared, &stream);
-                // Else the socket would stay open until the server is dropped.
+                // Otherwise the socket would stay open until the server is dropped.
                 let mut connections = lock(&shared.connections);
                 connections.sockets.retain(|other| !Arc::ptr_eq(other, &stream));
                 connections.closed.push(number);
@@ -262,9 +265,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// Answers the requests of one connection.
+/// Handles the requests of one connection.
 fn serve(shared: &Shared, socket: &Arc<TcpStream>) -> io::Result<()> {
-    // Pieces are to leave as they are written.
+    // Every write must leave at once.
     socket.set_nodelay(true)?;
     let mut reader = RequestReader::new((shared.acceptor)(Socket(Arc::clone(socket)))?);
     while reader.wait_for_byte()? {
@@ -281,18 +284,18 @@ fn serve(shared: &Shared, socket: &Arc<TcpStream>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the connection stays open.
+/// What to do with the connection after a response.
 enum AfterResponse {
     KeepOpen,
     Close,
 }
 
-/// One request and its answer.
+/// One request and its response.
 struct Exchange<'a> {
     shared: &'a Shared,
     socket: &'a TcpStream,
     reader: &'a mut RequestReader,
-    /// Its place in the list of requests.
+    /// The index in the list of requests.
     index: usize,
     raw: Vec<u8>,
     response: Vec<u8>,
@@ -306,11 +309,11 @@ impl Drop for Exchange<'_> {
     }
 }
 
-/// As much of a body as Go's server reads to keep a connection whose request it refused without it.
+/// Go's server reads at most this much of a rejected request's body to keep the connection.
 const MAX_UNREAD_BYTES: usize = 256 * 1024;
-/// Go's server waits half a second, so that a client can read the answer before the reset that ends its upload.
+/// Go's server waits half a second so that a client can read the response before the reset.
 const RESET_DELAY: Duration = Duration::from_millis(100);
-/// A request of this size is read to the end before the connection closes or hangs; larger ones get stuck.
+/// Up to this size a request is read to its end before the connection closes or hangs; a larger one blocks the client.
 const MAX_DISCARDED_BYTES: usize = 64 * 1024;
 
 impl<'a> Exchange<'a> {
@@ -321,7 +324,7 @@ impl<'a> Exchange<'a> {
         Self { shared, socket, reader, index, raw: Vec::new(), response: Vec::new(), sent: 0, is_handled: false }
     }
 
-    /// Answers as Centrifugo does.
+    /// Sends Centrifugo's response.
     fn respond(&mut self) -> io::Result<AfterResponse> {
         self.reader.read_head(&mut self.raw)?;
         let head = self.record(Request::parse(self.raw.clone()));
@@ -334,7 +337,7 @@ impl<'a> Exchange<'a> {
             return Ok(AfterResponse::Close);
         }
         let Ok(request) = self.request() else {
-            // The body was cut off; the client may still read.
+            // The body was truncated; the client may still read.
             self.send(&Response::plain(500, "Internal Server Error").header("Connection", "close").to_bytes())?;
             return self.close();
         };
@@ -371,7 +374,7 @@ impl<'a> Exchange<'a> {
                 }
                 Step::Close => return self.close(),
                 Step::Reset => {
-                    // Unlike a close, it is done before this step is over.
+                    // Unlike a close, this takes effect before the step ends.
                     rustix::net::connect_unspec(self.socket)?;
                     return Ok(AfterResponse::Close);
                 }
@@ -387,7 +390,7 @@ impl<'a> Exchange<'a> {
         Ok(AfterResponse::KeepOpen)
     }
 
-    /// Reads what is left of the request.
+    /// Reads the rest of the request.
     fn request(&mut self) -> io::Result<Arc<Request>> {
         let request = self.reader.read_request(&mut self.raw);
         match request {
@@ -399,7 +402,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Notes what has come of the request.
+    /// Records the request as far as it was read.
     fn record(&self, request: Request) -> Arc<Request> {
         let request = Arc::new(request);
         lock(&self.shared.requests)[self.index] = Arc::clone(&request);
@@ -421,12 +424,12 @@ impl<'a> Exchange<'a> {
     fn close(&mut self) -> io::Result<AfterResponse> {
         self.socket.shutdown(Shutdown::Write)?;
         self.mark_handled();
-        // Else a part of the request that was not read would turn the end into a reset.
+        // Unread data would turn the close into a reset.
         self.reader.discard(MAX_DISCARDED_BYTES);
         Ok(AfterResponse::Close)
     }
 
-    /// Counts the request as done with.
+    /// Counts the request as handled.
     fn mark_handled(&mut self) {
         if !std::mem::replace(&mut self.is_handled, true) {
             lock(&self.shared.connections).handled_requests += 1;
@@ -434,7 +437,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Waits; whether the server is stopping.
+    /// Waits; returns whether the server is stopping.
     fn pause(&self, length: Duration) -> bool {
         let connections = lock(&self.shared.connections);
         let wait =
@@ -443,7 +446,7 @@ impl<'a> Exchange<'a> {
     }
 }
 
-/// A TCP connection; its owner can still end it from elsewhere.
+/// A TCP connection that the server can shut down from another thread.
 pub struct Socket(Arc<TcpStream>);
 
 impl Read for Socket {
@@ -462,7 +465,7 @@ impl Write for Socket {
     }
 }
 
-/// A port that refuses connections: bound, so that nobody else gets it, but not listened to.
+/// A port that refuses connections: bound, so that no one else gets it, but not listening.
 pub struct ClosedPort {
     port: u16,
     _socket: OwnedFd,
@@ -471,9 +474,9 @@ pub struct ClosedPort {
 impl ClosedPort {
     pub fn bind() -> Self {
         use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket can be made");
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket is created");
         bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let address = getsockname(&socket).expect("it is bound");
+        let address = getsockname(&socket).expect("the socket is bound");
         let address = SocketAddrV4::try_from(address).expect("it is an IPv4 address");
         Self { port: address.port(), _socket: socket }
     }
@@ -483,7 +486,7 @@ impl ClosedPort {
     }
 }
 
-/// A port whose queue of connections is full: the system leaves every further one without an answer.
+/// A port with a full backlog: the system does not respond to further connections.
 pub struct FullBacklog {
     port: u16,
     _listener: OwnedFd,
@@ -495,16 +498,16 @@ impl FullBacklog {
         use rustix::net::{
             AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, listen, socket, socket_with,
         };
-        let listener = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket can be made");
+        let listener = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket is created");
         bind(&listener, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        listen(&listener, 0).expect("it can be listened to");
-        let address =
-            SocketAddrV4::try_from(getsockname(&listener).expect("it is bound")).expect("it is an IPv4 address");
-        // A queue of no length holds one; those after it wait already.
+        listen(&listener, 0).expect("the socket listens");
+        let address = SocketAddrV4::try_from(getsockname(&listener).expect("the socket is bound"))
+            .expect("it is an IPv4 address");
+        // A backlog of 0 holds one connection; the others wait.
         let queued = (0..3).map(|_| {
             let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::NONBLOCK, None);
-            let socket = socket.expect("a socket can be made");
-            // In progress, with some luck for ever.
+            let socket = socket.expect("a socket is created");
+            // Stays in progress.
             let _ = connect(&socket, &address);
             socket
         });
@@ -516,7 +519,7 @@ impl FullBacklog {
     }
 }
 
-/// A server that lets clients connect and send, and does nothing else.
+/// A server that accepts connections and never responds.
 pub struct HangingServer(TcpListener);
 
 impl HangingServer {
@@ -525,6 +528,6 @@ impl HangingServer {
     }
 
     pub fn address(&self) -> String {
-        format!("http://{}", self.0.local_addr().expect("it is bound"))
+        format!("http://{}", self.0.local_addr().expect("the socket is bound"))
     }
 }

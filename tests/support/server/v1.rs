@@ -1,4 +1,4 @@
-//! The dialect of Centrifugo 1: one signed array of commands, one array of replies.
+//! The API form of Centrifugo 1: a signed array of commands, an array of replies.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -7,7 +7,7 @@ use super::fake_centrifugo::{Centrifugo, Message, Namespace, State, Subscriber};
 use super::http::{Request, Response};
 use super::json::{self, GoObject, TypeMismatch, quote};
 
-/// What stands in place of the replies where a command cannot be run: those before it have run.
+/// Replaces all replies if one command is invalid; earlier commands were executed.
 struct BadRequest;
 
 impl From<TypeMismatch> for BadRequest {
@@ -16,7 +16,7 @@ impl From<TypeMismatch> for BadRequest {
     }
 }
 
-/// The engine's own words, as recorded.
+/// The message of the engine, as recorded.
 const ENGINE_DOWN: &str = "dial tcp 127.0.0.1:18299: connect: connection refused";
 const INVALID_MESSAGE: &str = "invalid message";
 const UNKNOWN_NAMESPACE: &str = "namespace not found";
@@ -26,7 +26,7 @@ pub(super) fn handle(server: &Centrifugo, request: &Request) -> Response {
     let is_json =
         request.header("Content-Type").is_some_and(|value| value.to_lowercase().starts_with("application/json"));
     let body = request.body();
-    // Any other type is read as a form, which none of our tests sends.
+    // Any other type would be a form, which no test sends.
     if !is_json || body.is_empty() {
         return bad_request();
     }
@@ -60,9 +60,9 @@ struct Command<'a> {
     params: Option<&'a [u8]>,
 }
 
-/// The commands of a body, all of them or none.
+/// The commands of a body; `None` if one is invalid.
 fn commands(body: &[u8]) -> Option<Vec<Command<'_>>> {
-    // Looked at before it is parsed: a space in front is refused.
+    // The first byte decides: leading white space is rejected.
     let texts = match body.first()? {
         b'[' => json::parse_array(json::parse_exact(body)?)?,
         b'{' => vec![json::parse_exact(body)?],
@@ -96,10 +96,10 @@ fn run(server: &Centrifugo, commands: &[Command<'_>]) -> Result<Vec<u8>, BadRequ
     Ok(replies)
 }
 
-/// What a reply says.
+/// The content of a reply.
 struct Outcome {
     error: Option<&'static str>,
-    /// Whether the reply advises to mend the command.
+    /// Whether the reply has the advice "fix".
     with_advice: bool,
     body: Vec<u8>,
 }
@@ -121,7 +121,7 @@ impl Outcome {
         Self { with_advice: true, ..Self::error(error) }
     }
 
-    /// An error of a method that names its channel even so.
+    /// An error whose reply still has the channel.
     fn channel_error(channel: &str, error: &'static str) -> Self {
         Self { error: Some(error), ..Self::with_body(channel_body(channel, "null")) }
     }
@@ -173,7 +173,7 @@ fn publish(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Res
     })
 }
 
-/// Channel by channel: those before a bad one get the message.
+/// Delivered channel by channel: those before a bad one get the message.
 fn broadcast(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Result<Outcome, BadRequest> {
     let (channels, client) = (params.strings("channels")?, params.string("client")?);
     let Some(data) = params.raw("data").filter(|_| !channels.is_empty()) else {
@@ -220,7 +220,7 @@ fn disconnect(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> 
     Ok(Outcome::success())
 }
 
-/// What is wrong with asking for what a channel keeps, if anything.
+/// The error for history or presence of this channel, if any.
 fn kept_channel_error(server: &Centrifugo, channel: &str) -> Option<&'static str> {
     match Namespace::of(channel) {
         _ if channel.is_empty() => Some(INVALID_MESSAGE),
@@ -241,7 +241,7 @@ fn presence(server: &Centrifugo, state: &State, params: &GoObject<'_>) -> Result
     Ok(Outcome::with_body(channel_body(&channel, format!("{{{}}}", subscribers.join(",")))))
 }
 
-/// A connection as presence tells of it.
+/// A client in a presence reply.
 pub(super) fn subscriber_json(subscriber: &Subscriber, info: &str) -> String {
     let client = quote(&subscriber.client);
     let user = quote(&subscriber.user);
@@ -277,7 +277,7 @@ fn channels(server: &Centrifugo, state: &State) -> Outcome {
 const STATS: &str = include_str!("../../fixtures/replies/v1.8.0/stats.json");
 const NODE: &str = include_str!("../../fixtures/replies/v1.8.0/node.json");
 
-/// A node with the counters of a recorded one: some hundred of them, which make the answer a long one.
+/// A node with recorded metrics, some hundred values that make the response a long one.
 fn node_json(recorded: &str) -> String {
     format!(
         "{{\"uid\":\"00000000-0000-4000-8000-000000000001\",\"version\":\"\",\"name\":\"server-1\",\
@@ -286,11 +286,11 @@ fn node_json(recorded: &str) -> String {
     )
 }
 
-/// The counters in the body of a recorded response.
+/// The metrics in the body of a recorded response.
 pub(super) fn recorded_metrics(recorded: &str) -> String {
-    let exchange: serde_json::Value = serde_json::from_str(recorded).expect("a recorded exchange is JSON");
-    let body = exchange["response"]["body"].as_str().expect("the body is text");
-    let (_, recorded_metrics) = body.split_once("\"metrics\":").expect("it tells of a node");
+    let exchange: serde_json::Value = serde_json::from_str(recorded).expect("the recording is JSON");
+    let body = exchange["response"]["body"].as_str().expect("the body is a string");
+    let (_, recorded_metrics) = body.split_once("\"metrics\":").expect("the body has metrics");
     let (recorded_metrics, _) = json::split_first(recorded_metrics.as_bytes()).expect("it is JSON");
-    String::from_utf8(recorded_metrics.to_vec()).expect("it was text")
+    String::from_utf8(recorded_metrics.to_vec()).expect("the recording is UTF-8")
 }
