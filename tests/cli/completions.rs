@@ -1,4 +1,4 @@
-//! Completion in the real shells, as a person presses TAB; run by `.ci/run`, which installs the shells.
+//! Completion in real shells, with the TAB key; run by `.ci/run`, which installs the shells.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::support::program::cent;
+use crate::support::cli::cent;
 
 const CONFIG: &str = r#"[bananas]
 address = http://bananas
@@ -32,10 +32,10 @@ address = http://cyrillic
 secret = x
 "#;
 
-const OTHER: &str = "[other]\naddress = http://other\napi_key = k\n";
+const OTHER_CONFIG: &str = "[other]\naddress = http://other\napi_key = k\n";
 
-/// What a person types, TABs included, and the request that it comes to.
-const TYPED: [(&str, &str, &str); 14] = [
+/// Lines to type, with TABs, and the URL and the start of the body that they lead to.
+const TYPED_LINES: [(&str, &str, &str); 14] = [
     ("cent ban\tpub\t--dr\t--params=@my\t", "http://bananas/api/", r#"[{"method":"publish","params":{"a":1,"#),
     ("cent ban\tpub\t-n --params @dir\tin\t", "http://bananas/api/", r#"[{"method":"publish","params":{"b":1,"#),
     ("cent -n my\tsta\t", "http://mine/api/", r#"[{"method":"stats""#),
@@ -63,7 +63,7 @@ enum Shell {
 use Shell::{Bash, BashCompletion, Fish, Zsh};
 
 impl Shell {
-    /// The shell's name as `--completions` takes it.
+    /// The shell's name for `--completions`.
     fn name(self) -> &'static str {
         match self {
             Bash | BashCompletion => "bash",
@@ -72,7 +72,7 @@ impl Shell {
         }
     }
 
-    /// The file that the shell reads first, and what it is started with.
+    /// The shell's startup file with its content, and the command that starts the shell.
     fn start(self, home: &Path) -> (&'static str, String, &'static str) {
         let load = format!("{}/completions", home.display());
         match self {
@@ -93,21 +93,21 @@ impl Shell {
     }
 }
 
-/// A shell on a terminal of its own, in a home folder with the completions, which notes each call of `cent`.
+/// A shell on its own terminal, in a home directory with the completions. It logs each call of `cent`.
 struct Terminal {
     home: TempDir,
     child: Child,
-    keyboard: ChildStdin,
-    screen: Receiver<Vec<u8>>,
-    seen: String,
+    stdin: ChildStdin,
+    stdout: Receiver<Vec<u8>>,
+    output: String,
 }
 
 impl Terminal {
     fn open(shell: Shell, files: &[(&str, &str)]) -> Self {
-        let home = tempfile::tempdir().expect("a temporary folder can be made");
-        let write = |name: &str, text: &str| fs::write(home.path().join(name), text).expect("a file can be written");
-        for folder in ["bin", "dir"] {
-            fs::create_dir(home.path().join(folder)).expect("a folder can be made");
+        let home = tempfile::tempdir().expect("a temporary directory is created");
+        let write = |name: &str, text: &str| fs::write(home.path().join(name), text).expect("the file is written");
+        for dir in ["bin", "dir"] {
+            fs::create_dir(home.path().join(dir)).expect("the directory is created");
         }
         for (name, text) in files {
             write(name, text);
@@ -116,10 +116,10 @@ impl Terminal {
         let program = env!("CARGO_BIN_EXE_cent");
         write("bin/cent", &format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >>\"$HOME/calls\"\nexec {program} \"$@\"\n"));
         let executable = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(home.path().join("bin/cent"), executable).expect("a mode can be set");
+        fs::set_permissions(home.path().join("bin/cent"), executable).expect("the mode is set");
         let (rc, text, command) = shell.start(home.path());
         write(rc, &text);
-        // script lends the terminal.
+        // script provides the terminal.
         let mut child = Command::new("script")
             .args(["--quiet", "--command", command, "/dev/null"])
             .env_clear()
@@ -132,37 +132,37 @@ impl Terminal {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("script starts");
-        let keyboard = child.stdin.take().expect("it was piped");
-        let screen = read_on(child.stdout.take().expect("it was piped"));
-        let mut terminal = Self { home, child, keyboard, screen, seen: String::new() };
+            .expect("script runs");
+        let stdin = child.stdin.take().expect("the stream is piped");
+        let stdout = read_in_background(child.stdout.take().expect("the stream is piped"));
+        let mut terminal = Self { home, child, stdin, stdout, output: String::new() };
         terminal.wait_for("ready> ");
         terminal
     }
 
-    /// Types a line and waits until these stand on the screen, one after the other.
-    fn types(&mut self, keys: &str, expected: &[&str]) {
-        self.seen.clear();
-        write!(self.keyboard, "{keys}\r").expect("the shell reads");
+    /// Types a line and waits for these texts on the screen, one after the other.
+    fn type_line(&mut self, keys: &str, expected: &[&str]) {
+        self.output.clear();
+        write!(self.stdin, "{keys}\r").expect("the shell reads");
         for text in expected {
             self.wait_for(text);
         }
         self.wait_for("ready> ");
     }
 
-    /// Waits for this on the screen, and forgets what comes before it.
+    /// Waits for a text on the screen and drops everything up to its end.
     fn wait_for(&mut self, text: &str) {
         let end = Instant::now() + Duration::from_secs(30);
         loop {
-            if let Some((_, rest)) = self.seen.split_once(text) {
-                self.seen = rest.to_owned();
+            if let Some((_, rest)) = self.output.split_once(text) {
+                self.output = rest.to_owned();
                 return;
             }
             let left = end.saturating_duration_since(Instant::now());
-            let Ok(bytes) = self.screen.recv_timeout(left) else {
-                panic!("{text:?} does not come; on the screen:\n{}", self.seen);
+            let Ok(bytes) = self.stdout.recv_timeout(left) else {
+                panic!("{text:?} is missing; on the screen:\n{}", self.output);
             };
-            self.seen.push_str(&String::from_utf8_lossy(&bytes));
+            self.output.push_str(&String::from_utf8_lossy(&bytes));
         }
     }
 
@@ -178,11 +178,11 @@ impl Drop for Terminal {
     }
 }
 
-fn read_on(mut screen: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+fn read_in_background(mut stdout: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut bytes = [0; 4096];
-        while let Ok(count @ 1..) = screen.read(&mut bytes) {
+        while let Ok(count @ 1..) = stdout.read(&mut bytes) {
             if sender.send(bytes[..count].to_vec()).is_err() {
                 break;
             }
@@ -191,69 +191,69 @@ fn read_on(mut screen: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     receiver
 }
 
-fn sections_methods_options_and_files_are_completed(shell: Shell) {
+fn check_completion(shell: Shell) {
     let files = [
         (".centrc", CONFIG),
-        ("other.rc", OTHER),
+        ("other.rc", OTHER_CONFIG),
         ("my file.json", r#"{"a":1,"channel":"a","data":1}"#),
         ("dir/in it.json", r#"{"b":1,"channel":"a","data":1}"#),
     ];
-    for (keys, url, body) in TYPED {
-        // A terminal each: lists and messages of the line before would stand between.
+    for (keys, url, body) in TYPED_LINES {
+        // A new terminal for each line: lists and messages of the previous line would be on the screen.
         let mut terminal = Terminal::open(shell, &files);
-        terminal.types(keys, &[&format!("POST {url}\r\n"), body]);
+        terminal.type_line(keys, &[&format!("POST {url}\r\n"), body]);
     }
 }
 
-/// The one call is the person's own.
-fn without_a_config_file_nothing_is_asked(shell: Shell) {
+/// The only call is the one that was typed.
+fn check_missing_config(shell: Shell) {
     let mut terminal = Terminal::open(shell, &[]);
-    terminal.types("cent ban\tanas pub\t", &["~/.centrc: no such file"]);
+    terminal.type_line("cent ban\tanas pub\t", &["~/.centrc: no such file"]);
     assert_eq!(terminal.calls().lines().count(), 1, "{}", terminal.calls());
 }
 
-/// Reading it would take it from the program, and hang where nobody writes.
-fn a_pipe_is_left_alone(shell: Shell) {
+/// Reading the pipe would take its content from the program, and block if nobody writes.
+fn check_pipe_as_config(shell: Shell) {
     let mut terminal = Terminal::open(shell, &[]);
-    let made = Command::new("mkfifo").arg(terminal.home.path().join("pipe")).status().expect("mkfifo starts");
-    assert!(made.success());
-    terminal.types("cent --config pipe ban\tanas --version", &["cent 0."]);
+    let status = Command::new("mkfifo").arg(terminal.home.path().join("pipe")).status().expect("mkfifo runs");
+    assert!(status.success());
+    terminal.type_line("cent --config pipe ban\tanas --version", &["cent 0."]);
     assert_eq!(terminal.calls(), "--config pipe bananas --version\n");
 }
 
-fn a_bad_config_file_is_not_told_of(shell: Shell) {
+fn check_bad_config(shell: Shell) {
     let mut terminal = Terminal::open(shell, &[(".centrc", "secret = marked\n")]);
-    terminal.types("cent ban\tanas --version", &["cent 0."]);
-    assert!(!terminal.seen.contains("stands before any section"), "{}", terminal.seen);
+    terminal.type_line("cent ban\tanas --version", &["cent 0."]);
+    assert!(!terminal.output.contains("stands before any section"), "{}", terminal.output);
 }
 
-fn all_works(shell: Shell) {
-    sections_methods_options_and_files_are_completed(shell);
-    without_a_config_file_nothing_is_asked(shell);
-    a_pipe_is_left_alone(shell);
-    a_bad_config_file_is_not_told_of(shell);
+fn check_all(shell: Shell) {
+    check_completion(shell);
+    check_missing_config(shell);
+    check_pipe_as_config(shell);
+    check_bad_config(shell);
 }
 
 #[test]
 #[ignore = "needs bash and script"]
 fn bash_completes_live() {
-    all_works(Bash);
+    check_all(Bash);
 }
 
 #[test]
 #[ignore = "needs bash, bash-completion and script"]
 fn bash_with_bash_completion_completes_live() {
-    all_works(BashCompletion);
+    check_all(BashCompletion);
 }
 
 #[test]
 #[ignore = "needs zsh and script"]
 fn zsh_completes_live() {
-    all_works(Zsh);
+    check_all(Zsh);
 }
 
 #[test]
 #[ignore = "needs fish and script"]
 fn fish_completes_live() {
-    all_works(Fish);
+    check_all(Fish);
 }

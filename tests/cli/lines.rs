@@ -1,4 +1,4 @@
-//! `--lines`: batches, order, and a true account of what is accepted, unknown and left.
+//! `--lines`: batches, order, and an exact summary of accepted, unknown and remaining lines.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -7,14 +7,15 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::thread;
 
-use crate::support::program::{Cent, Ran, cent};
+use crate::support::cli::{Cent, CentOutput, cent};
 use crate::support::server::{
-    Centrifugo, Response, Script, Server, Step, answered, garbled, refused, stopped_in_answer, stopped_in_request,
+    Centrifugo, Response, Script, Server, Step, corrupt_response, fail_during_request, fail_during_response, reject,
+    respond,
 };
-use crate::{BOTH, Dialect, First, Later};
+use crate::{ApiForm, Legacy, V1};
 
-/// Params of a publish, a line each, with the numbers of the lines as data.
-fn publishes(numbers: impl IntoIterator<Item = usize>) -> String {
+/// Params of a publish for each number, one per line, with the number as data.
+fn publish_params(numbers: impl IntoIterator<Item = usize>) -> String {
     numbers.into_iter().map(line).collect::<Vec<_>>().concat()
 }
 
@@ -22,76 +23,77 @@ fn line(number: usize) -> String {
     format!("{{\"channel\": \"plain:a\", \"data\": {number}}}\n")
 }
 
-fn publish_lines(dialect: Dialect, server: &Server) -> Cent {
-    dialect.cent(server).args(&["bananas", "publish", "--lines"])
+fn publish_lines(form: ApiForm, server: &Server) -> Cent {
+    form.cent(server).args(&["bananas", "publish", "--lines"])
 }
 
-fn reply(dialect: Dialect) -> &'static str {
-    match dialect {
-        First => "{\"method\":\"publish\",\"error\":null,\"body\":null}\n",
-        Later => "{\"result\":{}}\n",
-    }
+fn reply(form: ApiForm) -> String {
+    form.publish_reply().to_owned() + "\n"
 }
 
-/// Standard error without the duration, which differs.
-fn told(ran: &Ran) -> String {
-    without_duration(&ran.stderr())
+/// Standard error without the duration, which differs in every run.
+fn stderr_without_duration(output: &CentOutput) -> String {
+    without_duration(&output.stderr())
 }
 
 fn without_duration(text: &str) -> String {
     text.lines().map(|line| line.split(", in ").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// The numbers that arrived, in their order.
-fn arrived(server: &Server) -> Vec<usize> {
-    server.centrifugo().texts("plain:a").iter().map(|text| text.parse().expect("a number")).collect()
+/// The numbers that the server received, in order.
+fn received_numbers(server: &Server) -> Vec<usize> {
+    server.centrifugo().messages_as_text("plain:a").iter().map(|text| text.parse().expect("it is a number")).collect()
 }
 
 fn numbers(from: usize, to: usize) -> Vec<usize> {
     (from..=to).collect()
 }
 
-/// That no request holds more commands; fewer it may, if the machine is slow.
+/// Checks that no request has more commands; on a slow machine it may have fewer.
 #[track_caller]
-fn holds_at_most(server: &Server, commands: usize) {
+fn assert_max_commands(server: &Server, commands: usize) {
     for request in server.requests() {
-        let held = request.body_text().matches("\"method\"").count();
-        assert!(held <= commands, "{held} commands in a request");
+        let count = request.body_text().matches("\"method\"").count();
+        assert!(count <= commands, "{count} commands in a request");
     }
 }
 
 #[test]
-fn lines_arrive_in_order_over_one_connection_a_hundred_a_request() {
-    for dialect in BOTH {
-        let server = dialect.server();
-        let ran = publish_lines(dialect, &server).input(publishes(1..=1050)).run();
-        assert_eq!((ran.exit(), told(&ran).as_str()), (Some(0), "cent: 1050 commands accepted"));
-        assert_eq!(ran.stdout(), reply(dialect).repeat(1050));
-        assert_eq!(arrived(&server), numbers(1, 1050));
-        holds_at_most(&server, 100);
+fn lines_share_connection_in_batches_of_100() {
+    for form in ApiForm::ALL {
+        let server = form.server();
+        let output = publish_lines(form, &server).stdin_bytes(publish_params(1..=1050)).run();
+        assert_eq!(
+            (output.exit_code(), stderr_without_duration(&output).as_str()),
+            (Some(0), "cent: 1050 commands accepted")
+        );
+        assert_eq!(output.stdout(), reply(form).repeat(1050));
+        assert_eq!(received_numbers(&server), numbers(1, 1050));
+        assert_max_commands(&server, 100);
         assert_eq!(server.connections(), 1);
     }
 }
 
 #[test]
-fn a_batch_has_as_many_commands_as_it_is_told() {
-    for (batch, least) in [(1, 7), (3, 3), (1000, 1)] {
-        let server = First.server();
-        let ran = publish_lines(First, &server).args(&["--batch", &batch.to_string()]).input(publishes(1..=7)).run();
-        assert_eq!((ran.exit(), arrived(&server)), (Some(0), numbers(1, 7)));
-        assert!(server.requests().len() >= least);
-        holds_at_most(&server, batch);
+fn batch_option_sets_size() {
+    for (batch, min_requests) in [(1, 7), (3, 3), (1000, 1)] {
+        let server = V1.server();
+        let output =
+            publish_lines(V1, &server).args(&["--batch", &batch.to_string()]).stdin_bytes(publish_params(1..=7)).run();
+        assert_eq!((output.exit_code(), received_numbers(&server)), (Some(0), numbers(1, 7)));
+        assert!(server.requests().len() >= min_requests);
+        assert_max_commands(&server, batch);
     }
 }
 
 #[test]
-fn a_request_is_no_larger_than_a_megabyte_unless_a_line_is() {
-    for dialect in BOTH {
-        let server = dialect.server();
+fn request_size_is_limited_to_one_megabyte() {
+    for form in ApiForm::ALL {
+        let server = form.server();
         let sized = |bytes: usize| format!("{{\"channel\":\"plain:a\",\"data\":\"{}\"}}\n", "x".repeat(bytes));
         let input = sized(300_000).repeat(7) + &sized(3_000_000) + &sized(1).repeat(2);
-        let ran = publish_lines(dialect, &server).args(&["-q", "--timeout=60"]).input(input).run();
-        ran.is(0, "", "");
+        let output = publish_lines(form, &server).args(&["-q", "--timeout=60"]).stdin_bytes(input).run();
+        output.assert_output(0, "", "");
         assert_eq!(server.centrifugo().executed().len(), 10);
         for request in server.requests() {
             let (size, commands) = (request.body().len(), request.body_text().matches("\"method\"").count());
@@ -102,38 +104,48 @@ fn a_request_is_no_larger_than_a_megabyte_unless_a_line_is() {
 
 #[test]
 fn blank_lines_are_counted_but_not_sent() {
-    let server = First.server();
+    let server = V1.server();
     let input = format!("\n{}\r\n \t\n{}\n{{\"channel\": \"nope:a\", \"data\": 1}}", line(1).trim(), line(2).trim());
-    let ran = publish_lines(First, &server).input(input).run();
+    let output = publish_lines(V1, &server).stdin_bytes(input).run();
     let refusal = "line 5: publish: namespace not found; the part of the channel before : has to be a namespace of the \
                    server's config";
-    assert_eq!(told(&ran), format!("cent: {refusal}\ncent: 3 commands answered (2 accepted, 1 refused)"));
-    assert_eq!(ran.exit(), Some(1));
-    assert_eq!(arrived(&server), [1, 2]);
+    assert_eq!(
+        stderr_without_duration(&output),
+        format!("cent: {refusal}\ncent: 3 commands answered (2 accepted, 1 refused)")
+    );
+    assert_eq!(output.exit_code(), Some(1));
+    assert_eq!(received_numbers(&server), [1, 2]);
 }
 
 #[test]
-fn no_lines_are_no_request() {
+fn empty_input_sends_nothing() {
     for input in ["", "\n\n \n"] {
-        let server = First.server().uncalled();
-        publish_lines(First, &server).input(input).run().is(0, "", "cent: no commands on standard input\n");
-        publish_lines(First, &server).args(&["-q"]).input(input).run().is(0, "", "");
+        let server = V1.server().expect_no_connection();
+        publish_lines(V1, &server).stdin_bytes(input).run().assert_output(
+            0,
+            "",
+            "cent: no commands on standard input\n",
+        );
+        publish_lines(V1, &server).args(&["-q"]).stdin_bytes(input).run().assert_output(0, "", "");
     }
 }
 
 #[test]
-fn without_a_method_each_line_is_a_whole_command() {
-    for dialect in BOTH {
-        let server = dialect.server();
+fn without_method_lines_are_complete_commands() {
+    for form in ApiForm::ALL {
+        let server = form.server();
         let input = "{\"method\": \"publish\", \"params\": {\"channel\": \"plain:a\", \"data\": 7}}\n{\"method\": \"channels\"}\n";
-        let ran = dialect.cent(&server).args(&["--lines", "bananas"]).input(input).run();
-        assert_eq!((ran.exit(), told(&ran).as_str()), (Some(0), "cent: 2 commands accepted"));
+        let output = form.cent(&server).args(&["--lines", "bananas"]).stdin_bytes(input).run();
+        assert_eq!(
+            (output.exit_code(), stderr_without_duration(&output).as_str()),
+            (Some(0), "cent: 2 commands accepted")
+        );
         assert_eq!(server.centrifugo().executed(), ["publish", "channels"]);
     }
 }
 
 #[test]
-fn a_line_that_is_no_command_is_refused_with_its_number() {
+fn invalid_command_reports_line_number() {
     let form = r#"write {"method": "publish", "params": {…}}"#;
     for (text, message) in [
         ("{}", format!("the command names no method; {form}")),
@@ -146,135 +158,154 @@ fn a_line_that_is_no_command_is_refused_with_its_number() {
         ),
         (r#"{"method": 1} "#, format!("the method is a number, no string; {form}")),
     ] {
-        let server = First.server();
-        let ran =
-            First.cent(&server).args(&["bananas", "-l"]).input(format!("{{\"method\": \"node\"}}\n\n{text}\n")).run();
+        let server = V1.server();
+        let output = V1
+            .cent(&server)
+            .args(&["bananas", "-l"])
+            .stdin_bytes(format!("{{\"method\": \"node\"}}\n\n{text}\n"))
+            .run();
         let summary = "line 1 accepted; from line 2 on nothing was accepted: go on with tail -n +2";
-        assert_eq!(ran.stderr(), format!("cent: standard input, line 3: {message}\ncent: {summary}\n"));
-        assert_eq!((ran.exit(), ran.stdout().lines().count()), (Some(2), 1));
+        assert_eq!(output.stderr(), format!("cent: standard input, line 3: {message}\ncent: {summary}\n"));
+        assert_eq!((output.exit_code(), output.stdout().lines().count()), (Some(2), 1));
     }
 }
 
 #[test]
-fn the_first_bad_line_stops_the_run_after_what_came_before_it() {
-    for dialect in BOTH {
-        let server = dialect.server();
-        let input = publishes(1..=5000) + "{\"channel\": \"plain:a\", 5001}\n" + &publishes(5002..=10_000);
-        let ran = publish_lines(dialect, &server).input(input).run();
+fn bad_line_stops_run_after_earlier_lines() {
+    for form in ApiForm::ALL {
+        let server = form.server();
+        let input = publish_params(1..=5000) + "{\"channel\": \"plain:a\", 5001}\n" + &publish_params(5002..=10_000);
+        let output = publish_lines(form, &server).stdin_bytes(input).run();
         let object = "params are one JSON object, such as {\"channel\": \"news\"}";
         assert_eq!(
-            ran.stderr(),
+            output.stderr(),
             format!(
                 "cent: standard input, line 5001: no JSON object: key must be a string at line 5001, column 24; {object}\n\
                  cent:   {{\"channel\": \"plain:a\", 5001}}\ncent:                          ^\n\
                  cent: lines 1 to 5000 accepted; from line 5001 on nothing was accepted: go on with tail -n +5001\n"
             )
         );
-        assert_eq!(ran.exit(), Some(2));
-        assert_eq!(ran.stdout(), reply(dialect).repeat(5000));
-        assert_eq!(arrived(&server), numbers(1, 5000));
+        assert_eq!(output.exit_code(), Some(2));
+        assert_eq!(output.stdout(), reply(form).repeat(5000));
+        assert_eq!(received_numbers(&server), numbers(1, 5000));
     }
 }
 
 #[test]
-fn errors_in_replies_are_named_by_line_and_counted_from_the_twentieth_on() {
-    let server = Later.server();
+fn reports_first_twenty_reply_errors_by_line() {
+    let server = Legacy.server();
     let bad = "{\"channel\": \"nope:a\", \"data\": 1}\n";
-    let ran = publish_lines(Later, &server).input(line(1) + &bad.repeat(25) + &line(27)).run();
-    let text = told(&ran);
+    let output = publish_lines(Legacy, &server).stdin_bytes(line(1) + &bad.repeat(25) + &line(27)).run();
+    let text = stderr_without_duration(&output);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 22, "{text}");
     for (number, line) in (2..).zip(&lines[..20]) {
         assert!(line.starts_with(&format!("cent: line {number}: publish: unknown channel (102); ")), "{line}");
     }
     assert_eq!(lines[20..], ["cent: 5 more errors in replies", "cent: 27 commands answered (2 accepted, 25 refused)"]);
-    assert_eq!(ran.exit(), Some(1));
-    assert_eq!(arrived(&server), [1, 27]);
+    assert_eq!(output.exit_code(), Some(1));
+    assert_eq!(received_numbers(&server), [1, 27]);
 }
 
 #[test]
-fn a_channel_of_a_broadcast_is_an_error_of_its_line() {
-    let server = Later.server();
+fn broadcast_channel_error_is_reported_by_line() {
+    let server = Legacy.server();
     let input = "{\"channels\": [\"plain:a\", \"nope:b\"], \"data\": 1}\n";
-    let ran = Later.cent(&server).args(&["bananas", "broadcast", "--lines", "-q"]).input(input).run();
-    let remedy = "the part of the channel before : has to be a namespace of the server's config";
-    ran.is(1, "", &format!("cent: line 1: broadcast: channel \"nope:b\": unknown channel (102); {remedy}\n"));
+    let output = Legacy.cent(&server).args(&["bananas", "broadcast", "--lines", "-q"]).stdin_bytes(input).run();
+    let hint = "the part of the channel before : has to be a namespace of the server's config";
+    output.assert_output(
+        1,
+        "",
+        &format!("cent: line 1: broadcast: channel \"nope:b\": unknown channel (102); {hint}\n"),
+    );
 }
 
 #[test]
-fn an_error_that_leaves_the_outcome_open_is_the_worst() {
-    for dialect in BOTH {
-        let server = Server::start(dialect.centrifugo().engine_down());
+fn unknown_reply_sets_exit_status_4() {
+    for form in ApiForm::ALL {
+        let server = Server::start(form.centrifugo().engine_down());
         let input = "{\"channel\": \"a\", \"data\": 1}\n".repeat(3);
-        let ran = publish_lines(dialect, &server).input(input).run();
-        assert_eq!(ran.exit(), Some(4), "{}", ran.stderr());
-        assert!(told(&ran).ends_with("\ncent: 3 commands answered (0 accepted, 3 unknown)"), "{}", ran.stderr());
+        let output = publish_lines(form, &server).stdin_bytes(input).run();
+        assert_eq!(output.exit_code(), Some(4), "{}", output.stderr());
+        assert!(
+            stderr_without_duration(&output).ends_with("\ncent: 3 commands answered (0 accepted, 3 unknown)"),
+            "{}",
+            output.stderr()
+        );
     }
 }
 
-/// The account that the last line of a stopped run gives: accepted to, unknown to, left from.
-fn account(text: &str) -> (usize, usize, Option<usize>) {
-    let summary = text.lines().last().expect("a stopped run has a summary").strip_prefix("cent: ").expect("it is ours");
+/// The summary of a stopped run: the last accepted line, the last unknown line, and the line to resume with.
+fn parse_summary(text: &str) -> (usize, usize, Option<usize>) {
+    let summary = text
+        .lines()
+        .last()
+        .expect("a stopped run has a summary")
+        .strip_prefix("cent: ")
+        .expect("the line starts with cent:");
     let number = |words: &str| words.rsplit(' ').next().and_then(|word| word.parse::<usize>().ok());
     let parts: Vec<&str> = summary.split("; ").collect();
     let accepted = parts[0].strip_suffix(" accepted").map_or(0, |words| number(words).unwrap_or(0));
     let unknown =
         parts[1..].iter().find_map(|part| part.split_once(" unknown")).map(|(words, _)| number(words).unwrap());
-    let left = summary.split_once("go on with tail -n +").map(|(_, from)| from.parse().expect("a number"));
-    (accepted, unknown.unwrap_or(accepted), left)
+    let next_line = summary.split_once("go on with tail -n +").map(|(_, from)| from.parse().expect("it is a number"));
+    (accepted, unknown.unwrap_or(accepted), next_line)
 }
 
-/// Runs 250 lines, 50 a request, of which the request of this index meets the script, and holds the account to what the
-/// server has seen.
+/// Runs 250 lines, 50 per request; the request with this index gets the script. Checks the summary against the state of
+/// the server.
 #[track_caller]
-fn accounts_for_all(dialect: Dialect, index: usize, script: Script, exit: i32) {
-    let server = dialect.server();
+fn assert_exact_summary(form: ApiForm, index: usize, script: Script, exit: i32) {
+    let server = form.server();
     for _ in 0..index {
-        server.add_script(vec![Step::Execute, Step::Rest]);
+        server.add_script(vec![Step::Execute, Step::SendRest]);
     }
-    // Waited for where it has to be, and otherwise out of the way of a machine under load.
+    // Short where the timeout has to expire, else long enough for a busy machine.
     let limit = if script.contains(&Step::Hang) { "--timeout=2" } else { "--timeout=60" };
     server.add_script(script);
-    let ran = publish_lines(dialect, &server).args(&["--batch=50", limit]).input(publishes(1..=250)).run();
-    let text = ran.stderr();
-    assert_eq!(ran.exit(), Some(exit), "{text}");
-    let (accepted, unknown, left) = account(&text);
-    // Without gap and without overlap: the three follow one upon the other.
+    let output = publish_lines(form, &server).args(&["--batch=50", limit]).stdin_bytes(publish_params(1..=250)).run();
+    let text = output.stderr();
+    assert_eq!(output.exit_code(), Some(exit), "{text}");
+    let (accepted, unknown, next_line) = parse_summary(&text);
+    // The three ranges adjoin: no gap, no overlap.
     assert!(accepted <= 50 * index, "{text}");
     assert!(if exit == 4 { accepted < unknown && unknown <= accepted + 50 } else { accepted == unknown }, "{text}");
-    assert_eq!(left, (unknown < 250).then_some(unknown + 1), "{text}");
-    assert!(left.is_some() || text.ends_with("; no line is left\n"), "{text}");
-    server.settled(index + 1);
-    let arrived = arrived(&server);
-    assert!(arrived == numbers(1, accepted) || (exit == 4 && arrived == numbers(1, unknown)), "{text}: {arrived:?}");
-    assert_eq!(ran.stdout(), reply(dialect).repeat(accepted));
+    assert_eq!(next_line, (unknown < 250).then_some(unknown + 1), "{text}");
+    assert!(next_line.is_some() || text.ends_with("; no line is left\n"), "{text}");
+    server.wait_for_requests(index + 1);
+    let received_numbers = received_numbers(&server);
+    assert!(
+        received_numbers == numbers(1, accepted) || (exit == 4 && received_numbers == numbers(1, unknown)),
+        "{text}: {received_numbers:?}"
+    );
+    assert_eq!(output.stdout(), reply(form).repeat(accepted));
     assert_eq!(server.requests().len(), index + 1);
 }
 
 #[test]
-fn a_request_that_fails_stops_the_run_and_leaves_a_true_account() {
-    let status = |code: u16| refused(&Response::new(code));
-    let modes: [(Script, i32); 13] = [
-        (stopped_in_request(1, Step::Close), 4),
-        (stopped_in_request(200, Step::Reset), 4),
-        (stopped_in_request(100, Step::Hang), 4),
-        (stopped_in_answer(0, Step::Close), 4),
-        (stopped_in_answer(100, Step::Reset), 4),
-        (stopped_in_answer(30, Step::Hang), 4),
-        (garbled(50), 4),
-        (answered(&Response::plain(502, "bad gateway")), 4),
-        (answered(&Response::plain(400, "Bad Request")), 4),
+fn failed_request_stops_run_with_exact_summary() {
+    let status = |code: u16| reject(&Response::new(code));
+    let failures: [(Script, i32); 13] = [
+        (fail_during_request(1, Step::Close), 4),
+        (fail_during_request(200, Step::Reset), 4),
+        (fail_during_request(100, Step::Hang), 4),
+        (fail_during_response(0, Step::Close), 4),
+        (fail_during_response(100, Step::Reset), 4),
+        (fail_during_response(30, Step::Hang), 4),
+        (corrupt_response(50), 4),
+        (respond(&Response::plain(502, "bad gateway")), 4),
+        (respond(&Response::plain(400, "Bad Request")), 4),
         (status(503), 3),
         (status(429), 3),
         (status(401), 1),
         (status(413), 1),
     ];
     std::thread::scope(|scope| {
-        for dialect in BOTH {
-            for (script, exit) in &modes {
+        for form in ApiForm::ALL {
+            for (script, exit) in &failures {
                 scope.spawn(move || {
                     for index in [0, 2, 4] {
-                        accounts_for_all(dialect, index, script.clone(), *exit);
+                        assert_exact_summary(form, index, script.clone(), *exit);
                     }
                 });
             }
@@ -283,76 +314,77 @@ fn a_request_that_fails_stops_the_run_and_leaves_a_true_account() {
 }
 
 #[test]
-fn a_request_of_the_wrong_number_of_replies_is_unknown_and_they_are_printed() {
-    let server = Later.server().script(answered(&Response::json("{}\n{}")));
-    let ran = publish_lines(Later, &server).input(publishes(1..=5)).run();
-    let look = "the command may have run: look before repeating, and check the address";
+fn wrong_reply_count_is_unknown_and_printed() {
+    let server = Legacy.server().script(respond(&Response::json("{}\n{}")));
+    let output = publish_lines(Legacy, &server).stdin_bytes(publish_params(1..=5)).run();
+    let hint = "the command may have run: look before repeating, and check the address";
     let summary = "no line accepted; lines 1 to 5 unknown, may have run: look first (tail -n +1); no line is left";
-    ran.is(
+    output.assert_output(
         4,
         "{}\n{}\n",
-        &format!("cent: {}/api: 2 replies for 5 commands; {look}\ncent: {summary}\n", server.address()),
+        &format!("cent: {}/api: 2 replies for 5 commands; {hint}\ncent: {summary}\n", server.address()),
     );
 }
 
 #[test]
-fn a_run_goes_on_where_the_summary_says() {
-    for dialect in BOTH {
-        let first = dialect.server();
+fn resume_from_summary_line() {
+    for form in ApiForm::ALL {
+        let first = form.server();
         for _ in 0..30 {
-            first.add_script(vec![Step::Execute, Step::Rest]);
+            first.add_script(vec![Step::Execute, Step::SendRest]);
         }
-        first.add_script(stopped_in_answer(0, Step::Reset));
-        let input = publishes(1..=10_000);
-        let stopped = publish_lines(dialect, &first).input(input.clone()).run();
-        let (_, unknown, left) = account(&stopped.stderr());
-        assert_eq!((stopped.exit(), left), (Some(4), Some(unknown + 1)));
-        let mut history = arrived(&first);
-        // Another process, as after a crash.
+        first.add_script(fail_during_response(0, Step::Reset));
+        let input = publish_params(1..=10_000);
+        let stopped = publish_lines(form, &first).stdin_bytes(input.clone()).run();
+        let (_, unknown, next_line) = parse_summary(&stopped.stderr());
+        assert_eq!((stopped.exit_code(), next_line), (Some(4), Some(unknown + 1)));
+        let mut history = received_numbers(&first);
+        // A new server process, as after a crash.
         drop(first);
-        let second = dialect.server();
-        let rest: String = input.split_inclusive('\n').skip(left.unwrap() - 1).collect();
-        let ran = publish_lines(dialect, &second).input(rest).run();
-        assert_eq!(ran.exit(), Some(0), "{}", ran.stderr());
-        history.extend(arrived(&second));
+        let second = form.server();
+        let rest: String = input.split_inclusive('\n').skip(next_line.unwrap() - 1).collect();
+        let output = publish_lines(form, &second).stdin_bytes(rest).run();
+        assert_eq!(output.exit_code(), Some(0), "{}", output.stderr());
+        history.extend(received_numbers(&second));
         assert_eq!(history, numbers(1, 10_000));
     }
 }
 
 #[test]
-fn a_server_that_is_killed_in_the_middle_costs_no_more_than_the_batch_that_is_named() {
+fn killed_server_loses_at_most_named_batch() {
     const LAST: usize = 3000;
-    for dialect in BOTH {
-        // It outlives the servers.
-        let history = Arc::new(dialect.centrifugo());
-        let input = publishes(1..=LAST);
+    for form in ApiForm::ALL {
+        // Shared by all servers of the test.
+        let history = Arc::new(form.centrifugo());
+        let input = publish_params(1..=LAST);
         let (mut done, mut unknown) = (0, Vec::new());
         for killed_at in [400, 1500, usize::MAX] {
             let server = Server::start(Arc::clone(&history));
             let rest: String = input.split_inclusive('\n').skip(done).collect();
-            let call = publish_lines(dialect, &server).arg("--batch=10").input(rest);
+            let call = publish_lines(form, &server).arg("--batch=10").stdin_bytes(rest);
             let running = thread::spawn(|| call.run());
             while history.messages("plain:a").len() < killed_at && !running.is_finished() {
                 thread::yield_now();
             }
             drop(server);
-            let ran = running.join().unwrap();
-            if ran.exit() == Some(0) {
+            let output = running.join().unwrap();
+            if output.exit_code() == Some(0) {
                 done = LAST;
                 break;
             }
-            let (accepted, unknown_to, left) = account(&ran.stderr());
+            let (accepted, unknown_to, next_line) = parse_summary(&output.stderr());
             assert!(
-                matches!((ran.exit(), unknown_to - accepted), (Some(3), 0) | (Some(4), 1..=10)),
+                matches!((output.exit_code(), unknown_to - accepted), (Some(3), 0) | (Some(4), 1..=10)),
                 "{}",
-                ran.stderr()
+                output.stderr()
             );
             unknown.extend(done + accepted + 1..=done + unknown_to);
-            done += left.unwrap_or(LAST + 1 - done) - 1;
+            done += next_line.unwrap_or(LAST + 1 - done) - 1;
         }
         assert_eq!(done, LAST);
-        let history: Vec<usize> = history.texts("plain:a").iter().map(|text| text.parse().unwrap()).collect();
-        // Each once and in order, but for the unknown ones, which may be missing.
+        let history: Vec<usize> =
+            history.messages_as_text("plain:a").iter().map(|text| text.parse().unwrap()).collect();
+        // Each number once and in order; only unknown ones may be missing.
         assert!(history.is_sorted_by(|one, next| one < next), "{history:?}");
         let missing: Vec<usize> = numbers(1, LAST).into_iter().filter(|number| !history.contains(number)).collect();
         assert!(missing.iter().all(|number| unknown.contains(number)), "{missing:?} of {unknown:?}");
@@ -360,119 +392,119 @@ fn a_server_that_is_killed_in_the_middle_costs_no_more_than_the_batch_that_is_na
 }
 
 #[test]
-fn a_connection_that_the_server_closes_between_requests_does_no_harm() {
-    for dialect in BOTH {
-        let server = dialect.server();
+fn reconnects_after_close_between_requests() {
+    for form in ApiForm::ALL {
+        let server = form.server();
         for _ in 0..5 {
-            server.add_script(vec![Step::Execute, Step::Rest, Step::Close]);
+            server.add_script(vec![Step::Execute, Step::SendRest, Step::Close]);
         }
-        let (mut child, _home) = publish_lines(dialect, &server).args(&["--batch=1"]).spawn();
+        let (mut child, _home) = publish_lines(form, &server).args(&["--batch=1"]).spawn();
         let mut input = child.stdin.take().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         for number in 1..=5 {
             input.write_all(line(number).as_bytes()).unwrap();
             let mut text = String::new();
             output.read_line(&mut text).unwrap();
-            assert_eq!(text, reply(dialect));
-            // Once it has settled, the end of the connection is on its way.
-            server.settled(number);
+            assert_eq!(text, reply(form));
+            // After this the server has closed the connection.
+            server.wait_for_requests(number);
         }
         drop(input);
-        let (exit, text) = ended(child);
+        let (exit, text) = wait_for_exit(child);
         assert_eq!((exit.code(), without_duration(&text).as_str()), (Some(0), "cent: 5 commands accepted"));
-        assert_eq!((arrived(&server), server.connections()), (numbers(1, 5), 5));
+        assert_eq!((received_numbers(&server), server.connections()), (numbers(1, 5), 5));
     }
 }
 
-/// Waits for the end; standard error with it.
-fn ended(mut child: Child) -> (std::process::ExitStatus, String) {
+/// Waits for the exit; returns standard error too.
+fn wait_for_exit(mut child: Child) -> (std::process::ExitStatus, String) {
     let mut text = String::new();
-    child.stderr.take().expect("it was piped").read_to_string(&mut text).expect("it is text");
+    child.stderr.take().expect("the stream is piped").read_to_string(&mut text).expect("it is UTF-8");
     (child.wait().expect("it ends"), text)
 }
 
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill is there");
+fn send_signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill runs");
     assert!(sent.success());
 }
 
 #[test]
-fn a_reply_does_not_wait_for_the_next_line() {
-    for dialect in BOTH {
-        let server = dialect.server();
-        let (mut child, _home) = publish_lines(dialect, &server).spawn();
+fn reply_arrives_before_next_line() {
+    for form in ApiForm::ALL {
+        let server = form.server();
+        let (mut child, _home) = publish_lines(form, &server).spawn();
         let mut input = child.stdin.take().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         for number in 1..=3 {
             input.write_all(line(number).as_bytes()).unwrap();
             let mut text = String::new();
-            // Before the next line is written: it would wait for ever if a batch had to be full.
+            // Read before the next line is written: if a batch had to be full, this would block for ever.
             output.read_line(&mut text).unwrap();
-            assert_eq!(text, reply(dialect));
+            assert_eq!(text, reply(form));
         }
         drop(input);
-        assert_eq!(ended(child).0.code(), Some(0));
+        assert_eq!(wait_for_exit(child).0.code(), Some(0));
         assert_eq!(server.requests().len(), 3);
     }
 }
 
 #[test]
-fn a_signal_ends_the_run_with_a_true_summary() {
+fn signal_stops_run_with_exact_summary() {
     for (name, exit) in [("-INT", 130), ("-TERM", 143)] {
-        let server = First.server();
-        let (mut child, _home) = publish_lines(First, &server).spawn();
+        let server = V1.server();
+        let (mut child, _home) = publish_lines(V1, &server).spawn();
         let mut input = child.stdin.take().unwrap();
-        input.write_all(publishes(1..=250).as_bytes()).unwrap();
+        input.write_all(publish_params(1..=250).as_bytes()).unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         assert_eq!(output.lines().take(250).flatten().count(), 250);
-        signal(&child, name);
-        // The input stays open: nothing but the signal ends the run.
-        let (status, text) = ended(child);
+        send_signal(&child, name);
+        // The input stays open: only the signal can end the run.
+        let (status, text) = wait_for_exit(child);
         let summary = "lines 1 to 250 accepted; from line 251 on nothing was accepted: go on with tail -n +251";
         assert_eq!((status.code(), text), (Some(exit), format!("cent: {summary}\n")));
         drop(input);
-        assert_eq!(arrived(&server), numbers(1, 250));
+        assert_eq!(received_numbers(&server), numbers(1, 250));
     }
 }
 
 #[test]
-fn a_signal_lets_the_request_under_way_end_and_a_second_one_does_not() {
-    let hanging = || First.server().script(vec![Step::Read(10), Step::Hang]);
+fn second_signal_aborts_request_in_progress() {
+    let hanging = || V1.server().script(vec![Step::Read(10), Step::Hang]);
     let server = hanging();
-    let (mut child, _home) = publish_lines(First, &server).args(&["--timeout=2", "--batch=2"]).spawn();
-    child.stdin.take().unwrap().write_all(publishes(1..=6).as_bytes()).unwrap();
-    server.settled(1);
-    signal(&child, "-TERM");
-    let (status, text) = ended(child);
+    let (mut child, _home) = publish_lines(V1, &server).args(&["--timeout=2", "--batch=2"]).spawn();
+    child.stdin.take().unwrap().write_all(publish_params(1..=6).as_bytes()).unwrap();
+    server.wait_for_requests(1);
+    send_signal(&child, "-TERM");
+    let (status, text) = wait_for_exit(child);
     let summary = "no line accepted; lines 1 to 2 unknown, may have run: look first (tail -n +1); from line 3 on nothing \
                    was accepted: go on with tail -n +3";
     assert!(text.ends_with(&format!("\ncent: {summary}\n")), "{text}");
     assert_eq!(status.code(), Some(4));
 
     let server = hanging();
-    let (mut child, _home) = publish_lines(First, &server).args(&["--timeout=600"]).spawn();
+    let (mut child, _home) = publish_lines(V1, &server).args(&["--timeout=600"]).spawn();
     let mut input = child.stdin.take().unwrap();
-    input.write_all(publishes(1..=100).as_bytes()).unwrap();
-    server.settled(1);
-    // The second may come before the first was noticed, and the two be one: so until it has ended.
+    input.write_all(publish_params(1..=100).as_bytes()).unwrap();
+    server.wait_for_requests(1);
+    // Two signals may merge if the first has not been handled yet, so they are sent until the exit.
     while child.try_wait().unwrap().is_none() {
-        signal(&child, "-TERM");
+        send_signal(&child, "-TERM");
         std::thread::yield_now();
     }
     assert_eq!(child.wait().unwrap().signal(), Some(15));
 }
 
 #[test]
-fn a_signal_ends_a_pause_and_no_other_try_follows() {
-    let server = First.server().script(answered(&Response::new(503).header("Retry-After", "60")));
-    let (mut child, _home) = publish_lines(First, &server).args(&["--retry=3"]).spawn();
+fn signal_during_backoff_cancels_retry() {
+    let server = V1.server().script(respond(&Response::new(503).header("Retry-After", "60")));
+    let (mut child, _home) = publish_lines(V1, &server).args(&["--retry=3"]).spawn();
     let mut input = child.stdin.take().unwrap();
-    input.write_all(publishes(1..=2).as_bytes()).unwrap();
+    input.write_all(publish_params(1..=2).as_bytes()).unwrap();
     let mut output = BufReader::new(child.stderr.take().unwrap());
     let mut text = String::new();
     output.read_line(&mut text).unwrap();
     assert!(text.ends_with("; try 1 of 4, the next one in 60.0 s\n"), "{text}");
-    signal(&child, "-TERM");
+    send_signal(&child, "-TERM");
     text.clear();
     output.read_to_string(&mut text).unwrap();
     let error = format!("{}/api/: service unavailable (503); nothing was accepted: try again later", server.address());
@@ -483,114 +515,118 @@ fn a_signal_ends_a_pause_and_no_other_try_follows() {
 }
 
 #[test]
-fn a_closed_standard_output_ends_the_run() {
-    for dialect in BOTH {
-        let server = dialect.server();
+fn closed_stdout_stops_run() {
+    for form in ApiForm::ALL {
+        let server = form.server();
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let cent = publish_lines(dialect, &server).args(&["--batch=10"]).file("input", publishes(1..=10_000));
+        let cent = publish_lines(form, &server).args(&["--batch=10"]).file("input", publish_params(1..=10_000));
         let input = File::open(cent.path("input")).unwrap();
-        let ran = cent.stdin(input).stdout(writer).run();
-        let (accepted, unknown, left) = account(&ran.stderr());
-        assert_eq!((ran.exit(), ran.stderr().lines().count()), (Some(4), 1), "{}", ran.stderr());
-        assert_eq!((unknown, left), (accepted, Some(accepted + 1)));
-        assert_eq!(arrived(&server), numbers(1, accepted));
-        // Those whose replies nobody took.
+        let output = cent.stdin(input).stdout(writer).run();
+        let (accepted, unknown, next_line) = parse_summary(&output.stderr());
+        assert_eq!((output.exit_code(), output.stderr().lines().count()), (Some(4), 1), "{}", output.stderr());
+        assert_eq!((unknown, next_line), (accepted, Some(accepted + 1)));
+        assert_eq!(received_numbers(&server), numbers(1, accepted));
+        // The batch whose replies could not be written.
         assert_eq!(accepted, 10);
     }
 }
 
 #[test]
-fn a_closed_standard_output_does_not_matter_where_no_line_is_left() {
-    let server = First.server();
+fn closed_stdout_after_last_line_is_ignored() {
+    let server = V1.server();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let ran = publish_lines(First, &server).input(publishes(1..=5)).stdout(writer).run();
-    assert_eq!(ran.exit(), Some(0), "{}", ran.stderr());
+    let output = publish_lines(V1, &server).stdin_bytes(publish_params(1..=5)).stdout(writer).run();
+    assert_eq!(output.exit_code(), Some(0), "{}", output.stderr());
 }
 
 #[test]
-fn a_full_disk_ends_the_run() {
-    let server = First.server();
-    let cent = publish_lines(First, &server).args(&["--batch=10"]).file("input", publishes(1..=10_000));
+fn full_disk_stops_run() {
+    let server = V1.server();
+    let cent = publish_lines(V1, &server).args(&["--batch=10"]).file("input", publish_params(1..=10_000));
     let input = File::open(cent.path("input")).unwrap();
-    let ran = cent.stdin(input).stdout(File::create("/dev/full").unwrap()).run();
-    let text = ran.stderr();
+    let output = cent.stdin(input).stdout(File::create("/dev/full").unwrap()).run();
+    let text = output.stderr();
     assert!(
         text.starts_with("cent: standard output: cannot be written (the command has run): no space left on device\n"),
         "{text}"
     );
-    let (accepted, _, left) = account(&text);
-    assert_eq!((ran.exit(), left), (Some(4), Some(accepted + 1)));
-    assert_eq!(arrived(&server), numbers(1, accepted));
+    let (accepted, _, next_line) = parse_summary(&text);
+    assert_eq!((output.exit_code(), next_line), (Some(4), Some(accepted + 1)));
+    assert_eq!(received_numbers(&server), numbers(1, accepted));
 }
 
 #[test]
-fn a_dry_run_shows_each_request_with_a_blank_line_between() {
-    for dialect in BOTH {
-        let server = dialect.server().uncalled();
-        let ran = publish_lines(dialect, &server).args(&["-n", "--batch=2"]).input(publishes(1..=3)).run();
+fn dry_run_separates_requests_by_blank_line() {
+    for form in ApiForm::ALL {
+        let server = form.server().expect_no_connection();
+        let output = publish_lines(form, &server).args(&["-n", "--batch=2"]).stdin_bytes(publish_params(1..=3)).run();
         assert_eq!(
-            (ran.exit(), ran.stderr().as_str()),
+            (output.exit_code(), output.stderr().as_str()),
             (Some(0), "cent: 3 commands in 2 requests: nothing was sent\n")
         );
-        let text = ran.stdout();
-        let url = dialect.url(&server.address());
+        let text = output.stdout();
+        let url = form.url(&server.address());
         assert_eq!(text.matches(&format!("POST {url}\n")).count(), 2, "{text}");
         assert!(text.contains(&format!("\n\nPOST {url}\n")) && text.contains(": [hidden]\n\n"), "{text}");
-        let bad = publish_lines(dialect, &server).args(&["-n"]).input(line(1) + "x\n").run();
-        assert_eq!(bad.exit(), Some(2));
+        let bad = publish_lines(form, &server).args(&["-n"]).stdin_bytes(line(1) + "x\n").run();
+        assert_eq!(bad.exit_code(), Some(2));
         assert!(bad.stdout().starts_with("POST "), "{}", bad.stdout());
     }
 }
 
 #[test]
-fn a_dry_run_ends_with_a_signal() {
-    let (mut child, _home) = publish_lines(First, &First.server().uncalled()).args(&["-n"]).spawn();
+fn signal_stops_dry_run() {
+    let (mut child, _home) = publish_lines(V1, &V1.server().expect_no_connection()).args(&["-n"]).spawn();
     let mut input = child.stdin.take().unwrap();
-    input.write_all(publishes(1..=1).as_bytes()).unwrap();
+    input.write_all(publish_params(1..=1).as_bytes()).unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
     output.read_line(&mut String::new()).unwrap();
-    signal(&child, "-TERM");
-    let (status, text) = ended(child);
+    send_signal(&child, "-TERM");
+    let (status, text) = wait_for_exit(child);
     assert_eq!((status.code(), text.as_str()), (Some(143), "cent: 1 command in 1 request: nothing was sent\n"));
     drop(input);
 }
 
 #[test]
-fn a_dry_run_ends_when_its_reader_goes_away() {
-    let (mut child, _home) = publish_lines(First, &First.server().uncalled()).args(&["-n", "--batch=1"]).spawn();
+fn closed_stdout_stops_dry_run() {
+    let (mut child, _home) = publish_lines(V1, &V1.server().expect_no_connection()).args(&["-n", "--batch=1"]).spawn();
     let mut input = child.stdin.take().unwrap();
     drop(child.stdout.take());
-    // Far more than a pipe holds: if it read on for ever, so would this write.
+    // Far more than a pipe holds: if the program kept reading, this would never end.
     while input.write_all(line(1).as_bytes()).is_ok() {}
-    assert_eq!(ended(child).0.code(), Some(0));
+    assert_eq!(wait_for_exit(child).0.code(), Some(0));
 }
 
 #[test]
-fn an_input_without_line_ends_is_refused_before_it_fills_the_memory() {
-    let server = First.server().uncalled();
-    let ran = publish_lines(First, &server).stdin(File::open("/dev/zero").unwrap()).run();
+fn overlong_line_is_rejected_early() {
+    let server = V1.server().expect_no_connection();
+    let output = publish_lines(V1, &server).stdin(File::open("/dev/zero").unwrap()).run();
     let message = "longer than 64 MB; is its line end missing? params that large go with --params";
     let summary = "no line accepted; from line 1 on nothing was accepted: go on with tail -n +1";
-    ran.is(2, "", &format!("cent: standard input, line 1: {message}\ncent: {summary}\n"));
+    output.assert_output(2, "", &format!("cent: standard input, line 1: {message}\ncent: {summary}\n"));
 }
 
 #[test]
-fn quiet_says_nothing_of_a_run_that_is_through_but_where_a_stopped_one_stopped() {
-    let server = First.server();
-    publish_lines(First, &server).args(&["--quiet"]).input(publishes(1..=3)).run().is(0, "", "");
-    let server = Server::start(Centrifugo::v1().with_credential("another"));
-    let ran = publish_lines(First, &server).args(&["--quiet"]).input(publishes(1..=3)).run();
-    assert_eq!((ran.exit(), ran.stdout().as_str()), (Some(1), ""));
-    assert_eq!(account(&ran.stderr()), (0, 0, Some(1)));
+fn quiet_hides_summary_unless_stopped() {
+    let server = V1.server();
+    publish_lines(V1, &server).args(&["--quiet"]).stdin_bytes(publish_params(1..=3)).run().assert_output(0, "", "");
+    let server = Server::start(Centrifugo::version(1).with_credential("another"));
+    let output = publish_lines(V1, &server).args(&["--quiet"]).stdin_bytes(publish_params(1..=3)).run();
+    assert_eq!((output.exit_code(), output.stdout().as_str()), (Some(1), ""));
+    assert_eq!(parse_summary(&output.stderr()), (0, 0, Some(1)));
 }
 
 #[test]
-fn an_input_that_cannot_be_read_is_told() {
+fn unreadable_stdin_is_reported() {
     let cent = cent().config("[bananas]\naddress = http://127.0.0.1:1\nsecret = s\n");
     let folder = File::open(cent.home()).unwrap();
-    let ran = cent.args(&["bananas", "publish", "--lines"]).stdin(folder).run();
+    let output = cent.args(&["bananas", "publish", "--lines"]).stdin(folder).run();
     let summary = "no line accepted; from line 1 on nothing was accepted: go on with tail -n +1";
-    ran.is(2, "", &format!("cent: standard input, line 1: cannot be read: is a directory\ncent: {summary}\n"));
+    output.assert_output(
+        2,
+        "",
+        &format!("cent: standard input, line 1: cannot be read: is a directory\ncent: {summary}\n"),
+    );
 }

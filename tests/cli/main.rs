@@ -1,89 +1,61 @@
-//! The program as users see it, a module for each section of its contract.
+//! The program as a user runs it, one module per topic.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod completions;
 mod config;
-mod documents;
-mod faults;
+mod docs;
+mod fault_injection;
+mod http;
 mod lines;
+mod output;
 mod params;
-mod people;
 mod proxy;
-mod result;
 mod retry;
 mod secrets;
 mod system_calls;
-mod terminal;
+mod terminal_escapes;
 mod tls;
-mod wire;
+mod usage;
 
-use support::program::{Cent, cent};
-use support::server::{API_KEY, Centrifugo, SECRET, Server};
+use support::cli::{Cent, cent};
+use support::server::ApiForm::{self, Legacy, V1};
+use support::server::{API_KEY, SECRET, Server};
 
-/// What a test does in both forms of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dialect {
-    /// Centrifugo 1: a section with a secret.
-    First,
-    /// Centrifugo 2 to 6: a section with an API key.
-    Later,
-}
-
-use Dialect::{First, Later};
-
-const BOTH: [Dialect; 2] = [First, Later];
-
-impl Dialect {
-    fn centrifugo(self) -> Centrifugo {
-        match self {
-            First => Centrifugo::v1(),
-            Later => Centrifugo::later(6),
-        }
-    }
-
-    fn server(self) -> Server {
-        Server::start(self.centrifugo())
-    }
-
-    /// A call for section `bananas` at this address.
+/// What the program sends and prints in each form of the API.
+impl ApiForm {
+    /// A call with a section `bananas` for this address.
     fn cent_at(self, address: &str) -> Cent {
-        let credential = match self {
-            First => format!("secret = {SECRET}"),
-            Later => format!("api_key = {API_KEY}"),
-        };
-        cent().config(format!("[bananas]\naddress = {address}\n{credential}\n"))
+        let (key, credential) = (self.config_key(), self.credential());
+        cent().config(format!("[bananas]\naddress = {address}\n{key} = {credential}\n"))
     }
 
     fn cent(self, server: &Server) -> Cent {
         self.cent_at(&server.address())
     }
 
-    /// The URL of requests.
-    fn url(self, address: &str) -> String {
-        match self {
-            First => format!("{address}/api/"),
-            Later => format!("{address}/api"),
-        }
-    }
-
-    /// One command as a body.
+    /// The body of a request with one command.
     fn body(self, method: &str, params: &str) -> String {
-        match self {
-            First => format!(r#"[{{"method":"{method}","params":{params}}}]"#),
-            Later => format!(r#"{{"method":"{method}","params":{params}}}"#),
-        }
+        self.request_body(&[format!(r#"{{"method":"{method}","params":{params}}}"#)])
     }
 
-    /// What is printed of a publish into a namespace without history.
+    /// Standard output of a publish to a namespace without history.
     fn published(self) -> &'static str {
         match self {
-            First => "[\n  {\n    \"method\": \"publish\",\n    \"error\": null,\n    \"body\": null\n  }\n]\n",
-            Later => "[\n  {\n    \"result\": {}\n  }\n]\n",
+            V1 => "[\n  {\n    \"method\": \"publish\",\n    \"error\": null,\n    \"body\": null\n  }\n]\n",
+            Legacy => "[\n  {\n    \"result\": {}\n  }\n]\n",
+        }
+    }
+
+    /// The reply to such a publish.
+    fn publish_reply(self) -> &'static str {
+        match self {
+            V1 => r#"{"method":"publish","error":null,"body":null}"#,
+            Legacy => r#"{"result":{}}"#,
         }
     }
 }
 
-/// A publish into a namespace without history: its reply is the same every time.
+/// Params of a publish to a namespace without history: its reply is the same every time.
 const PLAIN: &str = r#"{"channel": "plain:a", "data": 1}"#;

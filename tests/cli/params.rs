@@ -1,52 +1,54 @@
-//! Where params come from, what is checked before sending, and that they travel as written.
+//! Where params come from, how they are checked, and that they are sent verbatim.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
-use crate::support::program::{Cent, cent};
+use crate::support::cli::{Cent, cent};
 use crate::support::server::Server;
-use crate::{BOTH, Dialect, First, Later, PLAIN};
+use crate::{ApiForm, Legacy, PLAIN, V1};
 
 const CONFIG: &str =
     "[bananas]\naddress = http://127.0.0.1:1\nsecret = s\n\n[live]\naddress = http://127.0.0.1:1\napi_key = k\n";
 
-/// Publishes with what `set` says of params, and holds the request to have carried these.
+/// Publishes with params set by `set`; checks the params in the request.
 #[track_caller]
-fn carries(params: &str, set: impl Fn(Cent) -> Cent) {
-    for dialect in BOTH {
-        let server = dialect.server();
-        let ran = set(dialect.cent(&server).args(&["bananas", "publish"])).run();
-        ran.is(0, dialect.published(), "");
-        assert_eq!(server.requests()[0].body_text(), dialect.body("publish", params));
+fn assert_sent(params: &str, set: impl Fn(Cent) -> Cent) {
+    for form in ApiForm::ALL {
+        let server = form.server();
+        let output = set(form.cent(&server).args(&["bananas", "publish"])).run();
+        output.assert_output(0, form.published(), "");
+        assert_eq!(server.requests()[0].body_text(), form.body("publish", params));
     }
 }
 
-/// Refused without a request; the one line of standard error is this.
+/// Expects an error before any request, and this message.
 #[track_caller]
-fn refused(words: &[&str], message: &str) {
-    cent().config(CONFIG).args(words).run().is(2, "", &format!("cent: {message}\n"));
+fn assert_rejected(args: &[&str], message: &str) {
+    cent().config(CONFIG).args(args).run().assert_output(2, "", &format!("cent: {message}\n"));
 }
 
 #[test]
-fn the_option_takes_its_value_with_and_without_an_equals_sign() {
-    carries(PLAIN, |cent| cent.arg(format!("--params={PLAIN}")));
-    carries(PLAIN, |cent| cent.args(&["--params", PLAIN]));
-    carries(PLAIN, |cent| cent.args(&["--params", "{}", "--params", PLAIN]));
+fn params_option_accepts_equals_sign_or_space() {
+    assert_sent(PLAIN, |cent| cent.arg(format!("--params={PLAIN}")));
+    assert_sent(PLAIN, |cent| cent.args(&["--params", PLAIN]));
+    assert_sent(PLAIN, |cent| cent.args(&["--params", "{}", "--params", PLAIN]));
 }
 
 #[test]
-fn a_file_and_standard_input_can_be_named() {
-    carries(PLAIN, |cent| cent.file("message.json", PLAIN).args(&["--params", "@message.json"]));
-    carries(PLAIN, |cent| cent.file("message.json", format!("\n {PLAIN}\r\n")).args(&["--params", "@message.json"]));
-    carries(PLAIN, |cent| cent.input(PLAIN).args(&["--params", "-"]));
-    carries(PLAIN, |cent| cent.input(PLAIN).args(&["--params=@-"]));
+fn params_option_reads_file_or_stdin() {
+    assert_sent(PLAIN, |cent| cent.file("message.json", PLAIN).args(&["--params", "@message.json"]));
+    assert_sent(PLAIN, |cent| {
+        cent.file("message.json", format!("\n {PLAIN}\r\n")).args(&["--params", "@message.json"])
+    });
+    assert_sent(PLAIN, |cent| cent.stdin_bytes(PLAIN).args(&["--params", "-"]));
+    assert_sent(PLAIN, |cent| cent.stdin_bytes(PLAIN).args(&["--params=@-"]));
 }
 
 #[test]
-fn a_device_on_standard_input_is_not_read() {
-    // Within a limit of memory, which a program that reads it would soon come to.
+fn stdin_device_is_never_read() {
+    // With a memory limit: a program that reads the device would soon exceed it.
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join(".centrc"), CONFIG).unwrap();
     let output = Command::new("sh")
@@ -61,14 +63,14 @@ fn a_device_on_standard_input_is_not_read() {
 }
 
 #[test]
-fn a_pipe_a_file_or_a_socket_on_standard_input_is_read() {
-    carries(PLAIN, |cent| cent.input(format!(" {PLAIN}\n")));
-    carries(PLAIN, |cent| {
+fn reads_stdin_pipe_file_or_socket() {
+    assert_sent(PLAIN, |cent| cent.stdin_bytes(format!(" {PLAIN}\n")));
+    assert_sent(PLAIN, |cent| {
         let cent = cent.file("message.json", PLAIN);
         let file = File::open(cent.path("message.json")).unwrap();
         cent.stdin(file)
     });
-    carries(PLAIN, |cent| {
+    assert_sent(PLAIN, |cent| {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         std::io::Write::write_all(&mut ours, PLAIN.as_bytes()).unwrap();
         cent.stdin(OwnedFd::from(theirs))
@@ -76,13 +78,13 @@ fn a_pipe_a_file_or_a_socket_on_standard_input_is_read() {
 }
 
 #[test]
-fn params_flag_leaves_piped_stdin_untouched() {
-    carries(PLAIN, |cent| cent.input("[nonsense").args(&["--params", PLAIN]));
-    let server = First.server();
-    let loop_ = r#"printf 'a\nb\nc\n' | while read -r line; do "$1" bananas publish -c --params="{\"channel\": \"plain:$line\", \"data\": 1}"; done"#;
-    let cent = First.cent(&server);
+fn params_option_never_reads_stdin() {
+    assert_sent(PLAIN, |cent| cent.stdin_bytes("[nonsense").args(&["--params", PLAIN]));
+    let server = V1.server();
+    let script = r#"printf 'a\nb\nc\n' | while read -r line; do "$1" bananas publish -c --params="{\"channel\": \"plain:$line\", \"data\": 1}"; done"#;
+    let cent = V1.cent(&server);
     let output = Command::new("sh")
-        .args(["-c", loop_, "sh", env!("CARGO_BIN_EXE_cent")])
+        .args(["-c", script, "sh", env!("CARGO_BIN_EXE_cent")])
         .env_clear()
         .env("HOME", cent.home())
         .env("PATH", "/usr/bin:/bin")
@@ -93,82 +95,82 @@ fn params_flag_leaves_piped_stdin_untouched() {
 }
 
 #[test]
-fn without_a_source_params_are_an_empty_object() {
+fn params_default_to_empty_object() {
     for set in [
         (|cent| cent) as fn(Cent) -> Cent,
-        |cent| cent.input(""),
-        |cent| cent.input(" \n"),
+        |cent| cent.stdin_bytes(""),
+        |cent| cent.stdin_bytes(" \n"),
         |cent| cent.stdin(Stdio::null()),
     ] {
-        for dialect in BOTH {
-            let server = dialect.server();
-            let ran = set(dialect.cent(&server).args(&["bananas", "quux", "-q"])).run();
-            assert_eq!(ran.exit(), Some(1), "{}", ran.stderr());
-            assert_eq!(server.requests()[0].body_text(), dialect.body("quux", "{}"));
+        for form in ApiForm::ALL {
+            let server = form.server();
+            let output = set(form.cent(&server).args(&["bananas", "quux", "-q"])).run();
+            assert_eq!(output.exit_code(), Some(1), "{}", output.stderr());
+            assert_eq!(server.requests()[0].body_text(), form.body("quux", "{}"));
         }
     }
 }
 
 #[test]
-fn a_closed_standard_input_is_no_source() {
-    for dialect in BOTH {
-        let server = dialect.server();
-        let cent = dialect.cent(&server);
+fn params_option_works_with_closed_stdin() {
+    for form in ApiForm::ALL {
+        let server = form.server();
+        let cent = form.cent(&server);
         let output = Command::new("sh")
             .args(["-c", r#""$1" bananas publish --params "$2" <&-"#, "sh", env!("CARGO_BIN_EXE_cent"), PLAIN])
             .env_clear()
             .env("HOME", cent.home())
             .output()
             .unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout), dialect.published());
+        assert_eq!(String::from_utf8_lossy(&output.stdout), form.published());
         assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
     }
 }
 
 #[test]
-fn methods_without_params_do_not_wait_for_standard_input() {
-    for (dialect, methods) in [(First, &["channels", "stats", "node"][..]), (Later, &["channels", "info", "INFO"])] {
+fn methods_without_params_never_read_stdin() {
+    for (form, methods) in [(V1, &["channels", "stats", "node"][..]), (Legacy, &["channels", "info", "INFO"])] {
         for method in methods {
-            let server = dialect.server();
-            // Never written to and never closed: a read would wait for ever.
+            let server = form.server();
+            // Never written to and never closed: reading would block for ever.
             let (_ours, theirs) = UnixStream::pair().unwrap();
-            let ran = dialect.cent(&server).args(&["bananas", method, "-q"]).stdin(OwnedFd::from(theirs)).run();
-            ran.is(0, "", "");
-            assert_eq!(server.requests()[0].body_text(), dialect.body(method, "{}"));
+            let output = form.cent(&server).args(&["bananas", method, "-q"]).stdin(OwnedFd::from(theirs)).run();
+            output.assert_output(0, "", "");
+            assert_eq!(server.requests()[0].body_text(), form.body(method, "{}"));
         }
     }
 }
 
 #[test]
-fn blank_params_from_a_named_source_are_refused() {
+fn rejects_blank_params_from_explicit_source() {
     let blank = "blank; params are one JSON object, {} for none: is a variable not set?";
     for value in ["", " ", "\n"] {
-        refused(&["bananas", "publish", "--params", value], &format!("--params: {blank}"));
+        assert_rejected(&["bananas", "publish", "--params", value], &format!("--params: {blank}"));
     }
-    refused(&["bananas", "channels", "--params="], &format!("--params: {blank}"));
-    let piped = |words: &[&str]| cent().config(CONFIG).input(" \n").args(words).run();
-    piped(&["bananas", "publish", "--params", "-"]).is(2, "", &format!("cent: standard input: {blank}\n"));
+    assert_rejected(&["bananas", "channels", "--params="], &format!("--params: {blank}"));
+    let piped = |args: &[&str]| cent().config(CONFIG).stdin_bytes(" \n").args(args).run();
+    piped(&["bananas", "publish", "--params", "-"]).assert_output(2, "", &format!("cent: standard input: {blank}\n"));
     let file = cent().config(CONFIG).file("empty", "").args(&["bananas", "publish", "--params", "@empty"]).run();
-    file.is(2, "", &format!("cent: empty: {blank}\n"));
+    file.assert_output(2, "", &format!("cent: empty: {blank}\n"));
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told() {
-    refused(
+fn unreadable_params_file_is_reported() {
+    assert_rejected(
         &["bananas", "publish", "--params", "@none.json"],
         "none.json: the params cannot be read: no such file or directory",
     );
-    refused(&["bananas", "publish", "--params", "@."], ".: the params cannot be read: is a directory");
-    refused(
+    assert_rejected(&["bananas", "publish", "--params", "@."], ".: the params cannot be read: is a directory");
+    assert_rejected(
         &["bananas", "publish", "--params", "@"],
         "--params: no file is named after the @; write @FILE, or @- for standard input",
     );
 }
 
 #[test]
-fn what_is_no_json_object_is_told_with_its_place() {
+fn invalid_json_reports_location() {
     let object = "params are one JSON object, such as {\"channel\": \"news\"}";
-    for (params, found, shown, mark) in [
+    for (params, problem, snippet, marker) in [
         ("[1]", "an array at line 1, column 1", "[1]", "^"),
         ("  \"x\"", "a string at line 1, column 3", "  \"x\"", "  ^"),
         ("null", "null at line 1, column 1", "null", "^"),
@@ -183,16 +185,17 @@ fn what_is_no_json_object_is_told_with_its_place() {
         ("\u{feff}{}", "a byte order mark at line 1, column 1", "\u{feff}{}", "^"),
         ("channel=news", "expected value at line 1, column 1", "channel=news", "^"),
     ] {
-        let text = format!("cent: --params: no JSON object: {found}; {object}\ncent:   {shown}\ncent:   {mark}\n");
-        cent().config(CONFIG).args(&["bananas", "publish", "--params", params]).run().is(2, "", &text);
+        let text =
+            format!("cent: --params: no JSON object: {problem}; {object}\ncent:   {snippet}\ncent:   {marker}\n");
+        cent().config(CONFIG).args(&["bananas", "publish", "--params", params]).run().assert_output(2, "", &text);
     }
 }
 
 #[test]
-fn invalid_utf8_is_refused() {
-    let ran = cent().config(CONFIG).input(b"{\"channel\": \"a\xff\"}").args(&["bananas", "publish"]).run();
+fn rejects_invalid_utf8() {
+    let output = cent().config(CONFIG).stdin_bytes(b"{\"channel\": \"a\xff\"}").args(&["bananas", "publish"]).run();
     let object = "params are one JSON object, such as {\"channel\": \"news\"}";
-    ran.is(
+    output.assert_output(
         2,
         "",
         &format!(
@@ -203,20 +206,20 @@ fn invalid_utf8_is_refused() {
 }
 
 #[test]
-fn a_long_line_is_shown_around_the_place() {
+fn long_line_is_shown_around_error() {
     let params = format!("{{\"channel\": \"{}\", x}}", "a".repeat(10_000));
-    let ran = cent().config(CONFIG).args(&["bananas", "publish", "--params", &params]).run();
-    assert_eq!((ran.exit(), ran.stdout().as_str()), (Some(2), ""));
-    assert!(ran.stderr().lines().all(|line| line.chars().count() < 140), "{}", ran.stderr());
-    assert!(ran.stderr().contains("key must be a string at line 1, column 10017;"), "{}", ran.stderr());
+    let output = cent().config(CONFIG).args(&["bananas", "publish", "--params", &params]).run();
+    assert_eq!((output.exit_code(), output.stdout().as_str()), (Some(2), ""));
+    assert!(output.stderr().lines().all(|line| line.chars().count() < 140), "{}", output.stderr());
+    assert!(output.stderr().contains("key must be a string at line 1, column 10017;"), "{}", output.stderr());
 }
 
 #[test]
-fn what_the_server_would_refuse_or_mistake_is_not_sent() {
+fn required_params_are_checked_before_sending() {
     let channel = "channel, a string that is not empty";
     let (channels, data, user) = ("channels, a list of channels", "data, any JSON value", "user, a string");
     let b64 = "data, any JSON value, or b64data";
-    for (section, method, params, need, flaw, key) in [
+    for (section, method, params, requirement, problem, key) in [
         ("bananas", "publish", "{}", channel, "it is missing", "channel"),
         ("bananas", "publish", r#"{"channel": "", "data": 1}"#, channel, "it is empty", "channel"),
         ("bananas", "publish", r#"{"channel": 5, "data": 1}"#, channel, "it is no string", "channel"),
@@ -239,46 +242,46 @@ fn what_the_server_would_refuse_or_mistake_is_not_sent() {
         ("live", "unsubscribe", r#"{"user": "a"}"#, channel, "it is missing", "channel"),
         ("bananas", "unsubscribe", r#"{"channel": "a"}"#, user, "it is missing", "user"),
     ] {
-        let message = format!("{method} needs {need}: {flaw}; add {key} to the params");
-        refused(&[section, method, "--params", params], &message);
+        let message = format!("{method} needs {requirement}: {problem}; add {key} to the params");
+        assert_rejected(&[section, method, "--params", params], &message);
     }
 }
 
 #[test]
-fn an_empty_method_is_refused() {
-    refused(&["live", ""], "METHOD is empty; name one, such as publish: is a variable not set?");
+fn rejects_empty_method() {
+    assert_rejected(&["live", ""], "METHOD is empty; name one, such as publish: is a variable not set?");
 }
 
 #[test]
-fn keys_are_read_as_the_server_reads_them() {
+fn param_keys_match_like_server() {
     let params = r#"{"channel": "", "CHANNEL": "plain:a", "d\u0061ta": 1}"#;
-    carries(params, |cent| cent.args(&["--params", params]));
+    assert_sent(params, |cent| cent.args(&["--params", params]));
 }
 
 #[test]
-fn an_empty_user_is_the_users_choice() {
-    for (dialect, exit) in [(First, 1), (Later, 0)] {
-        let server = dialect.server();
-        let ran = dialect.cent(&server).args(&["bananas", "disconnect", "-q", "--params", r#"{"user": ""}"#]).run();
-        assert_eq!(ran.exit(), Some(exit), "{}", ran.stderr());
+fn empty_user_is_sent() {
+    for (form, exit) in [(V1, 1), (Legacy, 0)] {
+        let server = form.server();
+        let output = form.cent(&server).args(&["bananas", "disconnect", "-q", "--params", r#"{"user": ""}"#]).run();
+        assert_eq!(output.exit_code(), Some(exit), "{}", output.stderr());
         assert_eq!(server.requests().len(), 1);
     }
 }
 
-/// Sends the text through standard input and holds the body to it, byte for byte.
+/// Sends the params from standard input; compares the body byte by byte.
 #[track_caller]
-fn travels(dialect: Dialect, params: &str) {
-    let server: Server = dialect.server();
-    // A debug build on a machine under load takes its time over megabytes.
-    let ran = dialect.cent(&server).input(params).args(&["bananas", "publish", "--quiet", "--timeout=60"]).run();
-    ran.is(0, "", "");
-    // No assert_eq: what differs can be megabytes.
-    assert!(server.requests()[0].body_text() == dialect.body("publish", params));
+fn assert_sent_verbatim(form: ApiForm, params: &str) {
+    let server: Server = form.server();
+    // A debug build on a busy machine needs time for megabytes.
+    let output = form.cent(&server).stdin_bytes(params).args(&["bananas", "publish", "--quiet", "--timeout=60"]).run();
+    output.assert_output(0, "", "");
+    // Not assert_eq: it would print megabytes.
+    assert!(server.requests()[0].body_text() == form.body("publish", params));
 }
 
 #[test]
-fn params_arrive_as_they_were_written() {
-    let odd = [
+fn params_are_sent_verbatim() {
+    let unusual = [
         r#"{"data" : 1.0 ,"channel":"plain:a"}"#.to_owned(),
         r#"{"channel": "plain:a", "data": [1e400, -0, 1E+2, 0.10, 1234567890123456789012345678901234567890]}"#
             .to_owned(),
@@ -288,20 +291,20 @@ fn params_arrive_as_they_were_written() {
         format!(r#"{{"channel": "plain:a", "data": {}{}}}"#, "[".repeat(1_000), "]".repeat(1_000)),
         format!(r#"{{"channel": "plain:a", "data": "{}"}}"#, "x".repeat(20_000_000)),
     ];
-    for dialect in BOTH {
-        for params in &odd {
-            travels(dialect, params);
+    for form in ApiForm::ALL {
+        for params in &unusual {
+            assert_sent_verbatim(form, params);
         }
     }
 }
 
 #[test]
-fn the_depth_of_params_is_for_the_server_to_judge() {
+fn deep_params_are_sent() {
     let deep = format!(r#"{{"channel": "plain:a", "data": {}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
-    for dialect in BOTH {
-        let server = dialect.server();
-        let ran = dialect.cent(&server).input(deep.clone()).args(&["bananas", "publish", "--timeout=60"]).run();
-        assert_eq!(ran.exit(), Some(1), "{}", ran.stderr());
-        assert!(server.requests()[0].body_text() == dialect.body("publish", &deep));
+    for form in ApiForm::ALL {
+        let server = form.server();
+        let output = form.cent(&server).stdin_bytes(deep.clone()).args(&["bananas", "publish", "--timeout=60"]).run();
+        assert_eq!(output.exit_code(), Some(1), "{}", output.stderr());
+        assert!(server.requests()[0].body_text() == form.body("publish", &deep));
     }
 }

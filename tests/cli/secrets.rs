@@ -1,89 +1,88 @@
-//! No secret, API key, signature or password of a proxy in anything that is printed, in whatever coding.
+//! No output contains a secret, an API key, a signature or a proxy password, in any encoding.
 
 use std::thread;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 
-use crate::support::program::{Cent, Ran, cent};
+use crate::support::cli::{Cent, CentOutput, cent};
 use crate::support::server::{
-    GARBAGE, RefusedPort, Response, Script, Server, Step, answered, garbled, refused, replies, sign, stopped_in_answer,
-    stopped_in_request,
+    ClosedPort, GARBAGE, Response, Script, Server, Step, corrupt_response, fail_during_request, fail_during_response,
+    reject, respond, sign,
 };
-use crate::{API_KEY, BOTH, Dialect, First, Later, PLAIN, SECRET};
+use crate::{API_KEY, ApiForm, Legacy, PLAIN, SECRET, V1};
 
 const PASSWORD: &str = "password-of-the-proxy";
 
-/// A text in every coding that might hide it, in lower case.
-fn codings(text: &str) -> Vec<String> {
+/// A text in every encoding that could disguise it, in lower case.
+fn encodings(text: &str) -> Vec<String> {
     let hex = hex::encode(text);
     let percent: String = hex.as_bytes().chunks(2).map(|byte| ["%", &String::from_utf8_lossy(byte)].concat()).collect();
-    let mut codings = vec![text.to_lowercase(), hex, percent, text.chars().rev().collect()];
-    // In the middle of another text, too: what comes before shifts it by none, one or two bytes.
+    let mut encodings = vec![text.to_lowercase(), hex, percent, text.chars().rev().collect()];
+    // Also inside another text, which shifts it by zero, one or two bytes.
     for before in 0..3 {
-        let coded = BASE64_STANDARD_NO_PAD.encode(format!("{}{text}", &"\0\0"[..before]));
+        let encoded = BASE64_STANDARD_NO_PAD.encode(format!("{}{text}", &"\0\0"[..before]));
         let (from, to) =
-            ((before * 4).div_ceil(3), coded.len() - usize::from(!(before + text.len()).is_multiple_of(3)));
-        codings.push(coded[from..to].to_lowercase());
-        codings.push(coded[from..to].replace('+', "-").replace('/', "_").to_lowercase());
+            ((before * 4).div_ceil(3), encoded.len() - usize::from(!(before + text.len()).is_multiple_of(3)));
+        encodings.push(encoded[from..to].to_lowercase());
+        encodings.push(encoded[from..to].replace('+', "-").replace('/', "_").to_lowercase());
     }
-    codings
+    encodings
 }
 
 #[track_caller]
-fn holds_no_secret(ran: &Ran, secrets: &[&str]) {
-    let shown = (ran.stdout() + &ran.stderr()).to_lowercase();
+fn assert_no_secret(output: &CentOutput, secrets: &[&str]) {
+    let printed = (output.stdout() + &output.stderr()).to_lowercase();
     for secret in secrets {
-        for coding in codings(secret) {
-            assert!(!shown.contains(&coding), "{coding} of {secret} in {shown}");
+        for encoding in encodings(secret) {
+            assert!(!printed.contains(&encoding), "{encoding} of {secret} in {printed}");
         }
     }
 }
 
 #[test]
-fn codings_are_found_where_they_stand() {
+fn encodings_match_at_any_offset() {
     for text in ["secret", "secret-", "secret-o"] {
         for before in ["", "a", "ab", "abc", "user:"] {
-            let coded = base64::prelude::BASE64_STANDARD.encode(format!("{before}{text} after")).to_lowercase();
-            assert!(codings(text).iter().any(|coding| coded.contains(coding)), "{before} {text} {coded}");
+            let encoded = base64::prelude::BASE64_STANDARD.encode(format!("{before}{text} after")).to_lowercase();
+            assert!(encodings(text).iter().any(|encoding| encoded.contains(encoding)), "{before} {text} {encoded}");
         }
     }
 }
 
-/// What can go wrong on the wire, a sample of each kind.
-fn faults(dialect: Dialect) -> Vec<Script> {
+/// A sample of all faults that a server can cause.
+fn fault_scripts(form: ApiForm) -> Vec<Script> {
     let echo = format!("Authorization: apikey {API_KEY}\r\nX-API-Sign: {}", sign(SECRET, b"x"));
     let location = |to: &str| Response::new(301).header("Location", to);
-    let major = if dialect == First { 1 } else { 6 };
     let mut scripts = vec![
-        vec![Step::Execute, Step::Rest],
-        stopped_in_request(1, Step::Close),
-        stopped_in_request(100, Step::Reset),
-        stopped_in_request(100, Step::Hang),
-        stopped_in_answer(0, Step::Close),
-        stopped_in_answer(30, Step::Reset),
-        stopped_in_answer(30, Step::Hang),
-        garbled(20),
-        answered(&replies(major, "{}", 2)),
-        answered(&replies(major, "5", 1)),
-        answered(&Response::json("nothing")),
-        answered(&Response::json("")),
-        answered(&Response::plain(502, "<html>")),
-        // Debugging aids of servers give back what they got.
-        answered(&Response::plain(200, &echo)),
-        refused(&Response::plain(400, &echo)),
-        refused(&location(&format!("/login?key={API_KEY}&secret={SECRET}"))),
-        refused(&location("/api/")),
+        vec![Step::Execute, Step::SendRest],
+        fail_during_request(1, Step::Close),
+        fail_during_request(100, Step::Reset),
+        fail_during_request(100, Step::Hang),
+        fail_during_response(0, Step::Close),
+        fail_during_response(30, Step::Reset),
+        fail_during_response(30, Step::Hang),
+        corrupt_response(20),
+        respond(&form.replies("{}", 2)),
+        respond(&form.replies("5", 1)),
+        respond(&Response::json("nothing")),
+        respond(&Response::json("")),
+        respond(&Response::plain(502, "<html>")),
+        // Debug pages of servers echo the request.
+        respond(&Response::plain(200, &echo)),
+        reject(&Response::plain(400, &echo)),
+        reject(&location(&format!("/login?key={API_KEY}&secret={SECRET}"))),
+        reject(&location("/api/")),
         vec![Step::Send(GARBAGE.to_vec()), Step::Close],
     ];
     let statuses = [400, 401, 403, 404, 405, 407, 408, 413, 425, 429, 500, 502, 503, 504, 201, 204];
-    scripts.extend(statuses.map(|status| refused(&Response::new(status).header("Retry-After", "0"))));
+    scripts.extend(statuses.map(|status| reject(&Response::new(status).header("Retry-After", "0"))));
     scripts
 }
 
-/// The ways to call the program that tell the most.
+/// The most verbose ways to call the program.
 fn calls(cent: impl Fn() -> Cent) -> [Cent; 4] {
-    let loud = || {
+    let verbose = || {
         cent().env("RUST_BACKTRACE", "full").env("RUST_LOG", "trace").args(&[
             "bananas",
             "publish",
@@ -93,47 +92,47 @@ fn calls(cent: impl Fn() -> Cent) -> [Cent; 4] {
     };
     let params = format!("--params={PLAIN}");
     [
-        loud().arg(&params),
-        loud().arg(&params).args(&["--retry=1", "--compact"]),
-        loud().args(&["--lines", "--batch=1"]).input(format!("{PLAIN}\n{PLAIN}\n")),
-        loud().arg(&params).arg("--dry-run"),
+        verbose().arg(&params),
+        verbose().arg(&params).args(&["--retry=1", "--compact"]),
+        verbose().args(&["--lines", "--batch=1"]).stdin_bytes(format!("{PLAIN}\n{PLAIN}\n")),
+        verbose().arg(&params).arg("--dry-run"),
     ]
 }
 
-fn secrets(dialect: Dialect) -> Vec<String> {
-    let signature = sign(SECRET, dialect.body("publish", PLAIN).as_bytes());
+fn secrets(form: ApiForm) -> Vec<String> {
+    let signature = sign(SECRET, form.body("publish", PLAIN).as_bytes());
     let proxy = format!("user:{PASSWORD}");
     [SECRET, API_KEY, PASSWORD, &proxy].map(str::to_owned).into_iter().chain([signature]).collect()
 }
 
 #[track_caller]
-fn tells_no_secret(dialect: Dialect, cent: Cent) -> Ran {
-    let ran = cent.run();
-    holds_no_secret(&ran, &secrets(dialect).iter().map(String::as_str).collect::<Vec<_>>());
-    ran
+fn run_without_leak(form: ApiForm, cent: Cent) -> CentOutput {
+    let output = cent.run();
+    assert_no_secret(&output, &secrets(form).iter().map(String::as_str).collect::<Vec<_>>());
+    output
 }
 
 #[test]
-fn no_fault_brings_a_secret_to_light() {
+fn faults_never_leak_secrets() {
     thread::scope(|scope| {
-        for dialect in BOTH {
-            for script in faults(dialect) {
+        for form in ApiForm::ALL {
+            for script in fault_scripts(form) {
                 scope.spawn(move || {
-                    for proxied in [false, true] {
-                        // A server for each of the calls: the dry run leaves its own alone.
+                    for use_proxy in [false, true] {
+                        // One server for each call: the dry run does not connect to its own.
                         for number in 0..4 {
-                            let server = dialect.server().perhaps_called();
+                            let server = form.server().allow_no_connection();
                             server.add_script(script.clone());
                             let proxy = server.address().replace("http://", &format!("http://user:{PASSWORD}@"));
                             let start = || {
-                                if proxied {
-                                    dialect.cent_at("http://centrifugo.test").env("http_proxy", &proxy)
+                                if use_proxy {
+                                    form.cent_at("http://centrifugo.test").env("http_proxy", &proxy)
                                 } else {
-                                    dialect.cent(&server)
+                                    form.cent(&server)
                                 }
                             };
-                            let call = calls(start).into_iter().nth(number).expect("there are four");
-                            tells_no_secret(dialect, call);
+                            let call = calls(start).into_iter().nth(number).expect("there are 4 calls");
+                            run_without_leak(form, call);
                         }
                     }
                 });
@@ -143,12 +142,12 @@ fn no_fault_brings_a_secret_to_light() {
 }
 
 #[test]
-fn no_server_that_is_not_reached_brings_a_secret_to_light() {
-    let refused = RefusedPort::take();
-    let port = refused.address().rsplit(':').next().expect("there is a port").to_owned();
-    for dialect in BOTH {
-        for call in calls(|| dialect.cent_at(&refused.address())) {
-            tells_no_secret(dialect, call);
+fn connect_errors_never_leak_secrets() {
+    let closed_port = ClosedPort::bind();
+    let port = closed_port.address().rsplit(':').next().expect("the address has a port").to_owned();
+    for form in ApiForm::ALL {
+        for call in calls(|| form.cent_at(&closed_port.address())) {
+            run_without_leak(form, call);
         }
         for (variable, address) in [("http_proxy", "http://h.test"), ("https_proxy", "https://h.test")] {
             for proxy in [
@@ -159,9 +158,9 @@ fn no_server_that_is_not_reached_brings_a_secret_to_light() {
                 format!("http://{PASSWORD}@{PASSWORD}@h:1"),
                 format!("http://user:{PASSWORD}%@h:1"),
             ] {
-                for call in calls(|| dialect.cent_at(address).env(variable, &proxy)) {
-                    let ran = tells_no_secret(dialect, call);
-                    assert!(matches!(ran.exit(), Some(0 | 2 | 3)), "{}", ran.stderr());
+                for call in calls(|| form.cent_at(address).env(variable, &proxy)) {
+                    let output = run_without_leak(form, call);
+                    assert!(matches!(output.exit_code(), Some(0 | 2 | 3)), "{}", output.stderr());
                 }
             }
         }
@@ -169,7 +168,7 @@ fn no_server_that_is_not_reached_brings_a_secret_to_light() {
 }
 
 #[test]
-fn no_config_file_and_no_slip_of_the_hand_brings_a_secret_to_light() {
+fn config_and_usage_errors_never_leak_secrets() {
     for lines in [
         format!("secret = {SECRET}\nsecret = {SECRET}"),
         format!("secret = {SECRET}\napi_key = {API_KEY}"),
@@ -187,16 +186,16 @@ fn no_config_file_and_no_slip_of_the_hand_brings_a_secret_to_light() {
         format!("secret = {SECRET}\naddress = http://u:{PASSWORD}@h"),
         format!("secret = {SECRET}\naddress = http://h/?key={API_KEY}"),
     ] {
-        for words in
+        for args in
             [&["bananas", "channels"][..], &["bananas", "channels", "-v", "-n"], &["banana", "x"], &["--sections"]]
         {
             let text = format!("[bananas]\naddress = http://127.0.0.1:1\n{lines}\n");
-            let ran = cent().config(text).args(words).env("RUST_BACKTRACE", "full").env("RUST_LOG", "trace").run();
-            holds_no_secret(&ran, &[SECRET, API_KEY, PASSWORD]);
+            let output = cent().config(text).args(args).env("RUST_BACKTRACE", "full").env("RUST_LOG", "trace").run();
+            assert_no_secret(&output, &[SECRET, API_KEY, PASSWORD]);
         }
     }
-    let server = Server::v1().perhaps_called();
-    for words in [
+    let server = Server::version(1).allow_no_connection();
+    for args in [
         &["bananas", "publish", "--params={"][..],
         &["bananas", "publish", "--params=@nowhere"],
         &["bananas", "publish"],
@@ -204,8 +203,8 @@ fn no_config_file_and_no_slip_of_the_hand_brings_a_secret_to_light() {
         &["bananas", "--frobnicate", "x"],
         &["--help"],
     ] {
-        for dialect in [First, Later] {
-            tells_no_secret(dialect, dialect.cent(&server).args(words));
+        for form in [V1, Legacy] {
+            run_without_leak(form, form.cent(&server).args(args));
         }
     }
 }

@@ -1,61 +1,56 @@
-//! A system that says no: streams that are closed or full, system calls that fail one by one.
+//! Failures of the operating system: closed or full streams, and every system call failing in turn.
 
 use std::fs::File;
 use std::thread;
 
-use crate::support::program::{Cent, Ran};
+use crate::support::cli::{Cent, CentOutput};
 use crate::support::server::Server;
-use crate::{BOTH, Dialect, PLAIN};
+use crate::{ApiForm, PLAIN};
 
-/// Whatever happens: a status of the table, a reason where it is not 0, and no lie.
+/// Whatever failed: a documented exit status, a message unless it is 0, and a status that matches what was executed.
 #[track_caller]
-fn ends_well(ran: &Ran, server: &Server, commands: usize, what: &str) {
-    let (exit, text) = (ran.exit(), ran.stderr());
+fn assert_clean_exit(output: &CentOutput, server: &Server, commands: usize, context: &str) {
+    let (exit, text) = (output.exit_code(), output.stderr());
     let executed = server.centrifugo().executed().len();
-    assert!(matches!(exit, Some(0..=4)), "{what}: {:?} {text}", ran.output.status);
-    assert!(text.lines().all(|line| line.starts_with("cent: ")), "{what}: {text}");
-    assert!(exit == Some(0) || !text.is_empty(), "{what}: status {exit:?} without a reason");
-    let is_true = match exit {
+    assert!(matches!(exit, Some(0..=4)), "{context}: {:?} {text}", output.status());
+    assert!(text.lines().all(|line| line.starts_with("cent: ")), "{context}: {text}");
+    assert!(exit == Some(0) || !text.is_empty(), "{context}: status {exit:?} without a message");
+    let is_consistent = match exit {
         Some(0) => executed == commands,
-        // Of several lines, those before the one that failed have run; one that cannot be read may come after the last.
+        // Lines before the failed one have been executed; the failure may also come after the last line.
         Some(2) if commands > 1 => executed <= commands,
         Some(1..=3) => executed < commands,
         _ => true,
     };
-    assert!(is_true, "{what}: {exit:?}, {executed} executed, {text}");
+    assert!(is_consistent, "{context}: {exit:?}, {executed} executed, {text}");
 }
 
-/// The ways to read and write that there are, each with how many commands it sends.
-fn calls(
-    dialect: Dialect,
-    server: &Server,
-    wrapper: impl Fn(&Cent) -> Vec<String>,
-    timeout: &str,
-) -> [(Cent, usize); 4] {
+/// All ways to read and write, each with its number of commands.
+fn calls(form: ApiForm, server: &Server, wrapper: impl Fn(&Cent) -> Vec<String>, timeout: &str) -> [(Cent, usize); 4] {
     let start = || {
         let address = server.address().replace("127.0.0.1", "localhost");
-        let cent = dialect.cent_at(&address).file("params.json", PLAIN).file("lines", format!("{PLAIN}\n").repeat(5));
+        let cent = form.cent_at(&address).file("params.json", PLAIN).file("lines", format!("{PLAIN}\n").repeat(5));
         cent.file("out", "").args(&["bananas", "publish", "--timeout", timeout])
     };
-    let end = |cent: Cent, input: &str| {
+    let wrap = |cent: Cent, input: &str| {
         let (input, output) = (cent.path(input), cent.path("out"));
-        let words = wrapper(&cent);
-        let cent = cent.under(&words.iter().map(String::as_str).collect::<Vec<_>>());
-        cent.stdin(File::open(input).expect("it was written")).stdout(File::create(output).expect("it was written"))
+        let args = wrapper(&cent);
+        let cent = cent.run_under(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        cent.stdin(File::open(input).expect("the file exists")).stdout(File::create(output).expect("the file exists"))
     };
     [
-        (end(start().arg("--params=@params.json"), "params.json"), 1),
-        (end(start(), "params.json"), 1),
-        (end(start().args(&["--lines", "--batch=2"]), "lines"), 5),
-        (end(start().arg("-v"), "params.json"), 1),
+        (wrap(start().arg("--params=@params.json"), "params.json"), 1),
+        (wrap(start(), "params.json"), 1),
+        (wrap(start().args(&["--lines", "--batch=2"]), "lines"), 5),
+        (wrap(start().arg("-v"), "params.json"), 1),
     ]
 }
 
 #[test]
-fn streams_that_are_closed_or_full_are_no_reason_to_panic() {
-    for dialect in BOTH {
+fn closed_or_full_streams_do_not_panic() {
+    for form in ApiForm::ALL {
         for (stream, exits) in [
-            // Closed, they are /dev/null by the time that a Rust program runs.
+            // The Rust runtime opens closed streams as /dev/null.
             ("<&-", [Some(0), Some(2), Some(0), Some(2)]),
             (">&-", [Some(0); 4]),
             ("2>&-", [Some(0); 4]),
@@ -66,21 +61,21 @@ fn streams_that_are_closed_or_full_are_no_reason_to_panic() {
         ] {
             let script = format!(r#"exec "$0" "$@" {stream}"#);
             for (number, exit) in exits.into_iter().enumerate() {
-                let server = dialect.server().perhaps_called();
-                let (call, _) = calls(dialect, &server, |_| ["sh", "-c", &script].map(str::to_owned).to_vec(), "60")
+                let server = form.server().allow_no_connection();
+                let (call, _) = calls(form, &server, |_| ["sh", "-c", &script].map(str::to_owned).to_vec(), "60")
                     .into_iter()
                     .nth(number)
-                    .expect("4 calls");
-                let ran = call.run();
-                assert_eq!(ran.exit(), exit, "{stream}, call {number}: {}", ran.stderr());
-                assert!(ran.stderr().lines().all(|line| line.starts_with("cent: ")), "{}", ran.stderr());
+                    .expect("there are 4 calls");
+                let output = call.run();
+                assert_eq!(output.exit_code(), exit, "{stream}, call {number}: {}", output.stderr());
+                assert!(output.stderr().lines().all(|line| line.starts_with("cent: ")), "{}", output.stderr());
             }
         }
     }
 }
 
-/// What may fail, and with what. Where there is a path, only calls on that file are meant: the system reads files of
-/// its own before the program begins.
+/// System calls to fail, and the errors. With a path, only calls on that file fail: the system reads other files before
+/// the program starts.
 const FAILURES: [(&str, &[&str], Option<&str>); 18] = [
     ("openat", &["EINTR", "EIO", "EMFILE", "EACCES", "ENOENT"], Some(".centrc")),
     ("openat", &["EINTR", "EIO", "EMFILE", "EACCES", "ENOENT"], Some("params.json")),
@@ -104,16 +99,16 @@ const FAILURES: [(&str, &[&str], Option<&str>); 18] = [
 
 #[test]
 #[ignore = "needs strace"]
-fn system_calls_that_fail_are_no_reason_to_panic() {
+fn failing_system_calls_do_not_panic() {
     thread::scope(|scope| {
-        for (number, (calls_named, errors, path)) in FAILURES.iter().enumerate() {
+        for (number, (names, errors, path)) in FAILURES.iter().enumerate() {
             scope.spawn(move || {
                 for error in *errors {
                     for when in ["1", "2", "3", "1+"] {
-                        // A call that is interrupted for ever is tried for ever.
+                        // A call that is always interrupted is repeated for ever.
                         if *error != "EINTR" || when != "1+" {
                             for call in 0..4 {
-                                fails_at(BOTH[number % 2], calls_named, error, *path, when, call);
+                                run_with_failing_call(ApiForm::ALL[number % 2], names, error, *path, when, call);
                             }
                         }
                     }
@@ -123,34 +118,34 @@ fn system_calls_that_fail_are_no_reason_to_panic() {
     });
 }
 
-fn fails_at(dialect: Dialect, names: &str, error: &str, path: Option<&str>, when: &str, number: usize) {
-    let server = dialect.server().perhaps_called();
+fn run_with_failing_call(form: ApiForm, names: &str, error: &str, path: Option<&str>, when: &str, number: usize) {
+    let server = form.server().allow_no_connection();
     let inject = format!("inject={names}:error={error}:when={when}");
     let trace = format!("trace={names}");
     let wrapper = |cent: &Cent| {
-        let mut words =
+        let mut args =
             ["strace", "-f", "-qqq", "-o", "/dev/null", "-e", &trace, "-e", &inject].map(str::to_owned).to_vec();
         if let Some(path) = path {
-            words.extend(["-P".to_owned(), cent.path(path).display().to_string()]);
+            args.extend(["-P".to_owned(), cent.path(path).display().to_string()]);
         }
-        words
+        args
     };
-    // A request that could not be written on a connection that is alive is waited for in vain.
-    let (call, commands) = calls(dialect, &server, wrapper, "1").into_iter().nth(number).expect("4 calls");
-    let ran = call.run();
-    ends_well(&ran, &server, commands, &format!("{inject} on {path:?}, call {number}"));
+    // If a request could not be written but its connection is alive, only the timeout ends the call.
+    let (call, commands) = calls(form, &server, wrapper, "1").into_iter().nth(number).expect("there are 4 calls");
+    let output = call.run();
+    assert_clean_exit(&output, &server, commands, &format!("{inject} on {path:?}, call {number}"));
 }
 
 #[test]
 #[ignore = "needs strace"]
-fn a_name_that_takes_longer_than_the_limit_to_look_up_is_given_up() {
+fn slow_dns_times_out() {
     let delay = "inject=openat:delay_enter=2000000";
     let strace = ["strace", "-f", "-qqq", "-o", "/dev/null", "-P", "/etc/hosts", "-e", "trace=openat", "-e", delay];
-    for dialect in BOTH {
-        let server = dialect.server().uncalled();
-        let call = dialect.cent_at(&server.address().replace("127.0.0.1", "localhost"));
-        let ran = call.args(&["bananas", "channels", "--timeout=0.5"]).under(&strace).run();
-        assert_eq!(ran.exit(), Some(3), "{}", ran.stderr());
-        assert!(ran.stderr().contains("no connection within 0.5 s; nothing was sent"), "{}", ran.stderr());
+    for form in ApiForm::ALL {
+        let server = form.server().expect_no_connection();
+        let call = form.cent_at(&server.address().replace("127.0.0.1", "localhost"));
+        let output = call.args(&["bananas", "channels", "--timeout=0.5"]).run_under(&strace).run();
+        assert_eq!(output.exit_code(), Some(3), "{}", output.stderr());
+        assert!(output.stderr().contains("no connection within 0.5 s; nothing was sent"), "{}", output.stderr());
     }
 }

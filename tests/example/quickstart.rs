@@ -1,7 +1,7 @@
-//! Shows the program at work, with no server at hand: `cargo run --example quickstart`.
+//! Shows the program at work without a real server: `cargo run --example quickstart`.
 //!
-//! Starts the test server twice, as Centrifugo 1 and as Centrifugo 6, writes a config file into a temporary home folder,
-//! and runs the real program against them.
+//! Starts the test server as Centrifugo 1 and as Centrifugo 6, writes a config file into a temporary home directory,
+//! and runs the real program against both.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 
 fn run() -> io::Result<()> {
     let program = built_program()?;
-    let (bananas, live) = (Server::v1(), Server::later(6));
+    let (bananas, live) = (Server::version(1), Server::version(6));
     let home = tempfile::tempdir()?;
     let config = format!(
         "[bananas]\naddress = {}\nsecret = {SECRET}\n\n[live]\naddress = {}\napi_key = {API_KEY}\n",
@@ -48,7 +48,7 @@ fn run() -> io::Result<()> {
     Ok(())
 }
 
-/// Builds the program, which cargo does for tests but not for examples.
+/// Builds the program: cargo does that for tests, but not for examples.
 fn built_program() -> io::Result<PathBuf> {
     let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build.args(["build", "--quiet", "--bin", "cent"]).current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -64,7 +64,7 @@ fn built_program() -> io::Result<PathBuf> {
     Ok(folder.join("cent").with_extension(env::consts::EXE_EXTENSION))
 }
 
-/// Runs the program and shows what a person would see.
+/// Runs the program and prints what a user would see.
 fn show(program: &Path, home: &Path, words: &[&str], about: &str) -> io::Result<()> {
     println!("{about}\n\n    $ cent {}", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "));
     io::stdout().flush()?;
@@ -76,7 +76,7 @@ fn show(program: &Path, home: &Path, words: &[&str], about: &str) -> io::Result<
     Ok(())
 }
 
-/// As it would be typed.
+/// The argument as a user would type it.
 fn quoted(word: &str) -> String {
     match word.split_once("={") {
         Some((option, value)) => format!("{option}='{{{value}'"),

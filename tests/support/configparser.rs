@@ -1,12 +1,12 @@
-//! Python's `configparser.ConfigParser` of 3.11 with its default settings, written down as its source has it
-//! (`RawConfigParser._read`), with no thought for anything else: what our reading is held against.
+//! Python 3.11's `configparser.ConfigParser` with default settings, translated literally from its source
+//! (`RawConfigParser._read`): the reference for our parser.
 
 use std::collections::{BTreeMap, HashSet};
 
-/// A section's name, and its values before interpolation, those of `[DEFAULT]` among them.
+/// A section's name and its values before interpolation, including those of `[DEFAULT]`.
 pub type Section = (String, BTreeMap<String, String>);
 
-/// The sections in their order; nothing where Python raises an error.
+/// The sections in order; `None` where Python raises an error.
 pub fn read(text: &str) -> Option<Vec<Section>> {
     let mut defaults = BTreeMap::<String, Vec<String>>::new();
     let mut sections = Vec::<(String, BTreeMap<String, Vec<String>>)>::new();
@@ -78,7 +78,7 @@ pub fn read(text: &str) -> Option<Vec<Section>> {
     Some(sections.into_iter().map(|(name, values)| (name, with_defaults(values))).collect())
 }
 
-/// The value that `get` gives, with a lone `%` taken for itself; nothing where it refers to another key.
+/// The value that `get` returns, but with a lone `%` as itself; `None` if it refers to another key.
 pub fn interpolated(raw: &str) -> Option<String> {
     let mut value = String::new();
     let mut rest = raw;
@@ -94,7 +94,7 @@ pub fn interpolated(raw: &str) -> Option<String> {
     Some(value + rest)
 }
 
-/// What `str.strip` takes away.
+/// What `str.strip` removes.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }

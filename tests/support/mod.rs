@@ -1,11 +1,11 @@
-//! What the tests share: the program with a scrubbed environment, and a test server.
+//! Support shared by the tests: the program in a clean environment, test servers, recorded responses.
 
-// Each test crate uses its own part of this.
+// Each test crate uses a part of this.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 #[cfg(feature = "cli")]
-pub mod program;
+pub mod cli;
+pub mod fixtures;
 pub mod proxy;
-pub mod recorded;
 pub mod server;
 pub mod tls;

@@ -15,21 +15,21 @@ fn all(target: &str, check: fn(&[u8])) {
 }
 
 #[test]
-fn config_seeds_are_read_as_python_reads_them() {
+fn config_seeds_match_python() {
     all("config", cent_fuzz::config);
 }
 
 #[test]
-fn params_seeds_travel_unchanged() {
+fn params_seeds_are_sent_verbatim() {
     all("params", cent_fuzz::params);
 }
 
 #[test]
-fn reply_seeds_are_read_again_as_the_same() {
+fn reply_seeds_roundtrip() {
     all("replies", cent_fuzz::replies);
 }
 
 #[test]
-fn output_seeds_keep_their_tokens() {
+fn output_seeds_keep_tokens() {
     all("output", cent_fuzz::output);
 }

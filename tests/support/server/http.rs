@@ -1,28 +1,28 @@
-//! HTTP as Go's server speaks it: requests with their exact bytes, and responses as they go over the wire.
+//! HTTP as Go's server speaks it: requests with their exact bytes, and responses as sent.
 
 use std::io::{self, Read, Write};
 
-/// A connection: TCP, or TLS over it.
+/// A connection: TCP, or TLS over TCP.
 pub trait Stream: Read + Write + Send {}
 
 impl<T: Read + Write + Send> Stream for T {}
 
-/// A request, or as much of it as was read.
+/// A request, or the part of it that was read.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// The exact bytes, head and body.
+    /// The exact bytes of headers and body.
     pub raw: Vec<u8>,
     pub method: String,
-    /// The path of the request line, without the query, and without the origin that a proxy is told.
+    /// The path of the request line, without the query and without the origin of an absolute URL.
     pub path: String,
     pub headers: Vec<(String, String)>,
     head_len: usize,
-    unchunked: Option<Vec<u8>>,
+    decoded_body: Option<Vec<u8>>,
 }
 
 impl Request {
-    /// What can be told from these bytes; the body is whatever comes after the head.
-    pub fn of(raw: Vec<u8>) -> Self {
+    /// Parses these bytes, which may be incomplete; the body is everything after the headers.
+    pub fn parse(raw: Vec<u8>) -> Self {
         let head_len = head_len(&raw).unwrap_or(raw.len());
         let head = String::from_utf8_lossy(&raw[..head_len]).into_owned();
         let mut lines = head.split("\r\n");
@@ -35,24 +35,24 @@ impl Request {
             path: target.split('?').next().unwrap_or_default().to_owned(),
             headers: lines.filter_map(header).collect(),
             head_len,
-            unchunked: None,
+            decoded_body: None,
             raw,
         }
     }
 
-    /// The value of a header, its name in any case.
+    /// The value of a header; the name matches in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// Request line and headers as they came, with the empty line.
+    /// Request line and headers with the empty line, as received.
     pub fn head(&self) -> &[u8] {
         &self.raw[..self.head_len]
     }
 
-    /// The body, without the frame of a chunked one.
+    /// The body; a chunked one is decoded.
     pub fn body(&self) -> &[u8] {
-        self.unchunked.as_deref().unwrap_or(&self.raw[self.head_len..])
+        self.decoded_body.as_deref().unwrap_or(&self.raw[self.head_len..])
     }
 
     /// The body as text, for assertions.
@@ -68,7 +68,7 @@ impl Request {
         self.header("Transfer-Encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
     }
 
-    /// Whether the client leaves the connection open.
+    /// Whether the client keeps the connection open.
     pub fn keeps_alive(&self) -> bool {
         let line = self.head().split(|&byte| byte == b'\r').next().unwrap_or_default();
         line.ends_with(b"HTTP/1.1")
@@ -76,85 +76,85 @@ impl Request {
     }
 }
 
-/// How many bytes the head has, once it is there.
+/// The length of request line and headers, once they are complete.
 fn head_len(raw: &[u8]) -> Option<usize> {
     raw.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// Takes requests from a connection, never a byte more than asked for.
-pub struct Inbox {
+/// Reads requests from a connection; never returns more bytes than asked for.
+pub struct RequestReader {
     pub stream: Box<dyn Stream>,
-    /// Received and not yet taken: from `taken` on, to `end`.
+    /// Received but not consumed yet: from `start` to `end`.
     buffer: Vec<u8>,
-    taken: usize,
+    start: usize,
     end: usize,
 }
 
-impl Inbox {
+impl RequestReader {
     pub fn new(stream: Box<dyn Stream>) -> Self {
-        Self { stream, buffer: vec![0; 16 * 1024], taken: 0, end: 0 }
+        Self { stream, buffer: vec![0; 16 * 1024], start: 0, end: 0 }
     }
 
-    /// Waits for a byte; false at the end of the connection.
-    pub fn waits(&mut self) -> io::Result<bool> {
-        if self.taken < self.end {
+    /// Waits for a byte; false if the connection is closed.
+    pub fn wait_for_byte(&mut self) -> io::Result<bool> {
+        if self.start < self.end {
             return Ok(true);
         }
-        (self.taken, self.end) = (0, 0);
+        (self.start, self.end) = (0, 0);
         let count = self.stream.read(&mut self.buffer);
         self.end = *count.as_ref().unwrap_or(&0);
         count.map(|count| count > 0)
     }
 
-    /// Takes bytes until `raw` has `length` of them.
-    pub fn take(&mut self, raw: &mut Vec<u8>, length: usize) -> io::Result<()> {
+    /// Reads until `raw` has `length` bytes.
+    pub fn read(&mut self, raw: &mut Vec<u8>, length: usize) -> io::Result<()> {
         while raw.len() < length {
             let missing = length - raw.len();
-            let waiting = &self.buffer[self.taken..self.end];
+            let waiting = &self.buffer[self.start..self.end];
             if waiting.is_empty() && missing > 16 * 1024 {
-                // A large body goes straight to its place.
+                // A large body is read without the buffer.
                 (&mut self.stream).take(missing as u64).read_to_end(raw)?;
                 return if raw.len() < length { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) };
             }
-            if waiting.is_empty() && !self.waits()? {
+            if waiting.is_empty() && !self.wait_for_byte()? {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            let count = missing.min(self.end - self.taken);
-            raw.extend_from_slice(&self.buffer[self.taken..self.taken + count]);
-            self.taken += count;
+            let count = missing.min(self.end - self.start);
+            raw.extend_from_slice(&self.buffer[self.start..self.start + count]);
+            self.start += count;
         }
         Ok(())
     }
 
-    /// Takes the rest of the head.
-    pub fn take_head(&mut self, raw: &mut Vec<u8>) -> io::Result<()> {
+    /// Reads the rest of the headers.
+    pub fn read_head(&mut self, raw: &mut Vec<u8>) -> io::Result<()> {
         while head_len(&raw[raw.len().saturating_sub(4)..]).is_none() && head_len(raw).is_none() {
-            self.take_line(raw, raw.len())?;
+            self.read_line(raw, raw.len())?;
         }
         Ok(())
     }
 
-    /// Takes the rest of the request.
-    pub fn take_request(&mut self, raw: &mut Vec<u8>) -> io::Result<Request> {
-        self.take_head(raw)?;
-        let head = Request::of(raw.clone());
-        let unchunked = if head.is_chunked() {
-            Some(self.take_chunks(raw, head.head_len)?)
+    /// Reads the rest of the request.
+    pub fn read_request(&mut self, raw: &mut Vec<u8>) -> io::Result<Request> {
+        self.read_head(raw)?;
+        let head = Request::parse(raw.clone());
+        let decoded_body = if head.is_chunked() {
+            Some(self.read_chunks(raw, head.head_len)?)
         } else {
-            self.take(raw, head.head_len + head.content_length())?;
+            self.read(raw, head.head_len + head.content_length())?;
             None
         };
-        Ok(Request { raw: std::mem::take(raw), unchunked, ..head })
+        Ok(Request { raw: std::mem::take(raw), decoded_body, ..head })
     }
 
-    fn take_chunks(&mut self, raw: &mut Vec<u8>, mut at: usize) -> io::Result<Vec<u8>> {
+    fn read_chunks(&mut self, raw: &mut Vec<u8>, mut at: usize) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
-            let end = self.take_line(raw, at)?;
+            let end = self.read_line(raw, at)?;
             let size = std::str::from_utf8(&raw[at..end]).ok().map(|line| line.split(';').next().unwrap_or_default());
             let size = size.and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
             let size = size.ok_or(io::ErrorKind::InvalidData)?;
-            self.take(raw, end + size + 2)?;
+            self.read(raw, end + size + 2)?;
             body.extend_from_slice(&raw[end..end + size]);
             at = end + size + 2;
             if size == 0 {
@@ -163,11 +163,11 @@ impl Inbox {
         }
     }
 
-    /// Takes bytes to the end of the line that starts at `start`; gives where the next one starts.
-    fn take_line(&mut self, raw: &mut Vec<u8>, start: usize) -> io::Result<usize> {
+    /// Reads to the end of the line that begins at `start`; returns the start of the next line.
+    fn read_line(&mut self, raw: &mut Vec<u8>, start: usize) -> io::Result<usize> {
         let mut at = start;
         loop {
-            self.take(raw, at + 1)?;
+            self.read(raw, at + 1)?;
             at += 1;
             if raw[at - 1] == b'\n' {
                 return Ok(at);
@@ -175,22 +175,22 @@ impl Inbox {
         }
     }
 
-    /// Reads and forgets, until the connection ends or `most` bytes have passed; whether it has ended.
-    pub fn discard(&mut self, most: usize) -> bool {
-        let mut passed = self.end - self.taken;
-        self.taken = self.end;
+    /// Discards input until the connection closes or `max_bytes` were read; returns whether it closed.
+    pub fn discard(&mut self, max_bytes: usize) -> bool {
+        let mut discarded = self.end - self.start;
+        self.start = self.end;
         let mut buffer = [0; 4096];
-        while passed < most {
+        while discarded < max_bytes {
             match self.stream.read(&mut buffer) {
                 Ok(0) | Err(_) => return true,
-                Ok(count) => passed += count,
+                Ok(count) => discarded += count,
             }
         }
         false
     }
 }
 
-/// An answer.
+/// An HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     pub status: u16,
@@ -198,21 +198,21 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// More than this in the body, and Go's server does not know its length beforehand.
-const MAX_UNCHUNKED: usize = 2048;
+/// Go's server does not know the length of larger bodies in advance.
+const MAX_UNCHUNKED_BYTES: usize = 2048;
 
 impl Response {
-    /// An answer without headers of its own and without a body.
+    /// A response without a body.
     pub fn new(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Vec::new() }
     }
 
-    /// What Go's `http.Error` answers: the text and a line feed.
+    /// What Go's `http.Error` sends: the text and a newline.
     pub fn plain(status: u16, text: &str) -> Self {
         Self::new(status).header("Content-Type", "text/plain; charset=utf-8").body(format!("{text}\n"))
     }
 
-    /// 200 with JSON.
+    /// A 200 with JSON.
     pub fn json(body: impl Into<Vec<u8>>) -> Self {
         Self::new(200).header("Content-Type", "application/json").body(body)
     }
@@ -226,19 +226,19 @@ impl Response {
         Self { body: body.into(), ..self }
     }
 
-    /// The bytes on the wire: chunked above 2048 bytes of body, unless a header says how long it is.
+    /// The bytes as sent: chunked if the body has more than 2048 bytes, unless a header gives its length.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).into_bytes();
+        let mut bytes = format!("HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status)).into_bytes();
         for (name, value) in &self.headers {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
-        // Always the same: an answer has the same bytes on every run.
+        // Fixed: a response has the same bytes in every run.
         bytes.extend_from_slice(b"Date: Mon, 01 Jan 2024 00:00:00 GMT\r\n");
         let has = |wanted: &str| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
         if has("Content-Length") || has("Transfer-Encoding") || matches!(self.status, 100..200 | 204 | 304) {
             bytes.extend_from_slice(b"\r\n");
             bytes.extend_from_slice(&self.body);
-        } else if self.body.len() > MAX_UNCHUNKED {
+        } else if self.body.len() > MAX_UNCHUNKED_BYTES {
             bytes.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
             for chunk in self.body.chunks(32 * 1024) {
                 bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
@@ -254,8 +254,8 @@ impl Response {
     }
 }
 
-/// The words of the status line; those of the others are of no interest.
-fn reason(status: u16) -> &'static str {
+/// The reason phrase; it does not matter for other statuses.
+fn reason_phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
         301 => "Moved Permanently",

@@ -2,50 +2,50 @@
 
 use std::ops::Range;
 
-/// One level more is bad JSON to the servers.
+/// The servers reject deeper nesting.
 const MAX_DEPTH: usize = 10_000;
 
-/// Where a text is read.
-struct Scan<'a> {
+/// A position in a text.
+struct Scanner<'a> {
     bytes: &'a [u8],
-    at: usize,
+    position: usize,
 }
 
-impl Scan<'_> {
+impl Scanner<'_> {
     fn next(&mut self) -> Option<u8> {
-        let byte = self.bytes.get(self.at).copied()?;
-        self.at += 1;
+        let byte = self.bytes.get(self.position).copied()?;
+        self.position += 1;
         Some(byte)
     }
 
-    fn take(&mut self, wanted: u8) -> bool {
-        let found = self.bytes.get(self.at) == Some(&wanted);
-        self.at += usize::from(found);
+    fn consume(&mut self, wanted: u8) -> bool {
+        let found = self.bytes.get(self.position) == Some(&wanted);
+        self.position += usize::from(found);
         found
     }
 
-    fn space(&mut self) {
-        while matches!(self.bytes.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
+    fn skip_whitespace(&mut self) {
+        while matches!(self.bytes.get(self.position), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.position += 1;
         }
     }
 
-    /// Passes over a whole value; a loop, as thousands of levels would be too much for the stack of a thread.
+    /// Skips a complete value. A loop, because recursion over thousands of levels would overflow the stack.
     fn value(&mut self) -> Option<Range<usize>> {
-        self.space();
-        let start = self.at;
+        self.skip_whitespace();
+        let start = self.position;
         let mut open = Vec::new();
         loop {
-            self.space();
+            self.skip_whitespace();
             let byte = self.next()?;
             match byte {
                 b'{' | b'[' => {
                     let close = byte + 2;
-                    self.space();
+                    self.skip_whitespace();
                     if open.len() == MAX_DEPTH {
                         return None;
                     }
-                    if !self.take(close) {
+                    if !self.consume(close) {
                         open.push(close);
                         if byte == b'{' {
                             self.key()?;
@@ -54,15 +54,15 @@ impl Scan<'_> {
                     }
                 }
                 b'"' => self.rest_of_string()?,
-                b't' => self.word(b"rue")?,
-                b'f' => self.word(b"alse")?,
-                b'n' => self.word(b"ull")?,
+                b't' => self.expect_literal(b"rue")?,
+                b'f' => self.expect_literal(b"alse")?,
+                b'n' => self.expect_literal(b"ull")?,
                 b'-' | b'0'..=b'9' => self.rest_of_number(byte)?,
                 _ => return None,
             }
             loop {
-                let Some(&close) = open.last() else { return Some(start..self.at) };
-                self.space();
+                let Some(&close) = open.last() else { return Some(start..self.position) };
+                self.skip_whitespace();
                 match self.next()? {
                     b',' => {
                         if close == b'}' {
@@ -79,13 +79,13 @@ impl Scan<'_> {
 
     /// A key and the colon after it.
     fn key(&mut self) -> Option<Range<usize>> {
-        self.space();
-        let start = self.at;
+        self.skip_whitespace();
+        let start = self.position;
         (self.next()? == b'"').then_some(())?;
         self.rest_of_string()?;
-        let key = start..self.at;
-        self.space();
-        self.take(b':').then_some(key)
+        let key = start..self.position;
+        self.skip_whitespace();
+        self.consume(b':').then_some(key)
     }
 
     fn rest_of_string(&mut self) -> Option<()> {
@@ -107,8 +107,8 @@ impl Scan<'_> {
         }
     }
 
-    fn word(&mut self, rest: &[u8]) -> Option<()> {
-        rest.iter().all(|&byte| self.take(byte)).then_some(())
+    fn expect_literal(&mut self, rest: &[u8]) -> Option<()> {
+        rest.iter().all(|&byte| self.consume(byte)).then_some(())
     }
 
     fn rest_of_number(&mut self, first: u8) -> Option<()> {
@@ -118,79 +118,79 @@ impl Scan<'_> {
             b'1'..=b'9' => self.digits(),
             _ => return None,
         }
-        if self.take(b'.') {
+        if self.consume(b'.') {
             self.next()?.is_ascii_digit().then(|| self.digits())?;
         }
-        if self.take(b'e') || self.take(b'E') {
-            let _ = self.take(b'+') || self.take(b'-');
+        if self.consume(b'e') || self.consume(b'E') {
+            let _ = self.consume(b'+') || self.consume(b'-');
             self.next()?.is_ascii_digit().then(|| self.digits())?;
         }
         Some(())
     }
 
     fn digits(&mut self) {
-        while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
-            self.at += 1;
+        while self.bytes.get(self.position).is_some_and(u8::is_ascii_digit) {
+            self.position += 1;
         }
     }
 }
 
-/// The value at the start of `bytes`, and what comes after it; nothing where it is no JSON.
-pub fn first(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let value = Scan { bytes, at: 0 }.value()?;
+/// The value at the start of `bytes` and the rest; `None` if it is not JSON.
+pub fn split_first(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let value = Scanner { bytes, position: 0 }.value()?;
     Some((&bytes[value.clone()], &bytes[value.end..]))
 }
 
-/// The one value that `bytes` is, white space around it apart.
-pub fn whole(bytes: &[u8]) -> Option<&[u8]> {
-    first(bytes).filter(|(_, rest)| is_blank(rest)).map(|(value, _)| value)
+/// The single value in `bytes`, without white space around it.
+pub fn parse_exact(bytes: &[u8]) -> Option<&[u8]> {
+    split_first(bytes).filter(|(_, rest)| is_blank(rest)).map(|(value, _)| value)
 }
 
-/// Whether there is nothing but white space.
+/// Whether there is only white space.
 pub fn is_blank(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| b" \t\n\r".contains(byte))
 }
 
-/// The members of an object in their order, keys decoded; nothing where the value is no object.
-pub fn members(value: &[u8]) -> Option<Vec<(String, &[u8])>> {
-    let mut scan = Scan { bytes: value, at: 0 };
-    scan.take(b'{').then_some(())?;
+/// The members of an object in order, with decoded keys; `None` if the value is not an object.
+pub fn parse_object(value: &[u8]) -> Option<Vec<(String, &[u8])>> {
+    let mut scanner = Scanner { bytes: value, position: 0 };
+    scanner.consume(b'{').then_some(())?;
     let mut members = Vec::new();
-    scan.space();
-    if scan.take(b'}') {
+    scanner.skip_whitespace();
+    if scanner.consume(b'}') {
         return Some(members);
     }
     loop {
-        let key = scan.key()?;
-        let member = scan.value()?;
-        members.push((text(&value[key])?, &value[member]));
-        scan.space();
-        if scan.next()? == b'}' {
+        let key = scanner.key()?;
+        let member = scanner.value()?;
+        members.push((decode_string(&value[key])?, &value[member]));
+        scanner.skip_whitespace();
+        if scanner.next()? == b'}' {
             return Some(members);
         }
     }
 }
 
-/// The elements of an array; nothing where the value is no array.
-pub fn elements(value: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut scan = Scan { bytes: value, at: 0 };
-    scan.take(b'[').then_some(())?;
+/// The elements of an array; `None` if the value is not an array.
+pub fn parse_array(value: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut scanner = Scanner { bytes: value, position: 0 };
+    scanner.consume(b'[').then_some(())?;
     let mut elements = Vec::new();
-    scan.space();
-    if scan.take(b']') {
+    scanner.skip_whitespace();
+    if scanner.consume(b']') {
         return Some(elements);
     }
     loop {
-        elements.push(&value[scan.value()?]);
-        scan.space();
-        if scan.next()? == b']' {
+        elements.push(&value[scanner.value()?]);
+        scanner.skip_whitespace();
+        if scanner.next()? == b']' {
             return Some(elements);
         }
     }
 }
 
-/// A string decoded; nothing where the value is none. What is no UTF-8, and a lone surrogate, becomes U+FFFD.
-pub fn text(value: &[u8]) -> Option<String> {
+/// A decoded string; `None` if the value is not a string. Invalid UTF-8 and lone surrogates become U+FFFD.
+pub fn decode_string(value: &[u8]) -> Option<String> {
     let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     let mut decoded = Vec::with_capacity(inner.len());
     let mut rest = inner;
@@ -219,7 +219,7 @@ pub fn text(value: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(&decoded).into_owned())
 }
 
-/// The character of the four digits after `\u`, and of a second such escape where the two are a pair.
+/// The character of the four digits after `\u`, or of a surrogate pair.
 fn unicode(rest: &[u8]) -> Option<(char, &[u8])> {
     let unit = |digits: &[u8]| u32::from_str_radix(std::str::from_utf8(digits.get(..4)?).ok()?, 16).ok();
     let high = unit(rest)?;
@@ -236,9 +236,8 @@ fn unicode(rest: &[u8]) -> Option<(char, &[u8])> {
     }
 }
 
-/// Whether the servers take the two keys for the same: in any letter case, and with two letters outside ASCII that
-/// Go folds into it.
-pub fn same_key(key: &str, name: &str) -> bool {
+/// Whether the servers consider two keys equal: in any case, and with two letters outside ASCII that Go folds.
+pub fn keys_equal_in_go(key: &str, name: &str) -> bool {
     let folded = |c: char| match c {
         'ſ' => 's',
         '\u{212a}' => 'k',
@@ -247,8 +246,8 @@ pub fn same_key(key: &str, name: &str) -> bool {
     key.chars().map(folded).eq(name.chars())
 }
 
-/// A value as the servers write it into a reply: without white space, some characters escaped, all else as it came.
-pub fn rewritten(value: &[u8]) -> Vec<u8> {
+/// A value as the servers write it into a reply: without white space, with some characters escaped.
+pub fn rewrite_as_go(value: &[u8]) -> Vec<u8> {
     let mut written = Vec::with_capacity(value.len());
     let (mut in_string, mut escaped) = (false, false);
     let mut rest = value;
@@ -267,7 +266,7 @@ pub fn rewritten(value: &[u8]) -> Vec<u8> {
 }
 
 /// A text as a JSON string, as the servers write it.
-pub fn quoted(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let mut written = vec![b'"'];
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
@@ -291,10 +290,10 @@ pub fn quoted(text: &str) -> String {
         rest = after;
     }
     written.push(b'"');
-    String::from_utf8(written).expect("characters were replaced as wholes")
+    String::from_utf8(written).expect("only whole characters are replaced")
 }
 
-/// Writes the first character of what is left, escaped where HTML or JavaScript could take it for its own.
+/// Writes the next character, escaped if it is special in HTML or JavaScript.
 fn push_escaped<'a>(written: &mut Vec<u8>, rest: &'a [u8]) -> &'a [u8] {
     for (character, escape) in
         [("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u{2028}", "\\u2028"), ("\u{2029}", "\\u2029")]
@@ -308,62 +307,66 @@ fn push_escaped<'a>(written: &mut Vec<u8>, rest: &'a [u8]) -> &'a [u8] {
     &rest[1..]
 }
 
-/// The value of a member of another type than it has to have, or params that are no object.
+/// A value has the wrong type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wrong;
+pub struct TypeMismatch;
 
-/// An object as Go decodes it into a struct: keys in any case, the last one counts, strict types, null is as good as
+/// An object as Go decodes it into a struct: keys match in any case, the last one counts, types are strict, null means
 /// absent.
-pub struct Object<'a>(Vec<(String, &'a [u8])>);
+pub struct GoObject<'a>(Vec<(String, &'a [u8])>);
 
-impl<'a> Object<'a> {
-    pub fn read(value: &'a [u8]) -> Result<Self, Wrong> {
-        if value == b"null" { Ok(Self(Vec::new())) } else { members(value).map(Self).ok_or(Wrong) }
+impl<'a> GoObject<'a> {
+    pub fn parse(value: &'a [u8]) -> Result<Self, TypeMismatch> {
+        if value == b"null" { Ok(Self(Vec::new())) } else { parse_object(value).map(Self).ok_or(TypeMismatch) }
     }
 
     fn all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.iter().filter(move |(key, _)| same_key(key, name)).map(|(_, value)| *value)
+        self.0.iter().filter(move |(key, _)| keys_equal_in_go(key, name)).map(|(_, value)| *value)
     }
 
-    /// Each of the values has to be of the type, even where a later one takes its place.
-    fn last<T>(&self, name: &str, read: impl Fn(&'a [u8]) -> Option<T>) -> Result<Option<T>, Wrong> {
+    /// Every value must have the type, also those that a later one overrides.
+    fn last<T>(&self, name: &str, read: impl Fn(&'a [u8]) -> Option<T>) -> Result<Option<T>, TypeMismatch> {
         let mut last = None;
         for value in self.all(name).filter(|&value| value != b"null") {
-            last = Some(read(value).ok_or(Wrong)?);
+            last = Some(read(value).ok_or(TypeMismatch)?);
         }
         Ok(last)
     }
 
-    /// The value as written; null too.
+    /// The value as written, also null.
     pub fn raw(&self, name: &str) -> Option<&'a [u8]> {
         self.all(name).last()
     }
 
-    /// The text, empty where there is none.
-    pub fn text(&self, name: &str) -> Result<String, Wrong> {
-        self.last(name, text).map(Option::unwrap_or_default)
+    /// The string, or an empty one.
+    pub fn string(&self, name: &str) -> Result<String, TypeMismatch> {
+        self.last(name, decode_string).map(Option::unwrap_or_default)
     }
 
-    pub fn integer(&self, name: &str) -> Result<i64, Wrong> {
+    pub fn integer(&self, name: &str) -> Result<i64, TypeMismatch> {
         self.last(name, |value| std::str::from_utf8(value).ok()?.parse().ok()).map(Option::unwrap_or_default)
     }
 
-    pub fn boolean(&self, name: &str) -> Result<bool, Wrong> {
+    pub fn boolean(&self, name: &str) -> Result<bool, TypeMismatch> {
         self.last(name, |value| std::str::from_utf8(value).ok()?.parse().ok()).map(Option::unwrap_or_default)
     }
 
-    pub fn object(&self, name: &str) -> Result<Option<Self>, Wrong> {
-        self.last(name, |value| Self::read(value).ok())
+    pub fn object(&self, name: &str) -> Result<Option<Self>, TypeMismatch> {
+        self.last(name, |value| Self::parse(value).ok())
     }
 
-    /// The list of texts, empty where there is none; null empties what came before.
-    pub fn texts(&self, name: &str) -> Result<Vec<String>, Wrong> {
+    /// The list of strings, or an empty one; null clears earlier values.
+    pub fn strings(&self, name: &str) -> Result<Vec<String>, TypeMismatch> {
         let mut last = Vec::new();
         for value in self.all(name) {
             last.clear();
             if value != b"null" {
-                for element in elements(value).ok_or(Wrong)? {
-                    last.push(if element == b"null" { String::new() } else { text(element).ok_or(Wrong)? });
+                for element in parse_array(value).ok_or(TypeMismatch)? {
+                    last.push(if element == b"null" {
+                        String::new()
+                    } else {
+                        decode_string(element).ok_or(TypeMismatch)?
+                    });
                 }
             }
         }

@@ -1,16 +1,16 @@
-//! A Centrifugo to test against: real sockets, a thread for each connection, and the faults of a bad day.
+//! A Centrifugo to test against: real sockets, one thread per connection, and faults on demand.
 //!
 //! ```ignore
-//! let server = Server::v1();
-//! let mut client = cent::Client::new(&server.address(), SECRET)?;
+//! let server = Server::version(1);
+//! let mut client = ApiForm::V1.client(&server.address());
 //! client.publish("news", &1)?;
-//! assert_eq!(server.centrifugo().texts("news"), ["1"]);
+//! assert_eq!(server.centrifugo().messages_as_text("news"), ["1"]);
 //! assert_eq!(server.requests()[0].path, "/api/");
 //!
-//! let server = Server::later(6).script(stopped_in_answer(20, Step::Reset));
+//! let server = Server::version(6).script(fail_during_response(20, Step::Reset));
 //! ```
 
-// Each crate that includes this uses its own part of it.
+// Each test crate uses a part of this.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 use std::collections::VecDeque;
@@ -22,39 +22,41 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-mod centrifugo;
-mod first;
+mod api_form;
+mod fake_centrifugo;
+mod fault_script;
 mod http;
 mod json;
-mod later;
-mod script;
+mod legacy;
+mod v1;
 
-use self::http::Inbox;
+use self::http::RequestReader;
 #[allow(unused_imports, reason = "each crate uses its own part")]
 pub use self::{
-    centrifugo::{API_KEY, Centrifugo, SECRET},
-    first::sign,
+    api_form::ApiForm,
+    fake_centrifugo::{API_KEY, Centrifugo, SECRET},
+    fault_script::*,
     http::{Request, Response, Stream},
-    script::*,
+    v1::sign,
 };
 
-/// Makes of an accepted connection what requests are read from: TLS, say.
+/// Wraps an accepted connection, for example in TLS.
 type Acceptor = dyn Fn(Socket) -> io::Result<Box<dyn Stream>> + Send + Sync;
 
-/// A running server; dropped, it ends its connections and fails the test if nobody called it.
+/// A running server. When dropped, it closes its connections and fails the test if no client connected.
 pub struct Server {
     shared: Arc<Shared>,
     port: u16,
-    accepting: Option<JoinHandle<()>>,
-    expected: Expected,
+    accept_thread: Option<JoinHandle<()>>,
+    expected: ExpectedConnections,
 }
 
-/// What the server has to have seen when it is dropped.
+/// The connections that the server must have had when it is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Expected {
-    Calls,
-    NoCall,
-    Anything,
+enum ExpectedConnections {
+    AtLeastOne,
+    None,
+    Any,
 }
 
 struct Shared {
@@ -63,138 +65,135 @@ struct Shared {
     scripts: Mutex<VecDeque<Script>>,
     requests: Mutex<Vec<Arc<Request>>>,
     accepted: AtomicUsize,
-    live: Mutex<Live>,
+    connections: Mutex<Connections>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Live {
-    /// Set when the server is to stop: the connection from here is the one that wakes the thread that accepts.
+struct Connections {
+    /// Set when the server stops: the address of the connection that wakes the accepting thread.
     waker: Option<SocketAddr>,
-    /// Connections of [`Server::connections`], which are not counted.
+    /// Connections made by [`Server::connections`], which are not counted.
     probes: Vec<SocketAddr>,
-    /// How many requests were answered, or are past the last step that reads or sends.
-    settled: usize,
+    /// How many requests were responded to, or have passed the last step of their script that reads or sends.
+    handled_requests: usize,
     sockets: Vec<Arc<TcpStream>>,
-    /// The numbers of the connections that have ended.
-    ended: Vec<usize>,
+    /// The numbers of the closed connections.
+    closed: Vec<usize>,
     threads: Vec<JoinHandle<()>>,
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Server {
-    /// Serves Centrifugo 1.8.0.
-    pub fn v1() -> Self {
-        Self::start(Centrifugo::v1())
+    /// Serves the newest recorded release of this major version, from 1 to 6.
+    pub fn version(major: u8) -> Self {
+        Self::start(Centrifugo::version(major))
     }
 
-    /// Serves Centrifugo 2 to 6.
-    pub fn later(major: u8) -> Self {
-        Self::start(Centrifugo::later(major))
-    }
-
-    /// Serves this one; one that others serve too outlives the server.
+    /// Serves this Centrifugo, which other servers can share.
     pub fn start(centrifugo: impl Into<Arc<Centrifugo>>) -> Self {
         Self::start_with(centrifugo, |socket| Ok(Box::new(socket)))
     }
 
-    /// Serves this one over connections that something else is laid over first.
+    /// Serves this Centrifugo over wrapped connections.
     pub fn start_with(
         centrifugo: impl Into<Arc<Centrifugo>>,
         acceptor: impl Fn(Socket) -> io::Result<Box<dyn Stream>> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let port = listener.local_addr().expect("it is bound").port();
+        let port = listener.local_addr().expect("the socket is bound").port();
         let shared = Arc::new(Shared {
             centrifugo: centrifugo.into(),
             acceptor: Box::new(acceptor),
             scripts: Mutex::default(),
             requests: Mutex::default(),
             accepted: AtomicUsize::new(0),
-            live: Mutex::default(),
+            connections: Mutex::default(),
             changed: Condvar::new(),
         });
-        let accepting = thread::spawn({
+        let accept_thread = thread::spawn({
             let shared = Arc::clone(&shared);
             move || accept(&listener, &shared)
         });
-        Self { shared, port, accepting: Some(accepting), expected: Expected::Calls }
+        Self { shared, port, accept_thread: Some(accept_thread), expected: ExpectedConnections::AtLeastOne }
     }
 
-    /// Expects that nobody connects.
-    pub fn uncalled(mut self) -> Self {
-        self.expected = Expected::NoCall;
+    /// Expects that no client connects.
+    pub fn expect_no_connection(mut self) -> Self {
+        self.expected = ExpectedConnections::None;
         self
     }
 
-    /// Leaves open whether anybody connects.
-    pub fn perhaps_called(mut self) -> Self {
-        self.expected = Expected::Anything;
+    /// Allows that no client connects.
+    pub fn allow_no_connection(mut self) -> Self {
+        self.expected = ExpectedConnections::Any;
         self
     }
 
-    /// Does this for the next request that has no script yet; those without one are answered as Centrifugo does.
+    /// Runs this script for the next request without one. Requests without a script get Centrifugo's response.
     pub fn script(self, script: Script) -> Self {
         self.add_script(script);
         self
     }
 
-    /// As [`script`](Self::script), while it runs.
+    /// As [`script`](Self::script), for a running server.
     pub fn add_script(&self, script: Script) {
-        locked(&self.shared.scripts).push_back(script);
+        lock(&self.shared.scripts).push_back(script);
     }
 
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// As it stands in a config file.
+    /// The address for a config file.
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The requests whose first byte has come, in that order, as far as they were read.
+    /// The requests in order of their first bytes, as far as they were read.
     pub fn requests(&self) -> Vec<Arc<Request>> {
-        locked(&self.shared.requests).clone()
+        lock(&self.shared.requests).clone()
     }
 
-    /// The same, once so many of them were answered or have come to where their script stops: a client whose time is
-    /// over may ask before the server has seen anything of it.
-    pub fn settled(&self, count: usize) -> Vec<Arc<Request>> {
-        let live = locked(&self.shared.live);
-        drop(self.shared.changed.wait_while(live, |live| live.settled < count));
+    /// Waits until this many requests were responded to or have reached the end of their script. A client that timed
+    /// out may be faster than the server.
+    pub fn wait_for_requests(&self, count: usize) -> Vec<Arc<Request>> {
+        let connections = lock(&self.shared.connections);
+        drop(self.shared.changed.wait_while(connections, |connections| connections.handled_requests < count));
         self.requests()
     }
 
-    /// The same, or once the connection of this number, counted from 0, has ended: a client whose time is over before
-    /// it has sent anything leaves no request behind.
-    pub fn settled_or_left(&self, count: usize, connection: usize) -> Vec<Arc<Request>> {
-        let live = locked(&self.shared.live);
-        let goes_on = |live: &mut Live| live.settled < count && !live.ended.contains(&connection);
-        drop(self.shared.changed.wait_while(live, goes_on));
+    /// Also returns when the connection with this number, counted from 0, is closed: a client that timed out before
+    /// sending leaves no request.
+    pub fn wait_for_requests_or_close(&self, count: usize, connection: usize) -> Vec<Arc<Request>> {
+        let connections = lock(&self.shared.connections);
+        let is_waiting = |connections: &mut Connections| {
+            connections.handled_requests < count && !connections.closed.contains(&connection)
+        };
+        drop(self.shared.changed.wait_while(connections, is_waiting));
         self.requests()
     }
 
-    /// How many connections there were, also those whose client has gone before they could be accepted.
+    /// How many connections there were, including those closed before they were accepted.
     pub fn connections(&self) -> usize {
-        // Accepted in their order: once this one is, all before it are.
-        let mut live = locked(&self.shared.live);
+        // Connections are accepted in order: after this one, all earlier ones have been accepted.
+        let mut connections = lock(&self.shared.connections);
         let probe = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the server listens");
-        let address = probe.local_addr().expect("it is connected");
-        live.probes.push(address);
-        drop(self.shared.changed.wait_while(live, |live| live.probes.contains(&address)));
-        self.accepted()
+        let address = probe.local_addr().expect("the socket is connected");
+        connections.probes.push(address);
+        drop(self.shared.changed.wait_while(connections, |connections| connections.probes.contains(&address)));
+        self.accepted_connections()
     }
 
-    /// The same without a look at those that nobody has asked about yet: as many as have been served, at least.
-    pub fn accepted(&self) -> usize {
+    /// How many connections were accepted so far.
+    pub fn accepted_connections(&self) -> usize {
         self.shared.accepted.load(Ordering::SeqCst)
     }
 
-    /// What is served: its state can be looked at and changed.
+    /// The Centrifugo that is served, to inspect and change its state.
     pub fn centrifugo(&self) -> &Centrifugo {
         &self.shared.centrifugo
     }
@@ -202,17 +201,18 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Under the lock, so that its connection is known for what it is. Those before it are accepted and counted.
-        let mut live = locked(&self.shared.live);
+        // Locked before connecting, so that the accepting thread recognizes this connection. Earlier ones are accepted
+        // and counted first.
+        let mut connections = lock(&self.shared.connections);
         let waker = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the server listens");
-        live.waker = Some(waker.local_addr().expect("it is connected"));
-        drop(live);
+        connections.waker = Some(waker.local_addr().expect("the socket is connected"));
+        drop(connections);
         self.shared.changed.notify_all();
-        let mut failed = self.accepting.take().is_some_and(|thread| thread.join().is_err());
-        for socket in &locked(&self.shared.live).sockets {
+        let mut failed = self.accept_thread.take().is_some_and(|thread| thread.join().is_err());
+        for socket in &lock(&self.shared.connections).sockets {
             let _ = socket.shutdown(Shutdown::Both);
         }
-        let threads = std::mem::take(&mut locked(&self.shared.live).threads);
+        let threads = std::mem::take(&mut lock(&self.shared.connections).threads);
         for thread in threads {
             failed |= thread.join().is_err();
         }
@@ -221,226 +221,232 @@ impl Drop for Server {
         }
         assert!(!failed, "the test server panicked: see above");
         match self.expected {
-            Expected::Calls => assert!(self.accepted() > 0, "nobody called the test server"),
-            Expected::NoCall => assert!(self.accepted() == 0, "somebody called the test server"),
-            Expected::Anything => {}
+            ExpectedConnections::AtLeastOne => {
+                assert!(self.accepted_connections() > 0, "no client connected to the test server");
+            }
+            ExpectedConnections::None => {
+                assert!(self.accepted_connections() == 0, "a client connected to the test server");
+            }
+            ExpectedConnections::Any => {}
         }
     }
 }
 
-/// Accepts until the server stops.
+/// Accepts connections until the server stops.
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };
-        let mut live = locked(&shared.live);
-        if live.waker.is_some() && stream.peer_addr().ok() == live.waker {
+        let mut connections = lock(&shared.connections);
+        if connections.waker.is_some() && stream.peer_addr().ok() == connections.waker {
             return;
         }
-        let probe = live.probes.iter().position(|probe| stream.peer_addr().is_ok_and(|peer| peer == *probe));
+        let probe = connections.probes.iter().position(|probe| stream.peer_addr().is_ok_and(|peer| peer == *probe));
         if let Some(probe) = probe {
-            live.probes.swap_remove(probe);
+            connections.probes.swap_remove(probe);
             shared.changed.notify_all();
             continue;
         }
         let number = shared.accepted.fetch_add(1, Ordering::SeqCst);
         let stream = Arc::new(stream);
-        live.sockets.push(Arc::clone(&stream));
-        live.threads.push(thread::spawn({
+        connections.sockets.push(Arc::clone(&stream));
+        connections.threads.push(thread::spawn({
             let shared = Arc::clone(shared);
             move || {
-                // Whatever ends a connection is the client's business, or a script's.
+                // A connection may end in any way that the client or a script chooses.
                 let _ = serve(&shared, &stream);
-                // Else the socket would stay open until the server is dropped.
-                let mut live = locked(&shared.live);
-                live.sockets.retain(|other| !Arc::ptr_eq(other, &stream));
-                live.ended.push(number);
-                drop(live);
+                // Otherwise the socket would stay open until the server is dropped.
+                let mut connections = lock(&shared.connections);
+                connections.sockets.retain(|other| !Arc::ptr_eq(other, &stream));
+                connections.closed.push(number);
+                drop(connections);
                 shared.changed.notify_all();
             }
         }));
     }
 }
 
-/// Answers the requests of one connection.
+/// Handles the requests of one connection.
 fn serve(shared: &Shared, socket: &Arc<TcpStream>) -> io::Result<()> {
-    // Pieces are to leave as they are written.
+    // Every write must leave at once.
     socket.set_nodelay(true)?;
-    let mut inbox = Inbox::new((shared.acceptor)(Socket(Arc::clone(socket)))?);
-    while inbox.waits()? {
-        let mut turn = Turn::new(shared, socket, &mut inbox);
-        let script = locked(&shared.scripts).pop_front();
+    let mut reader = RequestReader::new((shared.acceptor)(Socket(Arc::clone(socket)))?);
+    while reader.wait_for_byte()? {
+        let mut exchange = Exchange::new(shared, socket, &mut reader);
+        let script = lock(&shared.scripts).pop_front();
         let flow = match script {
-            None => turn.usual(),
-            Some(script) => turn.play(script),
+            None => exchange.respond(),
+            Some(script) => exchange.run_script(script),
         };
-        if let Flow::End = flow? {
+        if let AfterResponse::Close = flow? {
             break;
         }
     }
     Ok(())
 }
 
-/// Whether the connection stays open.
-enum Flow {
-    Next,
-    End,
+/// What to do with the connection after a response.
+enum AfterResponse {
+    KeepOpen,
+    Close,
 }
 
-/// One request and its answer.
-struct Turn<'a> {
+/// One request and its response.
+struct Exchange<'a> {
     shared: &'a Shared,
     socket: &'a TcpStream,
-    inbox: &'a mut Inbox,
-    /// Its place in the list of requests.
+    reader: &'a mut RequestReader,
+    /// The index in the list of requests.
     index: usize,
     raw: Vec<u8>,
-    answer: Vec<u8>,
+    response: Vec<u8>,
     sent: usize,
-    is_settled: bool,
+    is_handled: bool,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Exchange<'_> {
     fn drop(&mut self) {
-        self.settle();
+        self.mark_handled();
     }
 }
 
-/// As much of a body as Go's server reads to keep a connection whose request it refused without it.
-const MAX_UNREAD: usize = 256 * 1024;
-/// Go's server waits half a second, so that a client can read the answer before the reset that ends its upload.
-const BEFORE_RESET: Duration = Duration::from_millis(100);
-/// A request of this size is read to the end before the connection closes or hangs; larger ones get stuck.
-const MAX_DISCARDED: usize = 64 * 1024;
+/// Go's server reads at most this much of a rejected request's body to keep the connection.
+const MAX_UNREAD_BYTES: usize = 256 * 1024;
+/// Go's server waits half a second so that a client can read the response before the reset.
+const RESET_DELAY: Duration = Duration::from_millis(100);
+/// Up to this size a request is read to its end before the connection closes or hangs; a larger one blocks the client.
+const MAX_DISCARDED_BYTES: usize = 64 * 1024;
 
-impl<'a> Turn<'a> {
-    fn new(shared: &'a Shared, socket: &'a TcpStream, inbox: &'a mut Inbox) -> Self {
-        let mut requests = locked(&shared.requests);
+impl<'a> Exchange<'a> {
+    fn new(shared: &'a Shared, socket: &'a TcpStream, reader: &'a mut RequestReader) -> Self {
+        let mut requests = lock(&shared.requests);
         requests.push(Arc::default());
         let index = requests.len() - 1;
-        Self { shared, socket, inbox, index, raw: Vec::new(), answer: Vec::new(), sent: 0, is_settled: false }
+        Self { shared, socket, reader, index, raw: Vec::new(), response: Vec::new(), sent: 0, is_handled: false }
     }
 
-    /// Answers as Centrifugo does.
-    fn usual(&mut self) -> io::Result<Flow> {
-        self.inbox.take_head(&mut self.raw)?;
-        let head = self.note(Request::of(self.raw.clone()));
-        let refusal = self.shared.centrifugo.refusal(&head).filter(|_| head.content_length() > MAX_UNREAD);
-        if let Some(refusal) = refusal {
-            self.send(&refusal.header("Connection", "close").to_bytes())?;
+    /// Sends Centrifugo's response.
+    fn respond(&mut self) -> io::Result<AfterResponse> {
+        self.reader.read_head(&mut self.raw)?;
+        let head = self.record(Request::parse(self.raw.clone()));
+        let rejection =
+            self.shared.centrifugo.early_rejection(&head).filter(|_| head.content_length() > MAX_UNREAD_BYTES);
+        if let Some(rejection) = rejection {
+            self.send(&rejection.header("Connection", "close").to_bytes())?;
             self.socket.shutdown(Shutdown::Write)?;
-            self.pause(BEFORE_RESET);
-            return Ok(Flow::End);
+            self.pause(RESET_DELAY);
+            return Ok(AfterResponse::Close);
         }
         let Ok(request) = self.request() else {
-            // The body was cut off; the client may still read.
+            // The body was truncated; the client may still read.
             self.send(&Response::plain(500, "Internal Server Error").header("Connection", "close").to_bytes())?;
             return self.close();
         };
-        let response = self.shared.centrifugo.answer(&request);
-        let keeps = request.keeps_alive();
-        let response = if keeps { response } else { response.header("Connection", "close") };
+        let response = self.shared.centrifugo.handle(&request);
+        let keep_alive = request.keeps_alive();
+        let response = if keep_alive { response } else { response.header("Connection", "close") };
         self.send(&response.to_bytes())?;
-        if keeps { Ok(Flow::Next) } else { self.close() }
+        if keep_alive { Ok(AfterResponse::KeepOpen) } else { self.close() }
     }
 
-    fn play(&mut self, script: Script) -> io::Result<Flow> {
+    fn run_script(&mut self, script: Script) -> io::Result<AfterResponse> {
         for step in script {
             match step {
                 Step::Read(length) => {
-                    let read = self.inbox.take(&mut self.raw, length);
-                    self.note(Request::of(self.raw.clone()));
+                    let read = self.reader.read(&mut self.raw, length);
+                    self.record(Request::parse(self.raw.clone()));
                     read?;
                 }
                 Step::Execute => {
                     let request = self.request()?;
-                    self.answer = self.shared.centrifugo.answer(&request).to_bytes();
+                    self.response = self.shared.centrifugo.handle(&request).to_bytes();
                 }
                 Step::Send(bytes) => self.send(&bytes)?,
-                Step::Repeat(bytes, times) => (0..times).try_for_each(|_| self.send(&bytes))?,
-                Step::Answer(from, to) => self.send_answer(from, to)?,
-                Step::Rest => self.send_answer(self.sent, usize::MAX)?,
-                Step::Drip(pause) => {
-                    while self.sent < self.answer.len() {
-                        self.send_answer(self.sent, self.sent + 1)?;
+                Step::SendRepeated(bytes, times) => (0..times).try_for_each(|_| self.send(&bytes))?,
+                Step::SendRange(from, to) => self.send_range(from, to)?,
+                Step::SendRest => self.send_range(self.sent, usize::MAX)?,
+                Step::SendSlowly(pause) => {
+                    while self.sent < self.response.len() {
+                        self.send_range(self.sent, self.sent + 1)?;
                         if self.pause(pause) {
-                            return Ok(Flow::End);
+                            return Ok(AfterResponse::Close);
                         }
                     }
                 }
                 Step::Close => return self.close(),
                 Step::Reset => {
-                    // Unlike a close, it is done before this step is over.
+                    // Unlike a close, this takes effect before the step ends.
                     rustix::net::connect_unspec(self.socket)?;
-                    return Ok(Flow::End);
+                    return Ok(AfterResponse::Close);
                 }
                 Step::Hang => {
-                    self.settle();
-                    if !self.inbox.discard(MAX_DISCARDED) {
+                    self.mark_handled();
+                    if !self.reader.discard(MAX_DISCARDED_BYTES) {
                         self.pause(Duration::MAX);
                     }
-                    return Ok(Flow::End);
+                    return Ok(AfterResponse::Close);
                 }
             }
         }
-        Ok(Flow::Next)
+        Ok(AfterResponse::KeepOpen)
     }
 
-    /// Reads what is left of the request.
+    /// Reads the rest of the request.
     fn request(&mut self) -> io::Result<Arc<Request>> {
-        let request = self.inbox.take_request(&mut self.raw);
+        let request = self.reader.read_request(&mut self.raw);
         match request {
-            Ok(request) => Ok(self.note(request)),
+            Ok(request) => Ok(self.record(request)),
             Err(error) => {
-                self.note(Request::of(self.raw.clone()));
+                self.record(Request::parse(self.raw.clone()));
                 Err(error)
             }
         }
     }
 
-    /// Notes what has come of the request.
-    fn note(&self, request: Request) -> Arc<Request> {
+    /// Records the request as far as it was read.
+    fn record(&self, request: Request) -> Arc<Request> {
         let request = Arc::new(request);
-        locked(&self.shared.requests)[self.index] = Arc::clone(&request);
+        lock(&self.shared.requests)[self.index] = Arc::clone(&request);
         request
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.inbox.stream.write_all(bytes)?;
-        self.inbox.stream.flush()
+        self.reader.stream.write_all(bytes)?;
+        self.reader.stream.flush()
     }
 
-    fn send_answer(&mut self, from: usize, to: usize) -> io::Result<()> {
-        let to = to.min(self.answer.len());
+    fn send_range(&mut self, from: usize, to: usize) -> io::Result<()> {
+        let to = to.min(self.response.len());
         self.sent = to;
-        let part = self.answer.get(from..to).unwrap_or_default().to_vec();
+        let part = self.response.get(from..to).unwrap_or_default().to_vec();
         self.send(&part)
     }
 
-    fn close(&mut self) -> io::Result<Flow> {
+    fn close(&mut self) -> io::Result<AfterResponse> {
         self.socket.shutdown(Shutdown::Write)?;
-        self.settle();
-        // Else a part of the request that was not read would turn the end into a reset.
-        self.inbox.discard(MAX_DISCARDED);
-        Ok(Flow::End)
+        self.mark_handled();
+        // Unread data would turn the close into a reset.
+        self.reader.discard(MAX_DISCARDED_BYTES);
+        Ok(AfterResponse::Close)
     }
 
-    /// Counts the request as done with.
-    fn settle(&mut self) {
-        if !std::mem::replace(&mut self.is_settled, true) {
-            locked(&self.shared.live).settled += 1;
+    /// Counts the request as handled.
+    fn mark_handled(&mut self) {
+        if !std::mem::replace(&mut self.is_handled, true) {
+            lock(&self.shared.connections).handled_requests += 1;
             self.shared.changed.notify_all();
         }
     }
 
-    /// Waits; whether the server is stopping.
+    /// Waits; returns whether the server is stopping.
     fn pause(&self, length: Duration) -> bool {
-        let live = locked(&self.shared.live);
-        let wait = self.shared.changed.wait_timeout_while(live, length, |live| live.waker.is_none());
-        wait.map_or(true, |(live, _)| live.waker.is_some())
+        let connections = lock(&self.shared.connections);
+        let wait =
+            self.shared.changed.wait_timeout_while(connections, length, |connections| connections.waker.is_none());
+        wait.map_or(true, |(connections, _)| connections.waker.is_some())
     }
 }
 
-/// A TCP connection; its owner can still end it from elsewhere.
+/// A TCP connection that the server can shut down from another thread.
 pub struct Socket(Arc<TcpStream>);
 
 impl Read for Socket {
@@ -459,18 +465,18 @@ impl Write for Socket {
     }
 }
 
-/// A port that refuses connections: bound, so that nobody else gets it, but not listened to.
-pub struct RefusedPort {
+/// A port that refuses connections: bound, so that no one else gets it, but not listening.
+pub struct ClosedPort {
     port: u16,
     _socket: OwnedFd,
 }
 
-impl RefusedPort {
-    pub fn take() -> Self {
+impl ClosedPort {
+    pub fn bind() -> Self {
         use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket can be made");
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket is created");
         bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let address = getsockname(&socket).expect("it is bound");
+        let address = getsockname(&socket).expect("the socket is bound");
         let address = SocketAddrV4::try_from(address).expect("it is an IPv4 address");
         Self { port: address.port(), _socket: socket }
     }
@@ -480,28 +486,28 @@ impl RefusedPort {
     }
 }
 
-/// A port whose queue of connections is full: the system leaves every further one without an answer.
-pub struct FullPort {
+/// A port with a full backlog: the system does not respond to further connections.
+pub struct FullBacklog {
     port: u16,
     _listener: OwnedFd,
     _queued: Vec<OwnedFd>,
 }
 
-impl FullPort {
-    pub fn take() -> Self {
+impl FullBacklog {
+    pub fn bind() -> Self {
         use rustix::net::{
             AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, listen, socket, socket_with,
         };
-        let listener = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket can be made");
+        let listener = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket is created");
         bind(&listener, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        listen(&listener, 0).expect("it can be listened to");
-        let address =
-            SocketAddrV4::try_from(getsockname(&listener).expect("it is bound")).expect("it is an IPv4 address");
-        // A queue of no length holds one; those after it wait already.
+        listen(&listener, 0).expect("the socket listens");
+        let address = SocketAddrV4::try_from(getsockname(&listener).expect("the socket is bound"))
+            .expect("it is an IPv4 address");
+        // A backlog of 0 holds one connection; the others wait.
         let queued = (0..3).map(|_| {
             let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::NONBLOCK, None);
-            let socket = socket.expect("a socket can be made");
-            // In progress, with some luck for ever.
+            let socket = socket.expect("a socket is created");
+            // Stays in progress.
             let _ = connect(&socket, &address);
             socket
         });
@@ -513,15 +519,15 @@ impl FullPort {
     }
 }
 
-/// A server that lets clients connect and send, and does nothing else.
-pub struct SilentServer(TcpListener);
+/// A server that accepts connections and never responds.
+pub struct HangingServer(TcpListener);
 
-impl SilentServer {
+impl HangingServer {
     pub fn start() -> Self {
         Self(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free"))
     }
 
     pub fn address(&self) -> String {
-        format!("http://{}", self.0.local_addr().expect("it is bound"))
+        format!("http://{}", self.0.local_addr().expect("the socket is bound"))
     }
 }

@@ -1,4 +1,4 @@
-//! What curl says of the same faults, for the table in the README.
+//! What curl does with the same faults, as a table.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -8,11 +8,11 @@ use std::thread;
 
 use cent::ErrorKind;
 
-use crate::cases::{self, Places};
-use crate::matrix::{Call, Case, SHORT};
-use crate::server::{API_KEY, Server};
+use crate::case::{Case, RequestSpec, SHORT_TIMEOUT};
+use crate::scenarios::{self, Coverage};
+use crate::server::API_KEY;
 
-/// The row of the table that a case belongs to.
+/// The row of the table for a case.
 fn row(case: &Case) -> String {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n\
                 Content-Length: 42\r\n\r\n";
@@ -42,15 +42,15 @@ fn row(case: &Case) -> String {
     }
 }
 
-/// How often there was what.
+/// Results and how often each occurred.
 type Counts = BTreeMap<String, usize>;
 
-/// Has curl send what the case sends; its exit status, and whether it takes nothing for success.
+/// Sends the request of a case with curl; its exit status, and whether it succeeded without output.
 fn curl(case: &Case, options: &[&str]) -> String {
-    let server = Server::start(case.call.centrifugo()).script(case.script.clone());
-    let limit = if case.limit == SHORT { "0.3" } else { "20" };
+    let server = case.spec.server().script(case.script.clone());
+    let timeout = if case.timeout == SHORT_TIMEOUT { "0.3" } else { "20" };
     let output = Command::new("curl")
-        .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", limit])
+        .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", timeout])
         .args(options)
         .args(["--header", &format!("Authorization: apikey {API_KEY}"), "--header", "Content-Type: application/json"])
         .args(["--data-binary", r#"{"method":"publish","params":{"channel":"news","data":1}}"#])
@@ -58,12 +58,12 @@ fn curl(case: &Case, options: &[&str]) -> String {
         .stdin(Stdio::null())
         .output()
         .expect("curl starts");
-    let exit = output.status.code().unwrap_or(-1);
-    let is_empty = exit == 0 && output.stdout.is_empty();
-    format!("{exit}{}", if is_empty { " with nothing printed" } else { "" })
+    let exit_status = output.status.code().unwrap_or(-1);
+    let is_empty = exit_status == 0 && output.stdout.is_empty();
+    format!("{exit_status}{}", if is_empty { " with nothing printed" } else { "" })
 }
 
-fn exit(outcome: Option<ErrorKind>) -> i32 {
+fn exit_status(outcome: Option<ErrorKind>) -> i32 {
     match outcome {
         None => 0,
         Some(ErrorKind::Rejected) => 1,
@@ -75,15 +75,15 @@ fn exit(outcome: Option<ErrorKind>) -> i32 {
 
 #[test]
 #[ignore = "needs curl; prints a table"]
-fn curl_meets_the_same_faults() {
-    let one = Call { major: 6, commands: 1, ballast: 0 };
-    let cases: Vec<Case> = cases::all(Places::All).into_iter().filter(|case| case.call == one).collect();
+fn prints_curl_comparison_table() {
+    let one = RequestSpec { major: 6, commands: 1, padding_bytes: 0 };
+    let cases: Vec<Case> = scenarios::all(Coverage::EveryByte).into_iter().filter(|case| case.spec == one).collect();
     let (next, rows) = (AtomicUsize::new(0), Mutex::new(BTreeMap::<String, (usize, [Counts; 3])>::new()));
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcomes = case.expected.outcomes.iter().map(|&outcome| exit(outcome).to_string());
+                    let outcomes = case.expected.outcomes.iter().map(|&outcome| exit_status(outcome).to_string());
                     let found = [outcomes.collect::<Vec<_>>().join(" or "), curl(case, &[]), curl(case, &["--fail"])];
                     let mut rows = rows.lock().expect("no case panics");
                     let (count, columns) = rows.entry(row(case)).or_default();
@@ -98,7 +98,8 @@ fn curl_meets_the_same_faults() {
     println!("| fault | cases | cent | curl | curl --fail |\n|---|---|---|---|---|");
     for (row, (count, columns)) in rows.into_inner().expect("no case panics") {
         let [cent, plain, fail] = columns.map(|column| {
-            let parts: Vec<String> = column.iter().map(|(exit, times)| format!("{exit} ({times})")).collect();
+            let parts: Vec<String> =
+                column.iter().map(|(exit_status, times)| format!("{exit_status} ({times})")).collect();
             if let [only] = column.keys().collect::<Vec<_>>()[..] { only.clone() } else { parts.join(", ") }
         });
         println!("| {row} | {count} | {cent} | {plain} | {fail} |");

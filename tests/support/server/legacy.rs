@@ -1,12 +1,12 @@
-//! The dialect of Centrifugo 2 to 6: one command after the other, one reply after the other, and a key.
+//! The API form of Centrifugo 2 to 6: an API key, one command per line, one reply per line.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::centrifugo::{Centrifugo, Channel, Message, Namespace, State};
-use super::first::{connection, metrics};
+use super::fake_centrifugo::{Centrifugo, Channel, Message, Namespace, State};
 use super::http::{Request, Response};
-use super::json::{self, Object, Wrong, quoted};
+use super::json::{self, GoObject, TypeMismatch, quote};
+use super::v1::{recorded_metrics, subscriber_json};
 
 /// The errors of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +19,8 @@ enum ApiError {
     Unrecoverable,
 }
 
-impl From<Wrong> for ApiError {
-    fn from(_: Wrong) -> Self {
+impl From<TypeMismatch> for ApiError {
+    fn from(_: TypeMismatch) -> Self {
         Self::BadRequest
     }
 }
@@ -39,26 +39,26 @@ impl ApiError {
     }
 }
 
-/// What a request is refused with before its body is read.
-pub(super) fn refusal(server: &Centrifugo, head: &Request) -> Option<Response> {
+/// The response that rejects a request before its body is read, if any.
+pub(super) fn early_rejection(server: &Centrifugo, head: &Request) -> Option<Response> {
     if head.method != "POST" {
         return Some(Response::new(405));
     }
     let authorization: Vec<&str> = head.header("Authorization").unwrap_or_default().split_whitespace().collect();
-    let is_let_in = match (authorization.as_slice(), &server.credential) {
+    let is_authorized = match (authorization.as_slice(), &server.credential) {
         ([scheme, key], Some(known)) => scheme.eq_ignore_ascii_case("apikey") && key == known,
         _ => false,
     };
-    (!is_let_in && !server.insecure).then(|| Response::new(401))
+    (!is_authorized && !server.insecure).then(|| Response::new(401))
 }
 
-pub(super) fn answer(server: &Centrifugo, request: &Request) -> Response {
+pub(super) fn handle(server: &Centrifugo, request: &Request) -> Response {
     let bad_request = || Response::plain(400, "Bad Request");
     let content_type = match request.header("Content-Type") {
         Some(sent) if server.major == 2 => sent,
         _ => "application/json",
     };
-    // Protobuf, which none of our tests sends.
+    // Protobuf, which no test sends.
     if server.major == 2 && content_type.starts_with("application/octet-stream") || request.body().is_empty() {
         return bad_request();
     }
@@ -66,8 +66,8 @@ pub(super) fn answer(server: &Centrifugo, request: &Request) -> Response {
     let mut replies: Vec<Vec<u8>> = Vec::new();
     let mut rest = request.body();
     while !json::is_blank(rest) {
-        let Some((text, after)) = json::first(rest) else { return bad_request() };
-        let Ok(command) = Command::read(text, server.major) else { return bad_request() };
+        let Some((text, after)) = json::split_first(rest) else { return bad_request() };
+        let Ok(command) = Command::parse(text, server.major) else { return bad_request() };
         let Some(reply) = run(server, &mut state, &command) else {
             return Response::plain(500, "Internal Server Error");
         };
@@ -83,23 +83,23 @@ pub(super) fn answer(server: &Centrifugo, request: &Request) -> Response {
 
 struct Command<'a> {
     id: u64,
-    /// In lower case; nothing where the server knows the name but has no such method.
+    /// In lower case; `None` if the server knows the name but does not support the method.
     method: Option<&'static str>,
     params: Option<&'a [u8]>,
 }
 
 impl<'a> Command<'a> {
-    fn read(text: &'a [u8], major: u8) -> Result<Self, Wrong> {
-        let members = Object::read(text)?;
+    fn parse(text: &'a [u8], major: u8) -> Result<Self, TypeMismatch> {
+        let members = GoObject::parse(text)?;
         Ok(Self {
-            id: u64::try_from(members.integer("id")?).map_err(|_| Wrong)?,
+            id: u64::try_from(members.integer("id")?).map_err(|_| TypeMismatch)?,
             method: members.raw("method").map_or(Ok(Some("publish")), |method| method_of(method, major))?,
             params: members.raw("params"),
         })
     }
 }
 
-/// By their numbers.
+/// In the order of their numbers.
 const METHODS: [&str; 13] = [
     "publish",
     "broadcast",
@@ -116,24 +116,24 @@ const METHODS: [&str; 13] = [
     "refresh",
 ];
 
-/// The method that a name, in quotes and without escapes, or a number means.
-fn method_of(value: &[u8], major: u8) -> Result<Option<&'static str>, Wrong> {
-    let text = std::str::from_utf8(value).map_err(|_| Wrong)?;
+/// The method of a name, in quotes and without escapes, or of a number.
+fn method_of(value: &[u8], major: u8) -> Result<Option<&'static str>, TypeMismatch> {
+    let text = std::str::from_utf8(value).map_err(|_| TypeMismatch)?;
     let known = if major == 2 { &METHODS[..11] } else { &METHODS[..] };
     let index = match text.parse::<usize>() {
         Ok(number) => Some(number),
         Err(_) => known.iter().position(|name| name.to_uppercase() == text.trim_matches('"').to_uppercase()),
     };
-    let name = known.get(index.ok_or(Wrong)?).copied();
-    // No proxy is set up for it.
+    let name = known.get(index.ok_or(TypeMismatch)?).copied();
+    // No RPC proxy is configured.
     Ok(name.filter(|&name| name != "rpc"))
 }
 
-/// One reply, or nothing where it cannot be written as JSON: the command has run all the same.
+/// One reply; `None` if it cannot be written as JSON, though the command was executed.
 fn run(server: &Centrifugo, state: &mut State, command: &Command<'_>) -> Option<Vec<u8>> {
     let outcome = execute(server, state, command);
     if let (Ok(_), Some(method)) = (&outcome, command.method) {
-        state.ran(method);
+        state.record_execution(method);
     }
     let mut reply = vec![b'{'];
     if command.id > 0 {
@@ -152,18 +152,18 @@ fn run(server: &Centrifugo, state: &mut State, command: &Command<'_>) -> Option<
     Some(reply)
 }
 
-/// The text of a result; nothing where it cannot be written as JSON.
-type Written = Option<Vec<u8>>;
-/// What comes of a command: some have no result.
-type Outcome = Result<Option<Written>, ApiError>;
+/// The text of a result; `None` if it cannot be written as JSON.
+type JsonText = Option<Vec<u8>>;
+/// The result of a command; some methods have none.
+type Outcome = Result<Option<JsonText>, ApiError>;
 
 #[expect(clippy::unnecessary_wraps, reason = "as all methods give it back")]
 fn result(text: impl Into<Vec<u8>>) -> Outcome {
     Ok(Some(Some(text.into())))
 }
 
-/// What methods without data answer.
-fn nothing(since: u8, major: u8) -> Outcome {
+/// The result of methods without data.
+fn no_data(since: u8, major: u8) -> Outcome {
     if major < since { Ok(None) } else { result("{}") }
 }
 
@@ -176,14 +176,14 @@ fn execute(server: &Centrifugo, state: &mut State, command: &Command<'_>) -> Out
     if method == "channels" && major == 2 {
         return channels(server, state);
     }
-    let params = &Object::read(command.params.ok_or(ApiError::BadRequest)?)?;
+    let params = &GoObject::parse(command.params.ok_or(ApiError::BadRequest)?)?;
     match method {
         "publish" => publish(server, state, params),
         "broadcast" => broadcast(server, state, params),
         "unsubscribe" => unsubscribe(server, state, params),
         "disconnect" => disconnect(server, state, params),
         "subscribe" => subscribe(server, state, params),
-        "refresh" => params.text("user").map_err(ApiError::from).and_then(|_| nothing(4, major)),
+        "refresh" => params.string("user").map_err(ApiError::from).and_then(|_| no_data(4, major)),
         "presence" => presence(server, state, params),
         "presence_stats" => presence_stats(server, state, params),
         "history" => history(server, state, params),
@@ -192,19 +192,19 @@ fn execute(server: &Centrifugo, state: &mut State, command: &Command<'_>) -> Out
     }
 }
 
-/// What publish and broadcast send: `data`, or bytes in its place.
-fn data(params: &Object<'_>, major: u8, is_broadcast: bool) -> Result<Option<Vec<u8>>, ApiError> {
+/// What publish and broadcast send: `data`, or decoded `b64data`.
+fn data(params: &GoObject<'_>, major: u8, is_broadcast: bool) -> Result<Option<Vec<u8>>, ApiError> {
     let data = params.raw("data").map(<[u8]>::to_vec);
-    let encoded = if major == 2 { String::new() } else { params.text("b64data")? };
+    let encoded = if major == 2 { String::new() } else { params.string("b64data")? };
     if encoded.is_empty() {
         return Ok(data);
     }
     let decoded = BASE64_STANDARD.decode(encoded).map_err(|_| ApiError::BadRequest)?;
-    // A fault of 3.2.3.
+    // A bug of 3.2.3.
     Ok(if major == 3 && !is_broadcast { Some(data.unwrap_or_default()) } else { Some(decoded) })
 }
 
-/// Gives a message to one channel; what publish answers.
+/// Delivers a message to one channel; returns the result of publish.
 fn deliver(
     server: &Centrifugo,
     state: &mut State,
@@ -226,7 +226,7 @@ fn deliver(
     let position = state.deliver(server.major, channel, "", data);
     let answer = position.map_or_else(
         || "{}".to_owned(),
-        |(offset, epoch)| format!("{{\"offset\":{offset},\"epoch\":{}}}", quoted(&epoch)),
+        |(offset, epoch)| format!("{{\"offset\":{offset},\"epoch\":{}}}", quote(&epoch)),
     );
     if let Some(key) = key {
         state.channel(server.major, channel).idempotent.insert(key.to_owned(), answer.clone());
@@ -234,15 +234,15 @@ fn deliver(
     Ok(answer)
 }
 
-fn publish(server: &Centrifugo, state: &mut State, params: &Object<'_>) -> Outcome {
-    let (channel, key) = (params.text("channel")?, params.text("idempotency_key")?);
+fn publish(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Outcome {
+    let (channel, key) = (params.string("channel")?, params.string("idempotency_key")?);
     let data = data(params, server.major, false)?;
     let answer = deliver(server, state, &channel, &key, data.as_deref())?;
     if server.major == 2 { Ok(None) } else { result(answer) }
 }
 
-fn broadcast(server: &Centrifugo, state: &mut State, params: &Object<'_>) -> Outcome {
-    let (channels, key) = (params.texts("channels")?, params.text("idempotency_key")?);
+fn broadcast(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Outcome {
+    let (channels, key) = (params.strings("channels")?, params.string("idempotency_key")?);
     let data = data(params, server.major, true)?;
     if channels.is_empty() || data.is_none() && server.major < 6 {
         return Err(ApiError::BadRequest);
@@ -251,7 +251,7 @@ fn broadcast(server: &Centrifugo, state: &mut State, params: &Object<'_>) -> Out
     for channel in &channels {
         match deliver(server, state, channel, &key, data.as_deref()) {
             Ok(answer) => responses.push(format!("{{\"result\":{answer}}}")),
-            // Channel by channel: those before a bad one have got the message.
+            // Delivered channel by channel: those before a bad one got the message.
             Err(error) if server.major == 2 => return Err(error),
             Err(error) => responses.push(format!("{{{}}}", error.text(server.major))),
         }
@@ -259,9 +259,9 @@ fn broadcast(server: &Centrifugo, state: &mut State, params: &Object<'_>) -> Out
     if server.major == 2 { Ok(None) } else { result(format!("{{\"responses\":[{}]}}", responses.join(","))) }
 }
 
-/// From 3 on, to leave the user out is to mean the connections that have none.
-fn user(server: &Centrifugo, params: &Object<'_>) -> Result<String, ApiError> {
-    let user = params.text("user")?;
+/// Since version 3, no user means all connections without a user.
+fn target_user(server: &Centrifugo, params: &GoObject<'_>) -> Result<String, ApiError> {
+    let user = params.string("user")?;
     if user.is_empty() && server.major == 2 {
         return Err(ApiError::BadRequest);
     }
@@ -271,35 +271,35 @@ fn user(server: &Centrifugo, params: &Object<'_>) -> Result<String, ApiError> {
     Ok(user)
 }
 
-fn unsubscribe(server: &Centrifugo, state: &mut State, params: &Object<'_>) -> Outcome {
-    let channel = params.text("channel")?;
-    let user = user(server, params)?;
+fn unsubscribe(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Outcome {
+    let channel = params.string("channel")?;
+    let user = target_user(server, params)?;
     if !channel.is_empty() {
         state.unsubscribe(&user, &channel);
     }
-    nothing(4, server.major)
+    no_data(4, server.major)
 }
 
-fn disconnect(server: &Centrifugo, state: &mut State, params: &Object<'_>) -> Outcome {
-    let user = user(server, params)?;
+fn disconnect(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Outcome {
+    let user = target_user(server, params)?;
     state.disconnect(&user);
-    nothing(4, server.major)
+    no_data(4, server.major)
 }
 
-fn subscribe(server: &Centrifugo, state: &mut State, params: &Object<'_>) -> Outcome {
-    let channel = params.text("channel")?;
-    let user = user(server, params)?;
+fn subscribe(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Outcome {
+    let channel = params.string("channel")?;
+    let user = target_user(server, params)?;
     match Namespace::of(&channel) {
         _ if channel.is_empty() => return Err(ApiError::BadRequest),
         Namespace::Unknown => return Err(ApiError::UnknownChannel),
         Namespace::Keeping | Namespace::Plain => state.subscribe(&user, &channel),
     }
-    nothing(4, server.major)
+    no_data(4, server.major)
 }
 
-/// The channel of a method that asks for what a channel keeps.
-fn kept(server: &Centrifugo, params: &Object<'_>) -> Result<String, ApiError> {
-    let channel = params.text("channel")?;
+/// The channel of a method that needs history or presence.
+fn kept_channel(server: &Centrifugo, params: &GoObject<'_>) -> Result<String, ApiError> {
+    let channel = params.string("channel")?;
     match Namespace::of(&channel) {
         _ if channel.is_empty() => Err(ApiError::BadRequest),
         Namespace::Unknown => Err(ApiError::UnknownChannel),
@@ -309,57 +309,62 @@ fn kept(server: &Centrifugo, params: &Object<'_>) -> Result<String, ApiError> {
     }
 }
 
-fn presence(server: &Centrifugo, state: &State, params: &Object<'_>) -> Outcome {
-    let channel = kept(server, params)?;
-    let mut members: Vec<String> = state.members(&channel).map(|member| connection(member, "conn_info")).collect();
-    members.sort();
-    result(format!("{{\"presence\":{{{}}}}}", members.join(",")))
+fn presence(server: &Centrifugo, state: &State, params: &GoObject<'_>) -> Outcome {
+    let channel = kept_channel(server, params)?;
+    let mut subscribers: Vec<String> =
+        state.subscribers(&channel).map(|subscriber| subscriber_json(subscriber, "conn_info")).collect();
+    subscribers.sort();
+    result(format!("{{\"presence\":{{{}}}}}", subscribers.join(",")))
 }
 
-fn presence_stats(server: &Centrifugo, state: &State, params: &Object<'_>) -> Outcome {
-    let channel = kept(server, params)?;
-    let mut users: Vec<&str> = state.members(&channel).map(|member| member.user.as_str()).collect();
+fn presence_stats(server: &Centrifugo, state: &State, params: &GoObject<'_>) -> Outcome {
+    let channel = kept_channel(server, params)?;
+    let mut users: Vec<&str> = state.subscribers(&channel).map(|subscriber| subscriber.user.as_str()).collect();
     let clients = users.len();
     users.sort_unstable();
     users.dedup();
     result(format!("{{\"num_clients\":{clients},\"num_users\":{}}}", users.len()))
 }
 
-fn history(server: &Centrifugo, state: &mut State, params: &Object<'_>) -> Outcome {
-    let channel = kept(server, params)?;
+fn history(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Outcome {
+    let channel = kept_channel(server, params)?;
     let channel = state.channel(server.major, &channel);
     if server.major == 2 {
         let all: Option<Vec<Vec<u8>>> = channel.messages.iter().map(|kept| message(kept, false)).collect();
         return Ok(Some(all.map(|all| [b"{\"publications\":[", all.join(&b',').as_slice(), b"]}"].concat())));
     }
-    let wanted: Option<Vec<Vec<u8>>> = wanted(channel, params)?.into_iter().map(|kept| message(kept, true)).collect();
-    let position = format!("],\"epoch\":{},\"offset\":{}}}", quoted(&channel.epoch), channel.offset);
-    Ok(Some(wanted.map(|wanted| [b"{\"publications\":[", wanted.join(&b',').as_slice(), position.as_bytes()].concat())))
+    let selected: Option<Vec<Vec<u8>>> =
+        selected(channel, params)?.into_iter().map(|kept| message(kept, true)).collect();
+    let position = format!("],\"epoch\":{},\"offset\":{}}}", quote(&channel.epoch), channel.offset);
+    Ok(Some(
+        selected
+            .map(|selected| [b"{\"publications\":[", selected.join(&b',').as_slice(), position.as_bytes()].concat()),
+    ))
 }
 
-/// The messages that limit, since and reverse ask for.
-fn wanted<'a>(channel: &'a Channel, params: &Object<'_>) -> Result<Vec<&'a Message>, ApiError> {
+/// The messages selected by limit, since and reverse.
+fn selected<'a>(channel: &'a Channel, params: &GoObject<'_>) -> Result<Vec<&'a Message>, ApiError> {
     let (limit, reverse) = (params.integer("limit")?, params.boolean("reverse")?);
-    let mut wanted: Vec<&Message> = channel.messages.iter().collect();
+    let mut selected: Vec<&Message> = channel.messages.iter().collect();
     if let Some(since) = params.object("since")? {
         let offset = u64::try_from(since.integer("offset")?).map_err(|_| ApiError::BadRequest)?;
-        if since.text("epoch")? != channel.epoch {
+        if since.string("epoch")? != channel.epoch {
             return Err(ApiError::Unrecoverable);
         }
-        wanted.retain(|message| if reverse { message.offset < offset } else { message.offset > offset });
+        selected.retain(|message| if reverse { message.offset < offset } else { message.offset > offset });
     }
     if reverse {
-        wanted.reverse();
+        selected.reverse();
     }
-    wanted.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(wanted)
+    selected.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(selected)
 }
 
-/// A message of a history; nothing where its data is no JSON.
-fn message(message: &Message, with_offset: bool) -> Written {
+/// A message in a history; `None` if its data is not JSON.
+fn message(message: &Message, with_offset: bool) -> JsonText {
     let mut members = Vec::new();
     if !message.data.is_empty() {
-        members.push([b"\"data\":", json::rewritten(json::whole(&message.data)?).as_slice()].concat());
+        members.push([b"\"data\":", json::rewrite_as_go(json::parse_exact(&message.data)?).as_slice()].concat());
     }
     if with_offset {
         members.push(format!("\"offset\":{}", message.offset).into_bytes());
@@ -367,28 +372,28 @@ fn message(message: &Message, with_offset: bool) -> Written {
     Some([b"{", members.join(&b',').as_slice(), b"}"].concat())
 }
 
-fn history_remove(server: &Centrifugo, state: &mut State, params: &Object<'_>) -> Outcome {
-    let channel = kept(server, params)?;
+fn history_remove(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Outcome {
+    let channel = kept_channel(server, params)?;
     state.channel(server.major, &channel).messages.clear();
-    nothing(4, server.major)
+    no_data(4, server.major)
 }
 
 fn channels(server: &Centrifugo, state: &State) -> Outcome {
     if server.engine_down {
         return Err(ApiError::Internal);
     }
-    let mut names = state.active();
+    let mut names = state.active_channels();
     if server.major == 2 {
-        let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+        let names: Vec<String> = names.iter().map(|name| quote(name)).collect();
         return result(format!("{{\"channels\":[{}]}}", names.join(",")));
     }
     names.sort();
-    let counted = |name: &String| format!("{}:{{\"num_clients\":{}}}", quoted(name), state.members(name).count());
+    let counted = |name: &String| format!("{}:{{\"num_clients\":{}}}", quote(name), state.subscribers(name).count());
     let names: Vec<String> = names.iter().map(counted).collect();
     result(format!("{{\"channels\":{{{}}}}}", names.join(",")))
 }
 
-/// The one node, with the counters of a recorded one: they make the answer a long one.
+/// The only node, with recorded metrics, which make the response a long one.
 fn info(server: &Centrifugo, state: &State) -> String {
     let (version, recorded) = match server.major {
         2 => ("", include_str!("../../fixtures/replies/v2.8.6/info.json")),
@@ -396,18 +401,18 @@ fn info(server: &Centrifugo, state: &State) -> String {
         5 => ("0.0.0", include_str!("../../fixtures/replies/v5.4.9/info.json")),
         _ => ("0.0.0 OSS", include_str!("../../fixtures/replies/v6.9.1/info.json")),
     };
-    let mut users: Vec<&str> = state.connections.iter().map(|connection| connection.user.as_str()).collect();
+    let mut users: Vec<&str> = state.subscribers.iter().map(|subscriber| subscriber.user.as_str()).collect();
     users.sort_unstable();
     users.dedup();
-    let subscriptions: usize = state.connections.iter().map(|connection| connection.channels.len()).sum();
+    let subscriptions: usize = state.subscribers.iter().map(|subscriber| subscriber.channels.len()).sum();
     let subscriptions = if server.major == 2 { String::new() } else { format!(",\"num_subs\":{subscriptions}") };
     format!(
         "{{\"nodes\":[{{\"uid\":\"00000000-0000-4000-8000-000000000001\",\"name\":\"server-1\",\
          \"version\":\"{version}\",\"num_clients\":{},\"num_users\":{},\"num_channels\":{},\"uptime\":1,\
          \"metrics\":{}{subscriptions}}}]}}",
-        state.connections.len(),
+        state.subscribers.len(),
         users.len(),
-        state.active().len(),
-        metrics(recorded),
+        state.active_channels().len(),
+        recorded_metrics(recorded),
     )
 }

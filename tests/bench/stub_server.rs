@@ -1,7 +1,7 @@
-//! A server that answers as Centrifugo 1 does and hardly more: fast, so that the clients set the pace.
+//! A server that responds as Centrifugo 1 does and is fast, so that the clients set the pace.
 //!
-//! Before it answers, it checks the signature of a request and that its commands continue where the last one ended: each
-//! carries its number in its data, behind a `#`.
+//! Before it responds, it checks the signature of a request and the order of its commands: each has a number in its
+//! data after a `#`.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read, Write};
@@ -16,56 +16,55 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sha2::Sha256;
 
-/// The project's secret.
 pub(crate) const SECRET: &str = "secret-of-the-benchmark";
 
 /// The reply to each command, as Centrifugo 1.8.0 writes it.
 pub(crate) const REPLY: &str = r#"{"method":"publish","error":null,"body":null}"#;
 
-/// Numbers are looked for in so many bytes of a body.
+/// Only this part of a body is searched for numbers.
 const LARGE_BYTES: usize = 1_000_000;
 
-/// What has come since it was last asked.
+/// What was received since the last report.
 #[derive(Default)]
-struct Seen {
+struct Stats {
     requests: u64,
     commands: u64,
-    /// The number of the command that should come next.
+    /// The expected number of the next command.
     next: u64,
-    /// How many times the numbers began again at 0.
+    /// How often the numbers started again at 0.
     rounds: u64,
     out_of_order: u64,
     unsigned: u64,
-    badly_signed: u64,
+    wrongly_signed: u64,
 }
 
-/// Serves until standard input ends. Says its port on a line, and what it has seen for each line that it is given:
-/// requests, commands, rounds, requests out of order, unsigned and badly signed ones.
+/// Serves until standard input ends. Prints its port on a line, and for every line it reads, what it has received
+/// since: requests, commands, rounds, requests out of order, unsigned and wrongly signed ones.
 pub(crate) fn run(tls: Option<[&str; 2]>) -> io::Result<()> {
     let tls = tls.map(|[chain, key]| config(chain, key)).transpose()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("{}", listener.local_addr()?.port());
-    let seen = Arc::new(Mutex::new(Seen::default()));
-    let noted = Arc::clone(&seen);
-    thread::spawn(move || accept(&listener, tls, &noted));
+    let stats = Arc::new(Mutex::new(Stats::default()));
+    let recorded = Arc::clone(&stats);
+    thread::spawn(move || accept(&listener, tls, &recorded));
     for line in io::stdin().lock().lines() {
         line?;
-        let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
-        let Seen { requests, commands, rounds, out_of_order, unsigned, badly_signed, .. } = seen;
-        println!("{requests} {commands} {rounds} {out_of_order} {unsigned} {badly_signed}");
+        let stats = std::mem::take(&mut *stats.lock().unwrap_or_else(PoisonError::into_inner));
+        let Stats { requests, commands, rounds, out_of_order, unsigned, wrongly_signed, .. } = stats;
+        println!("{requests} {commands} {rounds} {out_of_order} {unsigned} {wrongly_signed}");
     }
     Ok(())
 }
 
-/// One connection at a time: no client has two, and a thread for each would be on everybody's bill.
-fn accept(listener: &TcpListener, tls: Option<Arc<ServerConfig>>, seen: &Mutex<Seen>) {
+/// One connection at a time: no client has two, and starting a thread for each would distort every figure.
+fn accept(listener: &TcpListener, tls: Option<Arc<ServerConfig>>, stats: &Mutex<Stats>) {
     for stream in listener.incoming().flatten() {
-        // Clients end their connections in their own ways.
+        // How a client ends its connection does not matter.
         let _ = stream.set_nodelay(true).and_then(|()| match &tls {
-            None => serve(stream, seen),
+            None => serve(stream, stats),
             Some(tls) => {
                 let connection = ServerConnection::new(Arc::clone(tls)).map_err(io::Error::other)?;
-                serve(StreamOwned::new(connection, stream), seen)
+                serve(StreamOwned::new(connection, stream), stats)
             }
         });
     }
@@ -82,10 +81,10 @@ fn config(chain: &str, key: &str) -> io::Result<Arc<ServerConfig>> {
         .map_err(io::Error::other)
 }
 
-fn serve(mut stream: impl Read + Write, seen: &Mutex<Seen>) -> io::Result<()> {
+fn serve(mut stream: impl Read + Write, stats: &Mutex<Stats>) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     let mut filled = 0;
-    let (mut answer, mut answers) = (Vec::new(), 0);
+    let (mut response, mut response_commands) = (Vec::new(), 0);
     loop {
         let count = stream.read(&mut buffer[filled..])?;
         if count == 0 {
@@ -103,57 +102,56 @@ fn serve(mut stream: impl Read + Write, seen: &Mutex<Seen>) -> io::Result<()> {
         if filled < end {
             continue;
         }
-        let commands = note(seen, &buffer[..end], head_len);
-        // Nobody sends a request before the last one is answered.
+        let commands = record(stats, &buffer[..end], head_len);
+        // No client sends a request before the response to the last one.
         filled = 0;
-        if answers != commands {
-            (answer, answers) = (answer_to(commands), commands);
+        if response_commands != commands {
+            (response, response_commands) = (response_to(commands), commands);
         }
-        stream.write_all(&answer)?;
+        stream.write_all(&response)?;
         stream.flush()?;
     }
 }
 
-fn answer_to(commands: u64) -> Vec<u8> {
+fn response_to(commands: u64) -> Vec<u8> {
     let body = format!("[{}]", vec![REPLY; usize::try_from(commands).unwrap_or_default()].join(","));
     let length = body.len();
     format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// Notes a request; gives back how many commands it holds.
-fn note(seen: &Mutex<Seen>, request: &[u8], head_len: usize) -> u64 {
-    let body = &*plain(&request[head_len..]);
-    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+/// Records a request; returns the number of its commands.
+fn record(stats: &Mutex<Stats>, request: &[u8], head_len: usize) -> u64 {
+    let body = &*decode_body(&request[head_len..]);
+    let mut stats = stats.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut commands, mut is_in_order) = (0, true);
     // A large body holds one command.
     for number in body[..body.len().min(LARGE_BYTES)].split(|&byte| byte == b'#').skip(1).filter_map(number) {
         if number == 0 {
-            seen.rounds += 1;
+            stats.rounds += 1;
         } else {
-            is_in_order &= number == seen.next;
+            is_in_order &= number == stats.next;
         }
-        seen.next = number + 1;
+        stats.next = number + 1;
         commands += 1;
     }
-    seen.requests += 1;
-    seen.commands += commands;
-    seen.out_of_order += u64::from(!is_in_order);
+    stats.requests += 1;
+    stats.commands += commands;
+    stats.out_of_order += u64::from(!is_in_order);
     match signature(request, head_len) {
-        None => seen.unsigned += 1,
-        Some(signature) => seen.badly_signed += u64::from(signature != sign(SECRET, body).as_bytes()),
+        None => stats.unsigned += 1,
+        Some(signature) => stats.wrongly_signed += u64::from(signature != sign(SECRET, body).as_bytes()),
     }
     commands
 }
 
-/// The commands of a body: all of it, or one field of the form that Python's `Client` sends.
-fn plain(body: &[u8]) -> Cow<'_, [u8]> {
+/// The commands of a body: the whole body, or one field of the form that Python's `Client` sends.
+fn decode_body(body: &[u8]) -> Cow<'_, [u8]> {
     let Some(form) = body.strip_prefix(b"sign=") else { return body.into() };
     let data = form.split(|&byte| byte == b'&').find_map(|field| field.strip_prefix(b"data=")).unwrap_or_default();
     let spaced: Vec<u8> = data.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
     percent_decode(&spaced).collect::<Vec<u8>>().into()
 }
 
-/// The signature of a request, if it has one.
 fn signature(request: &[u8], head_len: usize) -> Option<&[u8]> {
     let (head, body) = request.split_at(head_len);
     match body.strip_prefix(b"sign=") {
@@ -173,7 +171,7 @@ fn header<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     })
 }
 
-/// The number that a text begins with.
+/// The number at the start of a text.
 fn number(text: &[u8]) -> Option<u64> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     std::str::from_utf8(&text[..digits]).ok()?.parse().ok()

@@ -1,0 +1,647 @@
+//! The cases: where the server stops, how, and what it sends instead.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use cent::ErrorKind;
+
+use crate::case::{
+    Case, Expected, LONG_TIMEOUT, RequestSpec, SHORT_TIMEOUT, not_accepted, rejected, success, success_or_unknown,
+    unknown,
+};
+use crate::server::{ApiForm, GARBAGE, Response, Script, Step, reject};
+
+/// After which bytes the server stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coverage {
+    /// After every byte of every request.
+    EveryByte,
+    /// After every byte of one of the four requests in turn.
+    Rotating,
+}
+
+pub(crate) fn all(coverage: Coverage) -> Vec<Case> {
+    let mut cases = Scenarios { coverage, cases: Vec::new() };
+    for spec in RequestSpec::all() {
+        let exchange = Exchange::capture(spec);
+        cases.fail_during_request(&exchange);
+        cases.fail_during_response(&exchange);
+        cases.http_statuses(&exchange);
+        cases.interim_responses(&exchange);
+        cases.content_lengths(&exchange);
+        cases.chunks(&exchange);
+        cases.unusual_headers(&exchange);
+        cases.unusual_bodies(&exchange);
+        cases.slow_responses(&exchange);
+        if spec.commands == 1 {
+            cases.too_long_responses(&exchange);
+        }
+        cases.large_requests(spec);
+    }
+    // In version 2 every reply ends with a newline.
+    cases.fail_during_response(&Exchange::capture(RequestSpec { major: 2, commands: 3, padding_bytes: 0 }));
+    cases.cases
+}
+
+/// A request and its response as sent over the connection.
+struct Exchange {
+    spec: RequestSpec,
+    request_len: usize,
+    response: Vec<u8>,
+}
+
+impl Exchange {
+    /// Records one exchange without a fault.
+    fn capture(spec: RequestSpec) -> Self {
+        let server = spec.server();
+        spec.client(&server.address()).send_commands(&spec.commands()).expect("there is no fault");
+        let request = server.requests().remove(0).raw.clone();
+        // A second server of the same version sends the same bytes.
+        let server = spec.server();
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("the server listens");
+        stream.write_all(&request).expect("the server reads");
+        stream.shutdown(Shutdown::Write).expect("the connection is open");
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).expect("the server responds");
+        Self { spec, request_len: request.len(), response }
+    }
+
+    fn body(&self) -> &[u8] {
+        let head = self.response.windows(4).position(|window| window == b"\r\n\r\n").expect("the headers are complete");
+        &self.response[head + 4..]
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(self.body()).expect("it is UTF-8")
+    }
+
+    /// The same response in chunks of at most `size` bytes.
+    fn chunked(&self, size: usize) -> Vec<u8> {
+        let mut bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+        for chunk in self.body().chunks(size) {
+            bytes.extend([format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+        }
+        bytes.extend(b"0\r\n\r\n");
+        bytes
+    }
+
+    /// The same response, ended by closing the connection.
+    fn open_ended(&self) -> Vec<u8> {
+        [b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n", self.body()].concat()
+    }
+}
+
+/// Executes the request and sends these bytes.
+fn send(bytes: impl Into<Vec<u8>>) -> Script {
+    vec![Step::Execute, Step::Send(bytes.into())]
+}
+
+/// Executes the request, sends these bytes and ends the connection with this step.
+fn send_and(bytes: impl Into<Vec<u8>>, end: Step) -> Script {
+    vec![Step::Execute, Step::Send(bytes.into()), end]
+}
+
+/// A 200 with this Content-Length, whatever the size of the body.
+fn with_length(length: impl std::fmt::Display, body: &[u8]) -> Vec<u8> {
+    [format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").as_bytes(), body].concat()
+}
+
+/// A 200 with additional headers.
+fn with_headers(headers: &str, body: &[u8]) -> Vec<u8> {
+    [format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
+}
+
+const CLOSED: &[&str] = &["the connection was closed before the answer was whole"];
+const RESET: &[&str] =
+    &["the connection was lost: connection reset by peer", "the connection was closed before the answer was whole"];
+const TIMED_OUT: &[&str] = &["no answer within 0.", "no answer within 3.84 s"];
+const INVALID_HTTP: &[&str] = &["the answer is no proper HTTP"];
+const CORRUPT: &[&str] = &[
+    "the answer is no proper HTTP",
+    "the answer is not the JSON it should be",
+    "the connection was closed before the answer was whole",
+];
+const TRUNCATED: &[&str] = &["the answer is cut off", "the answer is empty", "0 replies for "];
+const INVALID_JSON: &[&str] = &["the answer is not the JSON it should be"];
+const NOT_REPLIES: &[&str] = &["the answer is JSON, but no list of replies", "the answer is not the JSON it should be"];
+const EARLY: &[&str] = &["answered before the request was through"];
+
+/// More than the socket buffers hold if nobody reads: 5 MB on Linux.
+const LARGE_BYTES: usize = 8_000_000;
+
+struct Scenarios {
+    coverage: Coverage,
+    cases: Vec<Case>,
+}
+
+impl Scenarios {
+    fn add(&mut self, name: impl std::fmt::Display, spec: RequestSpec, script: Script, expected: Expected) {
+        self.add_with_timeout(LONG_TIMEOUT, name, spec, script, expected);
+    }
+
+    fn add_with_timeout(
+        &mut self,
+        timeout: Duration,
+        name: impl std::fmt::Display,
+        spec: RequestSpec,
+        script: Script,
+        expected: Expected,
+    ) {
+        let RequestSpec { major, commands, .. } = spec;
+        let name = format!("{name} (version {major}, {commands} commands)");
+        self.cases.push(Case { name, spec, script, timeout, expected });
+    }
+
+    /// The positions to stop at in a text of this length; the last few are always included.
+    fn stop_positions(&self, spec: RequestSpec, length: usize) -> Vec<usize> {
+        let turn = usize::from(spec.major > 1) * 2 + usize::from(spec.commands > 1);
+        let is_selected = |&at: &usize| self.coverage == Coverage::EveryByte || at % 4 == turn || length - at < 4;
+        (0..=length).filter(is_selected).collect()
+    }
+
+    fn fail_during_request(&mut self, exchange: &Exchange) {
+        let spec = exchange.spec;
+        for bytes in self.stop_positions(spec, exchange.request_len) {
+            let stop = |end: Step| vec![Step::Read(bytes), end];
+            let name = |end: &str| format!("{end} after {bytes} bytes of the request");
+            self.add(name("closed"), spec, stop(Step::Close), unknown(CLOSED).not_executed().on_connections(2));
+            self.add(name("reset"), spec, stop(Step::Reset), unknown(RESET).not_executed().on_connections(2));
+            let silent = unknown(TIMED_OUT).not_executed().on_connections(2);
+            self.add_with_timeout(SHORT_TIMEOUT, name("silent"), spec, stop(Step::Hang), silent);
+            let garbled = vec![Step::Read(bytes), Step::Send(GARBAGE.to_vec()), Step::Close];
+            self.add(name("garbage"), spec, garbled, unknown(INVALID_HTTP).not_executed().on_connections(2));
+        }
+        let mut script: Script = (0..=exchange.request_len).map(Step::Read).collect();
+        script.extend([Step::Execute, Step::SendRest]);
+        self.add("a request that is read a byte at a time", spec, script, success().on_connections(1));
+    }
+
+    fn fail_during_response(&mut self, exchange: &Exchange) {
+        let chunked = exchange.chunked(exchange.body().len() / 2 + 1);
+        let open_ended = exchange.open_ended();
+        // From which byte on the response is complete if the connection closes, and if it stays open. The last newline
+        // of a chunked response and of the last reply of version 2 carries no information.
+        let line_end = usize::from(exchange.body().ends_with(b"\n"));
+        self.fail_after("", exchange.spec, &exchange.response, exchange.response.len(), exchange.response.len());
+        self.fail_after(" in chunks", exchange.spec, &chunked, chunked.len() - 2, chunked.len());
+        self.fail_after(" without a length", exchange.spec, &open_ended, open_ended.len() - line_end, usize::MAX);
+    }
+
+    fn fail_after(&mut self, what: &str, spec: RequestSpec, response: &[u8], whole: usize, length_known_at: usize) {
+        let body = response.windows(4).position(|window| window == b"\r\n\r\n").expect("the headers are complete") + 4;
+        for bytes in self.stop_positions(spec, response.len()) {
+            let (sent, is_last) = (&response[..bytes], bytes == response.len());
+            let name = |end: &str| format!("{end} after {bytes} bytes of an answer{what}");
+            let cut = || match (bytes >= whole, length_known_at == usize::MAX && bytes >= body) {
+                // The last newline carries no information.
+                (true, _) => if is_last || length_known_at == usize::MAX { success() } else { success_or_unknown() }
+                    .on_connections(2),
+                (false, false) => unknown(RESET).on_connections(2),
+                // The first of several replies may be complete.
+                (false, true) => unknown(if spec.commands > 1 { &["the answer", "for 3 commands"] } else { TRUNCATED })
+                    .on_connections(2),
+            };
+            let closed = Expected { messages: if cut().messages == RESET { CLOSED } else { cut().messages }, ..cut() };
+            self.add(name("closed"), spec, send_and(sent, Step::Close), closed.clone());
+            self.add(name("reset"), spec, send_and(sent, Step::Reset), cut());
+            // Each of these takes many packets.
+            if length_known_at != usize::MAX && bytes >= body && (bytes % 16 == 0 || response.len() - bytes < 8) {
+                let mut bytewise = vec![Step::Execute, Step::Send(sent[..body].to_vec())];
+                bytewise.extend(sent[body..].iter().map(|&byte| Step::Send(vec![byte])));
+                bytewise.push(Step::Close);
+                self.add(name("byte by byte, closed"), spec, bytewise, closed);
+            }
+            if bytes >= length_known_at {
+                self.add(name("silent"), spec, send_and(sent, Step::Hang), success().connection_hangs());
+            } else {
+                self.add_with_timeout(
+                    SHORT_TIMEOUT,
+                    name("silent"),
+                    spec,
+                    send_and(sent, Step::Hang),
+                    unknown(TIMED_OUT).on_connections(2),
+                );
+            }
+            let garbled =
+                match (is_last && length_known_at != usize::MAX, bytes >= whole && length_known_at != usize::MAX) {
+                    (true, _) => success().on_connections(2),
+                    (false, true) => success_or_unknown().on_connections(2),
+                    (false, false) => unknown(CORRUPT).on_connections(2),
+                };
+            let script = vec![Step::Execute, Step::Send(sent.to_vec()), Step::Send(GARBAGE.to_vec()), Step::Close];
+            self.add(name("garbage"), spec, script, garbled);
+        }
+    }
+
+    fn http_statuses(&mut self, exchange: &Exchange) {
+        let spec = exchange.spec;
+        let read = Step::Read(exchange.request_len);
+        for status in 300..=599 {
+            for body in ["", "no\n"] {
+                let means_something = matches!(status, 300..=308 | 400..=431 | 451 | 500..=511 | 599);
+                // A 304 has no body: what follows its headers is the next response.
+                if !body.is_empty() && (status == 304 || !means_something) {
+                    continue;
+                }
+                let expected = match (status, spec.commands, body) {
+                    (408 | 425 | 429, ..) | (503, _, "") => not_accepted(&["nothing was accepted: try again later"]),
+                    (400, 2.., _) => unknown(&["some of the commands may have run"]),
+                    (300..400, ..) => rejected(&["to an address that it does not name; redirects are not followed"]),
+                    (400..500, ..) => rejected(&["; "]),
+                    _ => unknown(&["may have run"]),
+                };
+                let number = status.to_string();
+                assert!(status == 413 || expected.messages.len() == 1, "{number}");
+                // A server that rejects a request may be about to close the connection, so the next request uses a new
+                // one.
+                let expected = expected.on_connections(2);
+                let response = Response::new(status).body(body);
+                let first = if expected.executed { Step::Execute } else { read.clone() };
+                let script = vec![first, Step::respond(&response)];
+                self.add(format!("status {status}, {} bytes of body", body.len()), spec, script, expected.clone());
+                if expected.outcomes == [Some(ErrorKind::OutcomeUnknown)] && means_something {
+                    let script = vec![read.clone(), Step::respond(&response)];
+                    let expected = expected.not_executed();
+                    self.add(format!("status {status}, nothing run, {body:?}"), spec, script, expected);
+                }
+            }
+        }
+        for status in [201, 202, 203, 206, 226, 299, 600, 999] {
+            let response = Response::new(status).body(exchange.body());
+            self.add(
+                format!("status {status}"),
+                spec,
+                send(response.to_bytes()),
+                unknown(&["may have run"]).on_connections(2),
+            );
+        }
+        for status in [204, 205] {
+            let script = send_and(Response::new(status).to_bytes(), Step::Close);
+            self.add(format!("status {status}"), spec, script, unknown(&["may have run"]));
+        }
+        for location in ["https://elsewhere/api/?token=x", "/login", ""] {
+            let response = Response::new(302).header("Location", location);
+            let script = vec![read.clone(), Step::respond(&response)];
+            self.add(
+                format!("redirected to {location:?}"),
+                spec,
+                script,
+                rejected(&["redirected (302) to "]).on_connections(2),
+            );
+        }
+    }
+
+    /// Interim responses before the final one.
+    fn interim_responses(&mut self, exchange: &Exchange) {
+        let spec = exchange.spec;
+        for (name, interim_responses) in [
+            ("100", "HTTP/1.1 100 Continue\r\n\r\n"),
+            ("102", "HTTP/1.1 102 Processing\r\n\r\n"),
+            ("103", "HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n"),
+            ("100, 102 and 103", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 P\r\n\r\nHTTP/1.1 103 E\r\nA: b\r\n\r\n"),
+        ] {
+            let bytes = interim_responses.as_bytes().to_vec();
+            let early = vec![Step::Send(bytes.clone()), Step::Execute, Step::SendRest];
+            self.add(format!("{name} before the request is read"), spec, early, success().on_connections(1));
+            let late = vec![Step::Execute, Step::Send(bytes.clone()), Step::SendRest];
+            self.add(format!("{name} after it has run"), spec, late, success().on_connections(1));
+            let joined = [&bytes, exchange.response.as_slice()].concat();
+            self.add(format!("{name} in one packet with the answer"), spec, send(joined), success().on_connections(1));
+            let stopped = send_and(bytes.clone(), Step::Close);
+            self.add(format!("{name} and no more"), spec, stopped, unknown(CLOSED).on_connections(2));
+            let silent = send_and(bytes, Step::Hang);
+            self.add_with_timeout(
+                SHORT_TIMEOUT,
+                format!("{name} and silence"),
+                spec,
+                silent,
+                unknown(TIMED_OUT).on_connections(2),
+            );
+        }
+        // Rare; the HTTP library rejects it.
+        let dated = [b"HTTP/1.1 100 Continue\r\nDate: x\r\n\r\n", exchange.response.as_slice()].concat();
+        self.add("100 with a header", spec, send(dated), success_or_unknown());
+        let endless = Step::SendRepeated(b"HTTP/1.1 100 Continue\r\n\r\n".repeat(100), 100);
+        self.add(
+            "10,000 times 100",
+            spec,
+            vec![Step::Execute, endless, Step::Close],
+            unknown(CLOSED).on_connections(2),
+        );
+        let switched = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
+        self.add("101", spec, send_and(switched, Step::Close), unknown(&["may have run"]));
+    }
+
+    fn content_lengths(&mut self, exchange: &Exchange) {
+        let (spec, body) = (exchange.spec, exchange.body());
+        for missing in 1..=body.len() {
+            let length_known_at = body.len() - missing;
+            let expected = unknown(&["the answer", "for 1 command;", "for 3 commands;"]).on_connections(2);
+            let script = send_and(with_length(length_known_at, body), Step::Close);
+            self.add(format!("a length that is {missing} too small"), spec, script, expected);
+        }
+        for more in [1, 2, 100, 1 << 30] {
+            let bytes = with_length(body.len() + more, body);
+            let script = send_and(bytes.clone(), Step::Close);
+            self.add(
+                format!("a length that is {more} too large, closed"),
+                spec,
+                script,
+                unknown(CLOSED).on_connections(2),
+            );
+            let script = send_and(bytes, Step::Hang);
+            self.add_with_timeout(
+                SHORT_TIMEOUT,
+                format!("a length that is {more} too large"),
+                spec,
+                script,
+                unknown(TIMED_OUT).on_connections(2),
+            );
+        }
+        for length in ["-1", "x", "", "1e3", "99999999999999999999999", "+5", "5, 5"] {
+            let script = send_and(with_length(length, body), Step::Close);
+            self.add(format!("the length {length:?}"), spec, script, success_or_unknown());
+        }
+        let twice = with_headers("Content-Length: 3\r\n", body);
+        self.add("two lengths", spec, send_and(twice, Step::Close), success_or_unknown());
+        let both = with_headers("Transfer-Encoding: chunked\r\n", body);
+        self.add("a length and chunks", spec, send_and(both, Step::Close), success_or_unknown());
+        let none = send_and(with_length(0, b""), Step::Close);
+        self.add("an empty answer", spec, none, unknown(TRUNCATED));
+        for (name, extra) in [
+            ("the answer twice", exchange.response.as_slice()),
+            ("an answer and a bit", b"H"),
+            ("an answer and a line", b"\r\n"),
+        ] {
+            let joined = [exchange.response.as_slice(), extra].concat();
+            self.add(name, spec, send(joined), success().on_connections(2));
+        }
+        let mut late = send(exchange.response.as_slice());
+        late.extend([Step::respond(&Response::new(408)), Step::Close]);
+        self.add("a time limit of the server after the answer", spec, late, success().on_connections(2));
+    }
+
+    fn chunks(&mut self, exchange: &Exchange) {
+        let (spec, body) = (exchange.spec, exchange.body());
+        for size in [1, 2, 7, 1000] {
+            self.add(format!("chunks of {size}"), spec, send(exchange.chunked(size)), success().on_connections(1));
+        }
+        let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let framed = |size: &str, end: &str| {
+            send_and([head, format!("{size}\r\n").as_bytes(), body, end.as_bytes()].concat(), Step::Close)
+        };
+        let size = format!("{:x}", body.len());
+        self.add(
+            "an extension of a chunk",
+            spec,
+            framed(&format!("{size};a=b"), "\r\n0\r\n\r\n"),
+            success_or_unknown(),
+        );
+        self.add("a trailer after the chunks", spec, framed(&size, "\r\n0\r\nA: b\r\n\r\n"), success_or_unknown());
+        self.add("a chunk in upper case", spec, framed(&size.to_uppercase(), "\r\n0\r\n\r\n"), success());
+        for (name, size, end) in [
+            ("a chunk of no size", "", "\r\n0\r\n\r\n"),
+            ("a chunk of size x", "x", "\r\n0\r\n\r\n"),
+            ("a chunk of negative size", "-5", "\r\n0\r\n\r\n"),
+            ("a chunk of a size beyond numbers", "fffffffffffffffffffff", "\r\n0\r\n\r\n"),
+            ("a chunk of too large a size", "7fffffff", "\r\n0\r\n\r\n"),
+            ("a chunk of too small a size", "3", "\r\n0\r\n\r\n"),
+            ("a chunk without its line end", size.as_str(), "0\r\n\r\n"),
+            ("chunks without an end", size.as_str(), "\r\n"),
+        ] {
+            self.add(name, spec, framed(size, end), unknown(CORRUPT).on_connections(2));
+        }
+    }
+
+    fn unusual_headers(&mut self, exchange: &Exchange) {
+        let (spec, body) = (exchange.spec, exchange.body());
+        for (name, expected, headers) in [
+            ("gzip that nobody asked for", success_or_unknown(), "Content-Encoding: gzip\r\n".to_owned()),
+            ("a connection that is to be closed", success().on_connections(2), "Connection: close\r\n".to_owned()),
+            ("a header of 10 KB", success().on_connections(1), format!("X: {}\r\n", "a".repeat(10_000))),
+            ("60 headers", success().on_connections(1), "X: a\r\n".repeat(60)),
+            ("a header of 20 KB", success_or_unknown(), format!("X: {}\r\n", "a".repeat(20_000))),
+            ("bytes in a header that are no text", success().on_connections(1), "X: caf\u{e9} \u{2028}\r\n".to_owned()),
+        ] {
+            self.add(name, spec, send(with_headers(&headers, body)), expected);
+        }
+        let long =
+            &["the head of the answer is too long", "the answer is no proper HTTP", "closed before the answer was"];
+        for (name, headers) in [
+            ("a header of 100 KB", format!("X: {}\r\n", "a".repeat(100_000))),
+            ("10,000 headers", "X: a\r\n".repeat(10_000)),
+        ] {
+            self.add(name, spec, send_and(with_headers(&headers, body), Step::Close), unknown(long).on_connections(2));
+        }
+        for (name, start) in [("a status line", "HTTP/1.1 200 "), ("a header", "HTTP/1.1 200 OK\r\nX: ")] {
+            let endless = Step::SendRepeated(vec![b'a'; 10_000], 1000);
+            let script = vec![Step::Execute, Step::Send(start.into()), endless, Step::Close];
+            self.add(format!("{name} without an end"), spec, script, unknown(long).on_connections(2));
+        }
+        for (name, start) in [
+            ("HTTP/0.9", ""),
+            ("a status of two digits", "HTTP/1.1 20 OK\r\n\r\n"),
+            ("a status of four digits", "HTTP/1.1 2000 OK\r\n\r\n"),
+            ("no status", "HTTP/1.1 OK\r\n\r\n"),
+            ("HTTP/2", "\0\0\u{c}\u{4}\0\0\0\0\0"),
+            ("HTTP/3.0", "HTTP/3.0 200 OK\r\n\r\n"),
+            ("another protocol", "220 mail.example.org ESMTP\r\n"),
+            ("SSH", "SSH-2.0-OpenSSH_9.2\r\n"),
+            ("TLS", "\u{15}\u{3}\u{1}\0\u{2}\u{2}F"),
+            ("a header without a colon", "HTTP/1.1 200 OK\r\nabc\r\n\r\n"),
+            ("a header without a name", "HTTP/1.1 200 OK\r\n: abc\r\n\r\n"),
+            ("NUL in a header", "HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n"),
+        ] {
+            let script = send_and([start.as_bytes(), body].concat(), Step::Close);
+            self.add(name, spec, script, unknown(INVALID_HTTP).on_connections(2));
+        }
+    }
+
+    /// Complete 200 responses that are not replies, or not the replies to these commands.
+    fn unusual_bodies(&mut self, exchange: &Exchange) {
+        let (spec, text) = (exchange.spec, exchange.text());
+        let gzip: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x8b\xae\xad\x05\x00";
+        let response = |body: &[u8]| with_headers("", body);
+        self.add("gzip without a word", spec, send(response(gzip)), unknown(INVALID_JSON).on_connections(1));
+        let zipped = with_headers("Content-Encoding: gzip\r\n", gzip);
+        self.add("gzip with its header", spec, send(zipped), unknown(INVALID_JSON).on_connections(1));
+        for body in ["null", "1", "\"x\"", "true", "[1]", "[[]]", "[null]"] {
+            let script = send(response(body.as_bytes()));
+            self.add(format!("the body {body}"), spec, script, unknown(NOT_REPLIES).on_connections(1));
+        }
+        // Unrecognized replies; for several commands one reply is also too few.
+        for reply in ["{\"message\":\"hello\"}", "{\"error\":1}"] {
+            let body = spec.form().response_body(&[reply]);
+            let expected = unknown(&["the reply is not understood", "1 reply for 3 commands"]).on_connections(1);
+            self.add(format!("the body {body}"), spec, send(response(body.as_bytes())), expected);
+        }
+        for (name, body, messages) in [
+            ("HTML", "<html><body>It works!</body></html>", "HTML or XML"),
+            ("XML", "<?xml version=\"1.0\"?><a/>", "HTML or XML"),
+            ("NaN", "[NaN]", "not the JSON it should be"),
+            ("a byte order mark", "\u{feff}[{}]", "not the JSON it should be"),
+        ] {
+            let messages: &'static [&'static str] = Box::leak(Box::new([messages]));
+            self.add(
+                format!("{name} as the body"),
+                spec,
+                send(response(body.as_bytes())),
+                unknown(messages).on_connections(1),
+            );
+        }
+        self.add("blanks as the body", spec, send(response(b" \n ")), unknown(TRUNCATED).on_connections(1));
+        let reply = match spec.form() {
+            ApiForm::V1 => r#"{"method":"publish","error":null,"body":null}"#,
+            ApiForm::Legacy => "{}",
+        };
+        for times in [0, 1, 2, 3, 4, 100] {
+            let expected = match times {
+                _ if times == spec.commands => success().on_connections(1),
+                0 if spec.major == 6 => unknown(TRUNCATED),
+                _ => unknown(if spec.commands == 1 { &[" for 1 command;"] } else { &[" for 3 commands;"] })
+                    .on_connections(1),
+            };
+            let script = send(spec.form().replies(reply, times).to_bytes());
+            self.add(format!("{times} replies"), spec, script, expected);
+        }
+        let other_form =
+            if spec.major == 1 { format!("{{\"replies\":{text}}}") } else { format!("[{}]", text.replace('\n', ",")) };
+        self.add(
+            "the other form of the API",
+            spec,
+            send(response(other_form.as_bytes())),
+            unknown(NOT_REPLIES).on_connections(1),
+        );
+        let spaced = format!(" \r\n\t{} \n\n", text.replace(',', " , ").replace('\n', " \r\n "));
+        self.add("white space between", spec, send(response(spaced.as_bytes())), success().on_connections(1));
+        let trailing = format!("{text}x");
+        self.add(
+            "something behind the replies",
+            spec,
+            send(response(trailing.as_bytes())),
+            unknown(INVALID_JSON).on_connections(1),
+        );
+        let unusual = [b"\xff\xfe", "\u{2028}\u{1f600}".as_bytes()].concat();
+        let unusual =
+            spec.form().replies("REPLY", spec.commands).body.split(|&byte| byte == b'R').map(<[u8]>::to_vec).fold(
+                Vec::new(),
+                |mut bytes: Vec<u8>, part| {
+                    if let Some(rest) = part.strip_prefix(b"EPLY") {
+                        bytes.extend([b"{\"error\":null,\"body\":\"", unusual.as_slice(), b"\"}", rest].concat());
+                    } else {
+                        bytes.extend(part);
+                    }
+                    bytes
+                },
+            );
+        self.add("bytes that are no text", spec, send(response(&unusual)), success().on_connections(1));
+        let deep = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
+        let expected = unknown(NOT_REPLIES);
+        self.add("depth", spec, send(response(&deep)), expected.on_connections(1));
+    }
+
+    /// Responses that arrive slowly.
+    fn slow_responses(&mut self, exchange: &Exchange) {
+        let spec = exchange.spec;
+        let drip = Duration::from_millis(20);
+        self.add(
+            "drop by drop",
+            spec,
+            vec![Step::Execute, Step::SendSlowly(Duration::ZERO)],
+            success().on_connections(1),
+        );
+        let script = vec![Step::Execute, Step::SendSlowly(drip)];
+        self.add_with_timeout(
+            SHORT_TIMEOUT,
+            "slower than the limit",
+            spec,
+            script,
+            unknown(TIMED_OUT).on_connections(2),
+        );
+        let script = vec![Step::Execute, Step::SendRange(0, exchange.response.len() - 1), Step::SendRest];
+        self.add("the last byte alone", spec, script, success().on_connections(1));
+        let chunk = b"1\r\n \r\n".to_vec();
+        let mut script = send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        script.extend((0..60).flat_map(|_| [Step::Send(chunk.clone()), Step::SendSlowly(drip)]));
+        self.add("chunk by chunk", spec, script, unknown(&["the answer", "no answer within"]));
+    }
+
+    fn too_long_responses(&mut self, exchange: &Exchange) {
+        let spec = exchange.spec;
+        let max_bytes = usize::try_from(cent::MAX_RESPONSE_BYTES).expect("the limit fits a usize");
+        let too_long_responses = unknown(&["the answer is longer than 64 MB"]).on_connections(2);
+        let block = vec![b' '; 1 << 20];
+        let length_known_at = Step::Send(with_length(max_bytes + 1, b""));
+        let script = vec![
+            Step::Execute,
+            length_known_at,
+            Step::SendRepeated(block.clone(), 64),
+            Step::Send(b" ".to_vec()),
+            Step::Close,
+        ];
+        self.add("an answer that is a byte too long", spec, script, too_long_responses.clone());
+        let open_ended = Step::Send(b"HTTP/1.0 200 OK\r\n\r\n".to_vec());
+        let script = vec![Step::Execute, open_ended, Step::SendRepeated(block.clone(), 1000), Step::Close];
+        self.add("an answer without an end", spec, script, too_long_responses.clone());
+        let chunk = [b"100000\r\n", block.as_slice(), b"\r\n"].concat();
+        let script = vec![
+            Step::Execute,
+            Step::Send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec()),
+            Step::SendRepeated(chunk, 1000),
+            Step::Close,
+        ];
+        self.add("chunks without an end", spec, script, too_long_responses);
+        let body = exchange.body();
+        let script = vec![
+            Step::Execute,
+            Step::Send(with_length(max_bytes, b"")),
+            Step::SendRepeated(block[1..].to_vec(), 64),
+            Step::Send(vec![b' '; 64 - body.len()]),
+            Step::Send(body.to_vec()),
+        ];
+        self.add("an answer that is just not too long", spec, script, success());
+    }
+
+    /// Requests larger than the socket buffers, and responses before the request is fully sent.
+    fn large_requests(&mut self, spec: RequestSpec) {
+        let spec = RequestSpec { padding_bytes: LARGE_BYTES / spec.commands, ..spec };
+        for bytes in if spec.commands == 1 { &[0, 1, 1000, 20_000, 100_000][..] } else { &[1000] } {
+            let bytes = *bytes;
+            let name = |end: &str| format!("{end} after {bytes} bytes of 8 MB");
+            let lost = &["the connection was lost: ", "the connection was closed before the answer was whole"];
+            let stop = |end: Step| vec![Step::Read(bytes), end];
+            self.add(name("closed"), spec, stop(Step::Close), unknown(lost).not_executed().on_connections(2));
+            self.add(name("reset"), spec, stop(Step::Reset), unknown(lost).not_executed().on_connections(2));
+            let silent = unknown(TIMED_OUT).not_executed().on_connections(2);
+            self.add_with_timeout(Duration::from_millis(150), name("silent"), spec, stop(Step::Hang), silent);
+            for (status, expected) in [
+                (401, rejected(&["unauthorized (401)"])),
+                (413, rejected(&["bytes is too large (413)"])),
+                (301, rejected(&["redirected (301)"])),
+                (503, not_accepted(&["nothing was accepted"])),
+                (500, unknown(&["internal server error (500)"]).not_executed()),
+                (200, unknown(EARLY).not_executed()),
+            ] {
+                let response = Response::new(status);
+                let response =
+                    if status == 200 { spec.form().replies("{\"error\":null}", spec.commands) } else { response };
+                let response = Step::respond(&response);
+                let closed = vec![Step::Read(bytes), response.clone(), Step::Close];
+                self.add(name(&format!("{status}, closed")), spec, closed, expected.clone().on_connections(2));
+                let open = vec![Step::Read(bytes), response, Step::Hang];
+                self.add(name(&format!("{status}, left open")), spec, open, expected.on_connections(2));
+            }
+        }
+        if spec.commands == 1 {
+            let small = RequestSpec { padding_bytes: 500_000, ..spec };
+            self.add("500 KB", small, vec![Step::Execute, Step::SendRest], success().on_connections(1));
+            self.add(
+                "401 at once",
+                spec,
+                reject(&Response::new(401)),
+                rejected(&["unauthorized (401)"]).on_connections(2),
+            );
+        }
+    }
+}
