@@ -9,7 +9,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::color::When;
 use crate::completions::Shell;
-use crate::{help, slips};
+use crate::{help, usage_error};
 
 /// The one table of options: help, man page, and the test of the completions come from it.
 #[derive(Debug, Parser)]
@@ -162,14 +162,14 @@ pub(crate) fn parse(words: &[OsString]) -> anyhow::Result<Call> {
     };
     match parsed {
         // Not left to clap: it drops the requirement where --lines conflicts with what is there.
-        Ok(args) if args.batch.is_some() && !args.lines => bail!("{}", slips::BATCH_ALONE),
+        Ok(args) if args.batch.is_some() && !args.lines => bail!("{}", usage_error::BATCH_ALONE),
         Ok(args) => Ok(match args.completions {
             Some(_) if args.quiet => Call::Print(String::new()),
             Some(shell) => Call::Print(shell.script().to_owned()),
             None => Call::Run(Box::new(args)),
         }),
         Err(error) if !error.use_stderr() => Ok(Call::Print(error.render().to_string())),
-        Err(error) => bail!(slips::message(&error, words)),
+        Err(error) => bail!(usage_error::message(&error, words)),
     }
 }
 

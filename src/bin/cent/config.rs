@@ -1,6 +1,6 @@
 //! The config file: where it is, what it says, and what a section comes to.
 //!
-//! What Python's `configparser.ConfigParser` of 3.11 reads is read as the same value or refused; see [`canonical`] for the
+//! What Python's `configparser.ConfigParser` of 3.11 reads is read as the same value or refused; see [`parser`] for the
 //! lines and [`Config::value`] for the values. Looser than Python in three points: a lone `%` is itself, a byte order mark
 //! is passed over, a timeout may be fractional.
 
@@ -17,11 +17,11 @@ use ini::{Ini, ParseOption};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::args;
-use canonical::{DEFAULT, KEYS};
+use parser::{DEFAULT, KEYS};
 
+mod parser;
 #[cfg(test)]
-mod against_python;
-mod canonical;
+mod python_compat_tests;
 
 /// Of these a section needs exactly one.
 const CREDENTIALS: [&str; 4] = ["secret", "secret_file", "api_key", "api_key_file"];
@@ -103,7 +103,7 @@ struct Entry<'a> {
 /// Reads the config file.
 ///
 /// # Errors
-/// For a file that cannot be read, and for what [`canonical`] refuses: all that makes the whole file doubtful.
+/// For a file that cannot be read, and for what [`parser`] refuses: all that makes the whole file doubtful.
 pub(crate) fn read(path: ConfigPath) -> anyhow::Result<Config> {
     match contents(&path.file, EXAMPLE).and_then(|bytes| parsed(&bytes)) {
         Ok(ini) => Ok(Config { path, ini }),
@@ -112,7 +112,7 @@ pub(crate) fn read(path: ConfigPath) -> anyhow::Result<Config> {
 }
 
 fn parsed(bytes: &[u8]) -> anyhow::Result<Ini> {
-    let text = canonical::canonical(utf8(bytes)?)?;
+    let text = parser::canonical(utf8(bytes)?)?;
     let as_written = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
     Ini::load_from_str_opt(&text, as_written).map_err(|_| anyhow!("not understood; write it as the README shows"))
 }
@@ -120,7 +120,7 @@ fn parsed(bytes: &[u8]) -> anyhow::Result<Ini> {
 impl Config {
     /// The names of the sections, in the order of the file.
     pub(crate) fn names(&self) -> Vec<&str> {
-        self.ini.sections().flatten().filter_map(canonical::unwrapped).filter(|&name| name != DEFAULT).collect()
+        self.ini.sections().flatten().filter_map(parser::unwrapped).filter(|&name| name != DEFAULT).collect()
     }
 
     pub(crate) fn path(&self) -> &ConfigPath {
@@ -176,8 +176,8 @@ impl Config {
     /// The value of a key in just this section. `[DEFAULT]` may stand several times.
     fn own(&self, section: &str, key: &str) -> Option<Entry<'_>> {
         let key = KEYS.into_iter().find(|&known| known == key)?;
-        let value = self.ini.section_all(Some(canonical::wrapped(section))).find_map(|section| section.get(key))?;
-        let (line, text) = canonical::value(value)?;
+        let value = self.ini.section_all(Some(parser::wrapped(section))).find_map(|section| section.get(key))?;
+        let (line, text) = parser::value(value)?;
         Some(Entry { key, line, text })
     }
 
@@ -258,7 +258,7 @@ fn without_line_end(text: &str) -> &str {
 fn utf8(bytes: &[u8]) -> anyhow::Result<&str> {
     std::str::from_utf8(bytes).map_err(|error| {
         let good = bytes.get(..error.valid_up_to()).and_then(|good| std::str::from_utf8(good).ok()).unwrap_or_default();
-        let line = canonical::lines(good).count() + usize::from(good.ends_with('\r'));
+        let line = parser::lines(good).count() + usize::from(good.ends_with('\r'));
         anyhow!("line {line}: not UTF-8; save the file as UTF-8")
     })
 }

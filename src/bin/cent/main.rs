@@ -16,7 +16,7 @@ use color::When;
 use config::{Config, Section};
 use output::Layout;
 use report::{Alarm, Exit, OutputError, Refusals};
-use send::Sender;
+use retry::Sender;
 
 mod args;
 mod color;
@@ -25,14 +25,14 @@ mod config;
 mod help;
 mod lines;
 #[cfg(test)]
-mod man;
+mod man_page_tests;
 mod output;
 mod params;
-mod proxy;
+mod proxy_env;
 mod report;
-mod send;
-mod slips;
+mod retry;
 mod stream;
+mod usage_error;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().collect();
@@ -100,7 +100,7 @@ fn client(args: &Args, section: &Section) -> anyhow::Result<Client> {
     if let Some(timeout) = args.timeout.or(section.timeout) {
         client = client.with_timeout(timeout);
     }
-    let proxy = proxy::find(section.endpoint.address(), |name| {
+    let proxy = proxy_env::find(section.endpoint.address(), |name| {
         env::var_os(name).map(|value| value.to_string_lossy().into_owned())
     })?;
     Ok(match proxy {

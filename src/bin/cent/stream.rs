@@ -9,7 +9,7 @@ use crate::args::Args;
 use crate::lines::{self, Account, Batch, End, Queue, Stop};
 use crate::output::Layout;
 use crate::report::{self, Alarm, Exit, OutputError, Progress, Refusals};
-use crate::send::Sender;
+use crate::retry::Sender;
 use crate::{layout, output, replies, told};
 
 pub(crate) fn run(

@@ -13,7 +13,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config as Settings, TestRunner};
 use serde::Deserialize;
 
-use super::canonical::KEYS;
+use super::parser::KEYS;
 use super::{CREDENTIALS, Config, ConfigPath, parsed};
 
 #[path = "../../../../tests/support/configparser.rs"]
