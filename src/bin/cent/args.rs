@@ -7,7 +7,7 @@ use anyhow::bail;
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
-use crate::color::When;
+use crate::color::ColorChoice;
 use crate::completions::Shell;
 use crate::{help, usage_error};
 
@@ -108,7 +108,7 @@ pub(crate) struct Args {
     /// terminal, unless NO_COLOR is set.
     #[arg(long, value_name = "WHEN", verbatim_doc_comment, default_value = "auto", hide_default_value = true)]
     #[arg(value_enum, hide_possible_values = true)]
-    pub(crate) color: When,
+    pub(crate) color: ColorChoice,
 
     /// Names of the config file's sections, a line each
     #[arg(long, verbatim_doc_comment, conflicts_with_all = ["section", "method", "dry_run", "completions"])]
@@ -183,8 +183,8 @@ pub(crate) fn command() -> clap::Command {
 
 /// What `--color` says. It is looked for in the words themselves: errors have their colour in a call, too, that cannot
 /// be read.
-pub(crate) fn color(words: &[OsString]) -> When {
-    let mut found = When::Auto;
+pub(crate) fn color(words: &[OsString]) -> ColorChoice {
+    let mut found = ColorChoice::Auto;
     let mut words = words.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
     while let Some(word) = words.next() {
         let value = match word.strip_prefix("--color") {
@@ -192,7 +192,7 @@ pub(crate) fn color(words: &[OsString]) -> When {
             Some(rest) => rest.strip_prefix('=').map(|value| value.to_owned().into()),
             None => None,
         };
-        if let Some(when) = value.and_then(|value| When::from_str(&value, false).ok()) {
+        if let Some(when) = value.and_then(|value| ColorChoice::from_str(&value, false).ok()) {
             found = when;
         }
     }
@@ -275,10 +275,10 @@ mod tests {
 
     #[test]
     fn the_colour_of_errors_is_known_before_the_words_are_understood() {
-        assert_eq!(color(&typed(&["--color=never", "--frobnicate", "--color", "always"])), When::Always);
-        assert_eq!(color(&typed(&["--color", "always", "--color=never"])), When::Never);
-        assert_eq!(color(&typed(&["--color=red", "--colors=never", "--color"])), When::Auto);
-        assert_eq!(color(&typed(&["--", "--color=never"])), When::Auto);
+        assert_eq!(color(&typed(&["--color=never", "--frobnicate", "--color", "always"])), ColorChoice::Always);
+        assert_eq!(color(&typed(&["--color", "always", "--color=never"])), ColorChoice::Never);
+        assert_eq!(color(&typed(&["--color=red", "--colors=never", "--color"])), ColorChoice::Auto);
+        assert_eq!(color(&typed(&["--", "--color=never"])), ColorChoice::Auto);
     }
 
     #[test]

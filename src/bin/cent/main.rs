@@ -12,9 +12,9 @@ use std::time::Duration;
 use cent::{Client, Reply};
 
 use args::{Args, Call};
-use color::When;
+use color::ColorChoice;
 use config::{Config, Section};
-use output::Layout;
+use output::JsonLayout;
 use report::{Alarm, Exit, OutputError, Refusals};
 use retry::Sender;
 
@@ -44,8 +44,8 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-fn colored(when: When, output: &impl IsTerminal) -> bool {
-    color::wanted(when, |name| env::var_os(name), || output.is_terminal())
+fn colored(when: ColorChoice, output: &impl IsTerminal) -> bool {
+    color::use_color(when, |name| env::var_os(name), || output.is_terminal())
 }
 
 fn run(words: &[OsString], alarm: Alarm) -> anyhow::Result<Exit> {
@@ -69,7 +69,7 @@ fn home() -> Option<PathBuf> {
 }
 
 fn names(args: &Args, config: &Config) -> anyhow::Result<Exit> {
-    if args.quiet { Ok(Exit::Done) } else { done(output::names(&config.names(), io::stdout())) }
+    if args.quiet { Ok(Exit::Done) } else { done(output::print_names(&config.names(), io::stdout())) }
 }
 
 /// One command.
@@ -78,13 +78,13 @@ fn call(args: &Args, alarm: Alarm, section: &Section, method: &str) -> anyhow::R
     let mut client = client(args, section)?;
     let request = client.request(&commands)?;
     if args.dry_run {
-        return if args.quiet { Ok(Exit::Done) } else { done(output::request(&request, io::stdout())) };
+        return if args.quiet { Ok(Exit::Done) } else { done(output::print_request(&request, io::stdout())) };
     }
     let sender = Sender { retries: args.retry(), tell: told(args.verbose), announce: report::say, wait: sleep };
     let sent = sender.send(&mut client, &request);
     let replies = replies(&sent);
     let layout = layout(args).filter(|_| !replies.is_empty() || sent.is_ok());
-    let printed = layout.map_or(Ok(()), |layout| output::list(replies, layout, io::stdout()));
+    let printed = layout.map_or(Ok(()), |layout| output::print_list(replies, layout, io::stdout()));
     let mut refusals = Refusals::new();
     for reply in replies {
         refusals.add(reply, || format!("{}: {method}", client.url()), |message| alarm.error(message));
@@ -129,9 +129,9 @@ fn replies(sent: &Result<Vec<Reply>, cent::Error>) -> &[Reply] {
 }
 
 /// How replies are printed; nothing with `--quiet`.
-fn layout(args: &Args) -> Option<Layout> {
+fn layout(args: &Args) -> Option<JsonLayout> {
     let stdout = io::stdout();
-    (!args.quiet).then(|| Layout {
+    (!args.quiet).then(|| JsonLayout {
         compact: args.compact,
         terminal: stdout.is_terminal(),
         color: colored(args.color, &stdout),

@@ -7,7 +7,7 @@ use cent::{Client, Command, Endpoint, HttpRequest, Reply};
 
 use crate::args::Args;
 use crate::lines::{self, Account, Batch, End, Queue, Stop};
-use crate::output::Layout;
+use crate::output::JsonLayout;
 use crate::report::{self, Alarm, Exit, OutputError, Progress, Refusals};
 use crate::retry::Sender;
 use crate::{layout, output, replies, told};
@@ -66,7 +66,7 @@ fn command_of_line(
 
 /// What has come of a run so far.
 struct Run {
-    layout: Option<Layout>,
+    layout: Option<JsonLayout>,
     progress: Progress,
     account: Account,
     refusals: Refusals,
@@ -75,7 +75,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(layout: Option<Layout>, progress: Progress) -> Self {
+    fn new(layout: Option<JsonLayout>, progress: Progress) -> Self {
         let (account, refusals) = (Account::default(), Refusals::new());
         Self { layout, progress, account, refusals, written: Ok(()), failed: None }
     }
@@ -85,7 +85,7 @@ impl Run {
         self.account.add(&batch.lines, &result);
         let replies = replies(&result);
         if self.written.is_ok() {
-            self.written = self.layout.map_or(Ok(()), |layout| output::lines(replies, layout, io::stdout()));
+            self.written = self.layout.map_or(Ok(()), |layout| output::print_lines(replies, layout, io::stdout()));
             if self.written.is_err() {
                 queue.stop(Stop::Failure);
             }
@@ -156,5 +156,5 @@ fn write_request(request: &HttpRequest<'_>, after_another: bool) -> io::Result<(
     if after_another {
         out.write_all(b"\n")?;
     }
-    output::request(request, out)
+    output::print_request(request, out)
 }
