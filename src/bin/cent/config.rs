@@ -16,7 +16,8 @@ use cent::{Address, Endpoint};
 use ini::{Ini, ParseOption};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::args;
+use crate::did_you_mean::did_you_mean;
+use crate::seconds::parse_seconds;
 use parser::{DEFAULT, KEYS};
 
 mod parser;
@@ -163,8 +164,7 @@ impl Config {
         }
         let are = if names.len() == 1 { "is" } else { "are" };
         let list = names.iter().map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ");
-        let guess = cent::nearest(name, names.iter().copied());
-        let guess = guess.map_or_else(String::new, |guess| format!(": did you mean {guess}?"));
+        let guess = did_you_mean(name, names.iter().copied()).map_or_else(String::new, |guess| format!(": {guess}"));
         anyhow!("no section [{name}]; there {are} {list}{guess}")
     }
 
@@ -247,7 +247,7 @@ fn endpoint(address: Address, key: &str, text: &str) -> anyhow::Result<Endpoint>
 }
 
 fn timeout(text: &str) -> anyhow::Result<Duration> {
-    args::seconds(text).map_err(|problem| anyhow!("timeout is {problem}"))
+    parse_seconds(text).map_err(|problem| anyhow!("timeout is {problem}"))
 }
 
 /// Editors and `echo` end a file's last line; of several line ends only the last is theirs.

@@ -48,7 +48,7 @@ fn after_at(option: Option<&OsStr>) -> PathBuf {
 ///
 /// # Errors
 /// For what cannot be read, is blank though it was named, or is no JSON object.
-pub(crate) fn command(option: Option<&OsStr>, method: &str) -> anyhow::Result<Command> {
+pub(crate) fn read_command(option: Option<&OsStr>, method: &str) -> anyhow::Result<Command> {
     if method.is_empty() {
         bail!("METHOD is empty; name one, such as publish: is a variable not set?");
     }

@@ -13,7 +13,10 @@ use cent::{Address, Proxy, Scheme};
 ///
 /// # Errors
 /// For a proxy that cannot be used: to pass it by would send the command another way than the user wants.
-pub(crate) fn find(address: &Address, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Option<Proxy>> {
+pub(crate) fn find_proxy(
+    address: &Address,
+    variable: impl Fn(&str) -> Option<String>,
+) -> anyhow::Result<Option<Proxy>> {
     let is_forged = |name: &str| name == "HTTP_PROXY" && variable("REQUEST_METHOD").is_some();
     let either_case = |name: &'static str| {
         let lower = name.to_ascii_lowercase();
@@ -87,7 +90,7 @@ mod tests {
     fn found(address: &str, variables: &[(&str, &str)]) -> String {
         let variable =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        match find(&Address::parse(address).unwrap(), variable) {
+        match find_proxy(&Address::parse(address).unwrap(), variable) {
             Ok(None) => "none".to_owned(),
             Ok(Some(proxy)) => format!("{proxy:?}").split('"').nth(1).unwrap_or_default().to_owned(),
             Err(error) => format!("{error:#}"),
