@@ -4,8 +4,10 @@
 //! prints the replies. Printing has no thread of its own, because waking one takes as long as printing, and because no
 //! further request may be sent once standard output is closed.
 
+mod batch;
 mod progress;
 mod queue;
+mod reader;
 mod run;
 mod signals;
 mod tally;

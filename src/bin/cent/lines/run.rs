@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use cent::{Client, Command, Endpoint, Error, HttpRequest, Reply};
 
+use super::batch::Batch;
 use super::progress::Progress;
-use super::queue::{self, Batch, End, Queue, StopReason};
-use super::signals;
+use super::queue::{Queue, RunResult, StopReason};
 use super::tally::{self, Tally};
+use super::{reader, signals};
 use crate::args::Args;
 use crate::exit::{ExitStatus, OutputError, exit_status_for};
 use crate::output::{self, JsonLayout};
@@ -26,12 +27,12 @@ pub(crate) fn run(
     method: Option<&str>,
 ) -> anyhow::Result<ExitStatus> {
     // Before the reader changes the position in it.
-    let input_bytes = queue::input_bytes();
-    let queue = Arc::new(Queue::new(args.max_batch(), endpoint.clone()));
+    let input_bytes = reader::input_bytes();
+    let queue = Arc::new(Queue::default());
     signals::stop_on_signals(&queue)?;
-    queue::read_input(&queue, line_parser(method, endpoint))?;
+    reader::start(&queue, args.max_batch(), endpoint.clone(), line_parser(method, endpoint.clone()))?;
     if args.dry_run {
-        return dry_run(args, &queue);
+        return dry_run(args, &queue, &endpoint);
     }
     let is_visible = !args.quiet && !args.verbose && io::stderr().is_terminal() && !io::stdout().is_terminal();
     let progress = Progress::new(errors, is_visible, input_bytes);
@@ -43,14 +44,14 @@ pub(crate) fn run(
         sleep: |backoff| queue.sleep_unless_stopped(backoff),
     };
     while let Some(mut batch) = queue.pop() {
-        let result = batch.request(queue.endpoint()).and_then(|request| retrier.send(&mut client, request));
+        let result = batch.request(&endpoint).and_then(|request| retrier.send(&mut client, request));
         if result.is_err() {
             queue.stop(StopReason::Failure);
         }
         run.record(&queue, &batch, result);
         queue.recycle(batch);
     }
-    Ok(run.finish(args, errors, queue.end()))
+    Ok(run.finish(args, errors, queue.result()))
 }
 
 /// Parses a line and its number into a command. The line holds the params, or without a method the whole command.
@@ -107,23 +108,23 @@ impl LinesRun {
     }
 
     /// Reports how the run ended and returns the greatest exit status of all outcomes.
-    fn finish(self, args: &Args, errors: ErrorPrinter, end: End) -> ExitStatus {
+    fn finish(self, args: &Args, errors: ErrorPrinter, result: RunResult) -> ExitStatus {
         self.progress.clear();
-        let lines_remain = end.left || self.tally.batch_rejected;
+        let lines_remain = result.lines_remain || self.tally.batch_rejected;
         let mut status = self.reply_errors.finish(|message| errors.print(message));
         let output_closed = self.printed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
         if output_closed && lines_remain {
             status = ExitStatus::Unknown;
         }
         let output_error = OutputError::check(self.printed, true).err().map(anyhow::Error::from);
-        for error in [output_error, self.failure.map(Into::into), end.bad].iter().flatten() {
+        for error in [output_error, self.failure.map(Into::into), result.input_error].iter().flatten() {
             errors.print_error(error);
             status = status.max(exit_status_for(error));
         }
-        if let Some(StopReason::Signal(number)) = end.stop {
+        if let Some(StopReason::Signal(number)) = result.stop {
             status = status.max(ExitStatus::Signal(number));
         }
-        if end.stop.is_some() || lines_remain {
+        if result.stop.is_some() || lines_remain {
             // With --quiet too, because it is part of the error.
             stderr::print_message(&self.tally.stopped_summary(lines_remain));
         } else if !args.quiet {
@@ -134,10 +135,10 @@ impl LinesRun {
 }
 
 /// Prints the requests, with an empty line between two.
-fn dry_run(args: &Args, queue: &Queue) -> anyhow::Result<ExitStatus> {
+fn dry_run(args: &Args, queue: &Queue, endpoint: &Endpoint) -> anyhow::Result<ExitStatus> {
     let (mut commands, mut requests) = (0, 0);
     while let Some(mut batch) = queue.pop() {
-        let request = batch.request(queue.endpoint())?;
+        let request = batch.request(endpoint)?;
         let printed = if args.quiet { Ok(()) } else { print_request(request, requests > 0) };
         if printed.is_err() {
             queue.stop(StopReason::Failure);
@@ -147,14 +148,14 @@ fn dry_run(args: &Args, queue: &Queue) -> anyhow::Result<ExitStatus> {
         commands += batch.commands().len() as u64;
         requests += 1;
     }
-    let end = queue.end();
-    if let Some(error) = end.bad {
+    let result = queue.result();
+    if let Some(error) = result.input_error {
         return Err(error);
     }
     if !args.quiet {
         stderr::print_message(&tally::dry_run_summary(commands, requests));
     }
-    Ok(match end.stop {
+    Ok(match result.stop {
         Some(StopReason::Signal(number)) => ExitStatus::Signal(number),
         _ => ExitStatus::Success,
     })
