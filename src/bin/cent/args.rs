@@ -151,9 +151,9 @@ pub(crate) enum Invocation {
 ///
 /// # Errors
 /// With what is wrong and what to type, for every usage error.
-pub(crate) fn parse(argv: &[OsString]) -> anyhow::Result<Invocation> {
+pub(crate) fn parse(command_line: &[OsString]) -> anyhow::Result<Invocation> {
     let parse = |command: clap::Command| {
-        command.try_get_matches_from(argv).and_then(|mut matches| Args::from_arg_matches_mut(&mut matches))
+        command.try_get_matches_from(command_line).and_then(|mut matches| Args::from_arg_matches_mut(&mut matches))
     };
     // The texts around the help are added only if it is printed, because they take longer to build than all arguments
     // take to parse.
@@ -170,7 +170,7 @@ pub(crate) fn parse(argv: &[OsString]) -> anyhow::Result<Invocation> {
             None => Invocation::Run(Box::new(args)),
         }),
         Err(error) if !error.use_stderr() => Ok(Invocation::Print(error.render().to_string())),
-        Err(error) => bail!(usage_error::to_message(&error, argv, &Args::command())),
+        Err(error) => bail!(usage_error::to_message(&error, command_line, &Args::command())),
     }
 }
 
@@ -184,9 +184,9 @@ pub(crate) fn command() -> clap::Command {
 }
 
 /// The value of `--color`, read without the parser, so that it applies to usage errors too.
-pub(crate) fn color(argv: &[OsString]) -> ColorChoice {
+pub(crate) fn color(command_line: &[OsString]) -> ColorChoice {
     let mut choice = ColorChoice::Auto;
-    let mut arguments = argv.iter().skip(1).map(|arg| arg.to_string_lossy()).take_while(|arg| arg != "--");
+    let mut arguments = command_line.iter().skip(1).map(|arg| arg.to_string_lossy()).take_while(|arg| arg != "--");
     while let Some(arg) = arguments.next() {
         let value = match arg.strip_prefix("--color") {
             Some("") => arguments.next(),
@@ -213,16 +213,16 @@ fn parse_batch_size(text: &str) -> Result<usize, String> {
 mod tests {
     use super::*;
 
-    fn argv(arguments: &[&str]) -> Vec<OsString> {
+    fn command_line(arguments: &[&str]) -> Vec<OsString> {
         ["cent"].iter().chain(arguments).map(OsString::from).collect()
     }
 
     fn usage_error(arguments: &[&str]) -> String {
-        parse(&argv(arguments)).unwrap_err().to_string()
+        parse(&command_line(arguments)).unwrap_err().to_string()
     }
 
     fn parse_args(arguments: &[&str]) -> Args {
-        match parse(&argv(arguments)).unwrap() {
+        match parse(&command_line(arguments)).unwrap() {
             Invocation::Run(args) => *args,
             Invocation::Print(text) => panic!("{text}"),
         }
@@ -260,17 +260,19 @@ mod tests {
     fn sections_and_completions_need_no_arguments() {
         assert!(parse_args(&["--sections"]).sections);
         assert!(
-            matches!(parse(&argv(&["--completions", "fish"])), Ok(Invocation::Print(text)) if text.contains("complete -c cent"))
+            matches!(parse(&command_line(&["--completions", "fish"])), Ok(Invocation::Print(text)) if text.contains("complete -c cent"))
         );
-        assert!(matches!(parse(&argv(&["--completions=fish", "-q"])), Ok(Invocation::Print(text)) if text.is_empty()));
+        assert!(
+            matches!(parse(&command_line(&["--completions=fish", "-q"])), Ok(Invocation::Print(text)) if text.is_empty())
+        );
     }
 
     #[test]
     fn color_option_applies_to_usage_errors() {
-        assert_eq!(color(&argv(&["--color=never", "--frobnicate", "--color", "always"])), ColorChoice::Always);
-        assert_eq!(color(&argv(&["--color", "always", "--color=never"])), ColorChoice::Never);
-        assert_eq!(color(&argv(&["--color=red", "--colors=never", "--color"])), ColorChoice::Auto);
-        assert_eq!(color(&argv(&["--", "--color=never"])), ColorChoice::Auto);
+        assert_eq!(color(&command_line(&["--color=never", "--frobnicate", "--color", "always"])), ColorChoice::Always);
+        assert_eq!(color(&command_line(&["--color", "always", "--color=never"])), ColorChoice::Never);
+        assert_eq!(color(&command_line(&["--color=red", "--colors=never", "--color"])), ColorChoice::Auto);
+        assert_eq!(color(&command_line(&["--", "--color=never"])), ColorChoice::Auto);
     }
 
     #[test]

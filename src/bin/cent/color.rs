@@ -14,8 +14,8 @@ pub(crate) enum ColorChoice {
 
 /// Whether an output is colored.
 ///
-/// The option beats the variables; `NO_COLOR` (<https://no-color.org>) beats `CLICOLOR_FORCE`
-/// (<https://bixense.com/clicolors>), which beats the check for a terminal with colors.
+/// The option overrides the variables. `NO_COLOR` (<https://no-color.org>) overrides `CLICOLOR_FORCE`
+/// (<https://bixense.com/clicolors>), which overrides the check for a terminal with colors.
 pub(crate) fn use_color(
     choice: ColorChoice,
     env_var: impl Fn(&str) -> Option<OsString>,

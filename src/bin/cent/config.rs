@@ -169,7 +169,7 @@ impl Config {
         anyhow!("no section [{name}]; there {are} {list}{hint}")
     }
 
-    /// The value of a key in a section, or else in `[DEFAULT]`.
+    /// The value of a key in a section or, if it has none, in `[DEFAULT]`.
     fn get(&self, section: &str, key: &str) -> Option<ConfigValue<'_>> {
         self.get_in_section(section, key).or_else(|| self.get_in_section(DEFAULT, key))
     }

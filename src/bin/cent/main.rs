@@ -38,17 +38,17 @@ mod stderr;
 mod usage_error;
 
 fn main() -> ExitCode {
-    let argv: Vec<OsString> = env::args_os().collect();
-    let errors = ErrorPrinter { color: use_color(args::color(&argv), &io::stderr()) };
-    let status = run(&argv, errors).unwrap_or_else(|error| {
+    let command_line: Vec<OsString> = env::args_os().collect();
+    let errors = ErrorPrinter { color: use_color(args::color(&command_line), &io::stderr()) };
+    let status = run(&command_line, errors).unwrap_or_else(|error| {
         errors.print_error(&error);
         exit_status_for(&error)
     });
     status.into()
 }
 
-fn run(argv: &[OsString], errors: ErrorPrinter) -> anyhow::Result<ExitStatus> {
-    let args = match args::parse(argv)? {
+fn run(command_line: &[OsString], errors: ErrorPrinter) -> anyhow::Result<ExitStatus> {
+    let args = match args::parse(command_line)? {
         Invocation::Run(args) => args,
         Invocation::Print(text) => return exit_status_of_printing(io::stdout().write_all(text.as_bytes())),
     };
@@ -60,7 +60,7 @@ fn run(argv: &[OsString], errors: ErrorPrinter) -> anyhow::Result<ExitStatus> {
     let layout = json_layout(&args);
     match &args.method {
         Some(method) if !args.lines => single::run(&args, errors, layout, client, method),
-        method => lines::run(&args, errors, layout, client, section.endpoint, method.as_deref()),
+        method => lines::run(&args, errors, layout, client, &section.endpoint, method.as_deref()),
     }
 }
 

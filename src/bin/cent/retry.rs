@@ -91,7 +91,7 @@ enum RetryDecision {
     GiveUp(Duration),
 }
 
-/// Decides by the server's Retry-After, or else by the number of failed attempts.
+/// Decides by the server's Retry-After, or without one by the number of failed attempts.
 fn decide(failed_attempts: u32, retry_after: Option<&str>, now: SystemTime, jitter: f64) -> RetryDecision {
     match retry_after.and_then(|text| parse_retry_after(text, now)) {
         Some(delay) if delay > MAX_RETRY_AFTER => RetryDecision::GiveUp(delay),

@@ -12,7 +12,7 @@ const USAGE_HINT: &str = "type cent SECTION METHOD --params='{…}', or cent --h
 pub(crate) const BATCH_REQUIRES_LINES: &str = "--batch makes sense with --lines only; add --lines";
 
 /// The message for an error of this parser about these arguments.
-pub(crate) fn to_message(error: &Error, argv: &[OsString], command: &Command) -> String {
+pub(crate) fn to_message(error: &Error, command_line: &[OsString], command: &Command) -> String {
     let found = context(error, ContextKind::InvalidArg);
     let option = option_name(&found);
     let value = context(error, ContextKind::InvalidValue);
@@ -20,9 +20,11 @@ pub(crate) fn to_message(error: &Error, argv: &[OsString], command: &Command) ->
         ErrorKind::MissingRequiredArgument if found.contains("SECTION") => {
             format!("no SECTION and no METHOD; {USAGE_HINT}")
         }
-        ErrorKind::MissingRequiredArgument => missing_method(method_as_section(argv).as_deref()),
-        ErrorKind::UnknownArgument if found.starts_with('-') && found != "-" => unknown_option(&found, argv, command),
-        ErrorKind::UnknownArgument => unexpected_argument(&found, argv),
+        ErrorKind::MissingRequiredArgument => missing_method(method_as_section(command_line).as_deref()),
+        ErrorKind::UnknownArgument if found.starts_with('-') && found != "-" => {
+            unknown_option(&found, command_line, command)
+        }
+        ErrorKind::UnknownArgument => unexpected_argument(&found, command_line),
         ErrorKind::InvalidValue if value.is_empty() => {
             format!("{option} needs a value; type {}", option_example(&found))
         }
@@ -66,9 +68,9 @@ fn option_example(text: &str) -> String {
 }
 
 /// The known method among the arguments: without a SECTION it is taken for one.
-fn method_as_section(argv: &[OsString]) -> Option<String> {
+fn method_as_section(command_line: &[OsString]) -> Option<String> {
     let is_method = |arg: &&str| cent::known_methods().any(|known| known == *arg);
-    argv.iter().skip(1).filter_map(|arg| arg.to_str()).find(is_method).map(str::to_owned)
+    command_line.iter().skip(1).filter_map(|arg| arg.to_str()).find(is_method).map(str::to_owned)
 }
 
 fn missing_method(method: Option<&str>) -> String {
@@ -78,10 +80,11 @@ fn missing_method(method: Option<&str>) -> String {
     }
 }
 
-fn unknown_option(found: &str, argv: &[OsString], command: &Command) -> String {
+fn unknown_option(found: &str, command_line: &[OsString], command: &Command) -> String {
     // For -params, clap reports -p.
     let is_short = !found.starts_with("--");
-    let typed = argv.iter().skip(1).filter_map(|arg| arg.to_str()).find(|arg| is_short && arg.starts_with(found));
+    let typed =
+        command_line.iter().skip(1).filter_map(|arg| arg.to_str()).find(|arg| is_short && arg.starts_with(found));
     let typed = typed.unwrap_or(found).split('=').next().unwrap_or_default();
     let long_options = command.get_arguments().filter_map(Arg::get_long);
     let options: Vec<String> = long_options.map(|long| format!("--{long}")).collect();
@@ -90,8 +93,8 @@ fn unknown_option(found: &str, argv: &[OsString], command: &Command) -> String {
     format!("no option {typed}; {}", hint.as_deref().unwrap_or("cent -h lists them"))
 }
 
-fn unexpected_argument(arg: &str, argv: &[OsString]) -> String {
-    let has_params = argv.iter().filter_map(|arg| arg.to_str()).any(|arg| arg.starts_with("--params"));
+fn unexpected_argument(arg: &str, command_line: &[OsString]) -> String {
+    let has_params = command_line.iter().filter_map(|arg| arg.to_str()).any(|arg| arg.starts_with("--params"));
     if arg.trim_start().starts_with(['{', '@']) || arg == "-" {
         "params are no word of their own; type --params= before them, as in --params='{…}'".to_owned()
     } else if has_params {

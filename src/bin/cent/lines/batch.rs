@@ -119,7 +119,9 @@ mod tests {
 
     fn batch(max_commands: usize, params: &[&str]) -> Batch {
         let mut batch = Batch::new(max_commands);
-        params.iter().for_each(|params| batch.push(Command::new("info", *params).unwrap(), 1, 1));
+        for params in params {
+            batch.push(Command::new("info", *params).unwrap(), 1, 1);
+        }
         batch
     }
 

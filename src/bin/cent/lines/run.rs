@@ -23,7 +23,7 @@ pub(crate) fn run(
     errors: ErrorPrinter,
     layout: Option<JsonLayout>,
     mut client: Client,
-    endpoint: Endpoint,
+    endpoint: &Endpoint,
     method: Option<&str>,
 ) -> anyhow::Result<ExitStatus> {
     // Before the reader changes the position in it.
@@ -32,7 +32,7 @@ pub(crate) fn run(
     signals::stop_on_signals(&queue)?;
     reader::start(&queue, args.max_batch(), endpoint.clone(), line_parser(method, endpoint.clone()))?;
     if args.dry_run {
-        return dry_run(args, &queue, &endpoint);
+        return dry_run(args, &queue, endpoint);
     }
     let is_visible = !args.quiet && !args.verbose && io::stderr().is_terminal() && !io::stdout().is_terminal();
     let progress = Progress::new(errors, is_visible, input_bytes);
@@ -44,7 +44,7 @@ pub(crate) fn run(
         sleep: |backoff| queue.sleep_unless_stopped(backoff),
     };
     while let Some(mut batch) = queue.pop() {
-        let result = batch.request(&endpoint).and_then(|request| retrier.send(&mut client, request));
+        let result = batch.request(endpoint).and_then(|request| retrier.send(&mut client, request));
         if result.is_err() {
             queue.stop(StopReason::Failure);
         }

@@ -28,7 +28,9 @@ impl Tally {
         let Some(&last) = lines.last() else { return };
         match result {
             Ok(replies) => {
-                replies.iter().for_each(|reply| self.add_reply(reply));
+                for reply in replies {
+                    self.add_reply(reply);
+                }
                 self.last_answered_line = last;
             }
             Err(error) if error.kind() == ErrorKind::Unknown => self.last_unknown_line = Some(last),
