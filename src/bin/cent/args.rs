@@ -7,14 +7,15 @@ use anyhow::bail;
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
-use crate::color::When;
+use crate::color::ColorChoice;
 use crate::completions::Shell;
-use crate::{help, slips};
+use crate::seconds::parse_seconds;
+use crate::{help, usage_error};
 
-/// The one table of options: help, man page, and the test of the completions come from it.
+/// The options. Help and man page are generated from them, and a test compares the completions with them.
 #[derive(Debug, Parser)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-#[expect(clippy::doc_markdown, reason = "what users read is no Markdown")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+#[expect(clippy::doc_markdown, reason = "the doc comments are the help text")]
 #[command(
     name = "cent",
     bin_name = "cent",
@@ -55,7 +56,7 @@ pub(crate) struct Args {
         long,
         value_name = "SECONDS",
         verbatim_doc_comment,
-        value_parser = seconds,
+        value_parser = parse_seconds,
         allow_negative_numbers = true
     )]
     pub(crate) timeout: Option<Duration>,
@@ -64,7 +65,7 @@ pub(crate) struct Args {
     ///
     /// A request that surely was not accepted (exit 3) is tried again so
     /// many times at most, with growing pauses. Default: 0.
-    #[arg(long, value_name = "N", verbatim_doc_comment, value_parser = retry, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", verbatim_doc_comment, value_parser = parse_retries, allow_negative_numbers = true)]
     retry: Option<u32>,
 
     /// Many commands: params a line of standard input
@@ -79,7 +80,7 @@ pub(crate) struct Args {
         long,
         value_name = "N",
         verbatim_doc_comment,
-        value_parser = batch,
+        value_parser = parse_batch_size,
         allow_negative_numbers = true
     )]
     batch: Option<usize>,
@@ -108,7 +109,7 @@ pub(crate) struct Args {
     /// terminal, unless NO_COLOR is set.
     #[arg(long, value_name = "WHEN", verbatim_doc_comment, default_value = "auto", hide_default_value = true)]
     #[arg(value_enum, hide_possible_values = true)]
-    pub(crate) color: When,
+    pub(crate) color: ColorChoice,
 
     /// Names of the config file's sections, a line each
     #[arg(long, verbatim_doc_comment, conflicts_with_all = ["section", "method", "dry_run", "completions"])]
@@ -129,121 +130,112 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// How many commands go into one request.
-    pub(crate) fn batch(&self) -> usize {
+    /// The most commands of one request.
+    pub(crate) fn max_batch(&self) -> usize {
         self.batch.unwrap_or(100)
     }
 
-    /// How many further tries a request gets that surely was not accepted.
-    pub(crate) fn retry(&self) -> u32 {
+    pub(crate) fn max_retries(&self) -> u32 {
         self.retry.unwrap_or(0)
     }
 }
 
-/// What a call comes to: arguments to go by, or a text to print and be done.
+/// What to do: run with these arguments, or print a text such as the help.
 #[derive(Debug)]
-pub(crate) enum Call {
+pub(crate) enum Invocation {
     Run(Box<Args>),
     Print(String),
 }
 
-/// Reads the command line.
+/// Parses the command line.
 ///
 /// # Errors
-/// A message that says what is wrong and what to type, for everything that clap refuses.
-pub(crate) fn parse(words: &[OsString]) -> anyhow::Result<Call> {
+/// With what is wrong and what to type, for every usage error.
+pub(crate) fn parse(command_line: &[OsString]) -> anyhow::Result<Invocation> {
     let parse = |command: clap::Command| {
-        command.try_get_matches_from(words).and_then(|mut matches| Args::from_arg_matches_mut(&mut matches))
+        command.try_get_matches_from(command_line).and_then(|mut matches| Args::from_arg_matches_mut(&mut matches))
     };
-    // What stands around the help takes longer to write than all arguments to read.
+    // The texts around the help are added only if it is printed, because they take longer to build than all arguments
+    // take to parse.
     let parsed = match parse(Args::command()) {
         Err(error) if error.kind() == ErrorKind::DisplayHelp => parse(command()),
         parsed => parsed,
     };
     match parsed {
-        // Not left to clap: it drops the requirement where --lines conflicts with what is there.
-        Ok(args) if args.batch.is_some() && !args.lines => bail!("{}", slips::BATCH_ALONE),
+        // clap's own `requires` is dropped where --lines conflicts with another option.
+        Ok(args) if args.batch.is_some() && !args.lines => bail!("{}", usage_error::BATCH_REQUIRES_LINES),
         Ok(args) => Ok(match args.completions {
-            Some(_) if args.quiet => Call::Print(String::new()),
-            Some(shell) => Call::Print(shell.script().to_owned()),
-            None => Call::Run(Box::new(args)),
+            Some(_) if args.quiet => Invocation::Print(String::new()),
+            Some(shell) => Invocation::Print(shell.script().to_owned()),
+            None => Invocation::Run(Box::new(args)),
         }),
-        Err(error) if !error.use_stderr() => Ok(Call::Print(error.render().to_string())),
-        Err(error) => bail!(slips::message(&error, words)),
+        Err(error) if !error.use_stderr() => Ok(Invocation::Print(error.render().to_string())),
+        Err(error) => bail!(usage_error::to_message(&error, command_line, &Args::command())),
     }
 }
 
+/// The parser with the texts around the help.
 pub(crate) fn command() -> clap::Command {
     Args::command()
-        .before_help(help::opening())
-        .after_help(help::EXITS_IN_SHORT)
-        .before_long_help(help::long_opening())
-        .after_long_help(help::long_end())
+        .before_help(help::short_header())
+        .after_help(help::EXIT_SUMMARY)
+        .before_long_help(help::long_header())
+        .after_long_help(help::long_footer())
 }
 
-/// What `--color` says. It is looked for in the words themselves: errors have their colour in a call, too, that cannot
-/// be read.
-pub(crate) fn color(words: &[OsString]) -> When {
-    let mut found = When::Auto;
-    let mut words = words.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
-    while let Some(word) = words.next() {
-        let value = match word.strip_prefix("--color") {
-            Some("") => words.next(),
+/// The value of `--color`, read without the parser, so that it applies to usage errors too.
+pub(crate) fn color(command_line: &[OsString]) -> ColorChoice {
+    let mut choice = ColorChoice::Auto;
+    let mut arguments = command_line.iter().skip(1).map(|arg| arg.to_string_lossy()).take_while(|arg| arg != "--");
+    while let Some(arg) = arguments.next() {
+        let value = match arg.strip_prefix("--color") {
+            Some("") => arguments.next(),
             Some(rest) => rest.strip_prefix('=').map(|value| value.to_owned().into()),
             None => None,
         };
-        if let Some(when) = value.and_then(|value| When::from_str(&value, false).ok()) {
-            found = when;
+        if let Some(valid) = value.and_then(|value| ColorChoice::from_str(&value, false).ok()) {
+            choice = valid;
         }
     }
-    found
+    choice
 }
 
-fn retry(text: &str) -> Result<u32, String> {
+fn parse_retries(text: &str) -> Result<u32, String> {
     text.parse().ok().filter(|_| !text.starts_with('+')).ok_or_else(|| "not a whole number, such as 3".to_owned())
 }
 
-fn batch(text: &str) -> Result<usize, String> {
+fn parse_batch_size(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|&number| number > 0 && !text.starts_with('+'));
     number.ok_or_else(|| "not a whole number above 0, such as 100".to_owned())
-}
-
-/// Seconds, whole or fractional, above 0.
-pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let seconds = text.parse().ok().filter(|_| digits).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds
-        .filter(|seconds| !seconds.is_zero())
-        .ok_or_else(|| "not a number of seconds above 0, such as 5 or 0.5".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn typed(words: &[&str]) -> Vec<OsString> {
-        ["cent"].iter().chain(words).map(OsString::from).collect()
+    fn command_line(arguments: &[&str]) -> Vec<OsString> {
+        ["cent"].iter().chain(arguments).map(OsString::from).collect()
     }
 
-    fn refused(words: &[&str]) -> String {
-        parse(&typed(words)).unwrap_err().to_string()
+    fn usage_error(arguments: &[&str]) -> String {
+        parse(&command_line(arguments)).unwrap_err().to_string()
     }
 
-    fn run(words: &[&str]) -> Args {
-        match parse(&typed(words)).unwrap() {
-            Call::Run(args) => *args,
-            Call::Print(text) => panic!("{text}"),
+    fn parse_args(arguments: &[&str]) -> Args {
+        match parse(&command_line(arguments)).unwrap() {
+            Invocation::Run(args) => *args,
+            Invocation::Print(text) => panic!("{text}"),
         }
     }
 
     #[test]
-    fn the_command_is_well_formed() {
+    fn clap_definition_is_valid() {
         command().debug_assert();
     }
 
     #[test]
-    fn options_stand_anywhere_and_the_last_one_counts() {
-        let args = run(&["-c", "bananas", "--params={}", "publish", "--params", "-", "-c", "--timeout", "0.5"]);
+    fn options_anywhere_last_wins() {
+        let args = parse_args(&["-c", "bananas", "--params={}", "publish", "--params", "-", "-c", "--timeout", "0.5"]);
         assert_eq!(args.section.as_deref(), Some("bananas"));
         assert_eq!(args.method.as_deref(), Some("publish"));
         assert_eq!(args.params, Some(OsString::from("-")));
@@ -252,49 +244,45 @@ mod tests {
     }
 
     #[test]
-    fn a_section_may_be_called_like_a_method_or_help() {
-        assert_eq!(run(&["help", "publish"]).section.as_deref(), Some("help"));
+    fn section_named_like_method_is_allowed() {
+        assert_eq!(parse_args(&["help", "publish"]).section.as_deref(), Some("help"));
     }
 
     #[test]
-    fn a_value_that_looks_like_an_option_is_refused() {
+    fn rejects_option_as_value() {
         assert_eq!(
-            refused(&["bananas", "publish", "--params", "--compact"]),
+            usage_error(&["bananas", "publish", "--params", "--compact"]),
             "--params needs a value; type --params=JSON"
         );
     }
 
     #[test]
-    fn sections_and_completions_need_no_words() {
-        assert!(run(&["--sections"]).sections);
+    fn sections_and_completions_need_no_arguments() {
+        assert!(parse_args(&["--sections"]).sections);
         assert!(
-            matches!(parse(&typed(&["--completions", "fish"])), Ok(Call::Print(text)) if text.contains("complete -c cent"))
+            matches!(parse(&command_line(&["--completions", "fish"])), Ok(Invocation::Print(text)) if text.contains("complete -c cent"))
         );
-        assert!(matches!(parse(&typed(&["--completions=fish", "-q"])), Ok(Call::Print(text)) if text.is_empty()));
+        assert!(
+            matches!(parse(&command_line(&["--completions=fish", "-q"])), Ok(Invocation::Print(text)) if text.is_empty())
+        );
     }
 
     #[test]
-    fn the_colour_of_errors_is_known_before_the_words_are_understood() {
-        assert_eq!(color(&typed(&["--color=never", "--frobnicate", "--color", "always"])), When::Always);
-        assert_eq!(color(&typed(&["--color", "always", "--color=never"])), When::Never);
-        assert_eq!(color(&typed(&["--color=red", "--colors=never", "--color"])), When::Auto);
-        assert_eq!(color(&typed(&["--", "--color=never"])), When::Auto);
+    fn color_option_applies_to_usage_errors() {
+        assert_eq!(color(&command_line(&["--color=never", "--frobnicate", "--color", "always"])), ColorChoice::Always);
+        assert_eq!(color(&command_line(&["--color", "always", "--color=never"])), ColorChoice::Never);
+        assert_eq!(color(&command_line(&["--color=red", "--colors=never", "--color"])), ColorChoice::Auto);
+        assert_eq!(color(&command_line(&["--", "--color=never"])), ColorChoice::Auto);
     }
 
     #[test]
-    fn counts_are_plain_numbers() {
-        assert_eq!((retry("3"), batch("1")), (Ok(3), Ok(1)));
-        assert!(["", "-1", "+1", "1.5", "x"].into_iter().all(|bad| retry(bad).is_err() && batch(bad).is_err()));
-        assert!(batch("0").is_err());
-    }
-
-    #[test]
-    fn timeouts_are_plain_numbers_above_zero() {
-        for good in ["5", "0.5", ".5", "5."] {
-            assert!(seconds(good).is_ok(), "{good}");
-        }
-        for bad in ["0", "-1", "", ".", "1e3", "inf", "nan", "5s", "0.0000000001", "+5"] {
-            assert!(seconds(bad).is_err(), "{bad}");
-        }
+    fn retries_and_batch_size_are_plain_numbers() {
+        assert_eq!((parse_retries("3"), parse_batch_size("1")), (Ok(3), Ok(1)));
+        assert!(
+            ["", "-1", "+1", "1.5", "x"]
+                .into_iter()
+                .all(|bad| parse_retries(bad).is_err() && parse_batch_size(bad).is_err())
+        );
+        assert!(parse_batch_size("0").is_err());
     }
 }

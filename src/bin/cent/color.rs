@@ -1,4 +1,4 @@
-//! Colours on a terminal: when, and which.
+//! Colors: when to use them, and which.
 
 use std::ffi::OsString;
 
@@ -6,29 +6,33 @@ use clap::ValueEnum;
 
 /// The values of `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum When {
+pub(crate) enum ColorChoice {
     Auto,
     Always,
     Never,
 }
 
-/// Whether there are colours on an output.
+/// Whether an output is colored.
 ///
-/// The option beats the variables; `NO_COLOR` (<https://no-color.org>) beats `CLICOLOR_FORCE`
-/// (<https://bixense.com/clicolors>), which beats the question whether this is a terminal that has colours.
-pub(crate) fn wanted(when: When, variable: impl Fn(&str) -> Option<OsString>, terminal: impl FnOnce() -> bool) -> bool {
-    // Both pages: set, and not empty.
-    let set = |name| variable(name).filter(|value| !value.is_empty());
-    match when {
-        When::Always => true,
-        When::Never => false,
-        When::Auto if set("NO_COLOR").is_some() => false,
-        When::Auto if set("CLICOLOR_FORCE").is_some_and(|value| value != "0") => true,
-        When::Auto => set("TERM").is_none_or(|value| value != "dumb") && terminal(),
+/// The option overrides the variables. `NO_COLOR` (<https://no-color.org>) overrides `CLICOLOR_FORCE`
+/// (<https://bixense.com/clicolors>), which overrides the check for a terminal with colors.
+pub(crate) fn use_color(
+    choice: ColorChoice,
+    env_var: impl Fn(&str) -> Option<OsString>,
+    is_terminal: impl FnOnce() -> bool,
+) -> bool {
+    // Both conventions count an empty variable as unset.
+    let set = |name| env_var(name).filter(|value| !value.is_empty());
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto if set("NO_COLOR").is_some() => false,
+        ColorChoice::Auto if set("CLICOLOR_FORCE").is_some_and(|value| value != "0") => true,
+        ColorChoice::Auto => set("TERM").is_none_or(|value| value != "dumb") && is_terminal(),
     }
 }
 
-// No crate: four colours need none. Those of the terminal's own palette, so that they suit its background.
+// Four colors need no crate. They are from the terminal's own palette, so that they suit its background.
 pub(crate) const KEY: &str = "\x1b[1;34m";
 pub(crate) const STRING: &str = "\x1b[32m";
 pub(crate) const NUMBER: &str = "\x1b[36m";
@@ -40,30 +44,30 @@ pub(crate) const END: &str = "\x1b[0m";
 mod tests {
     use super::*;
 
-    fn found(when: When, variables: &[(&str, &str)], terminal: bool) -> bool {
+    fn found(choice: ColorChoice, variables: &[(&str, &str)], terminal: bool) -> bool {
         let variable =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
-        wanted(when, variable, || terminal)
+        use_color(choice, variable, || terminal)
     }
 
     #[test]
-    fn auto_means_on_a_terminal() {
-        assert!(found(When::Auto, &[], true));
-        assert!(found(When::Auto, &[("TERM", "xterm"), ("NO_COLOR", ""), ("CLICOLOR_FORCE", "")], true));
-        assert!(!found(When::Auto, &[("TERM", "xterm")], false));
-        assert!(!found(When::Auto, &[("TERM", "dumb")], true));
+    fn auto_is_colored_on_terminal() {
+        assert!(found(ColorChoice::Auto, &[], true));
+        assert!(found(ColorChoice::Auto, &[("TERM", "xterm"), ("NO_COLOR", ""), ("CLICOLOR_FORCE", "")], true));
+        assert!(!found(ColorChoice::Auto, &[("TERM", "xterm")], false));
+        assert!(!found(ColorChoice::Auto, &[("TERM", "dumb")], true));
     }
 
     #[test]
-    fn no_color_beats_clicolor_force_which_beats_the_terminal() {
-        assert!(!found(When::Auto, &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")], true));
-        assert!(found(When::Auto, &[("CLICOLOR_FORCE", "1"), ("TERM", "dumb")], false));
-        assert!(!found(When::Auto, &[("CLICOLOR_FORCE", "0")], false));
+    fn no_color_beats_clicolor_force_beats_terminal() {
+        assert!(!found(ColorChoice::Auto, &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")], true));
+        assert!(found(ColorChoice::Auto, &[("CLICOLOR_FORCE", "1"), ("TERM", "dumb")], false));
+        assert!(!found(ColorChoice::Auto, &[("CLICOLOR_FORCE", "0")], false));
     }
 
     #[test]
-    fn the_option_beats_both() {
-        assert!(found(When::Always, &[("NO_COLOR", "1"), ("TERM", "dumb")], false));
-        assert!(!found(When::Never, &[("CLICOLOR_FORCE", "1")], true));
+    fn option_beats_both_variables() {
+        assert!(found(ColorChoice::Always, &[("NO_COLOR", "1"), ("TERM", "dumb")], false));
+        assert!(!found(ColorChoice::Never, &[("CLICOLOR_FORCE", "1")], true));
     }
 }

@@ -1,8 +1,8 @@
-//! The config file: where it is, what it says, and what a section comes to.
+//! The config file: finds it, reads it, and makes a section an endpoint.
 //!
-//! What Python's `configparser.ConfigParser` of 3.11 reads is read as the same value or refused; see [`canonical`] for the
-//! lines and [`Config::value`] for the values. Looser than Python in three points: a lone `%` is itself, a byte order mark
-//! is passed over, a timeout may be fractional.
+//! What Python's `configparser.ConfigParser` of 3.11 reads is read as the same value or rejected; see [`parser`] for the
+//! lines and [`ConfigValue::text`] for the values. It is looser than Python in three points: a lone `%` is itself, a byte
+//! order mark is ignored, a timeout may be fractional.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -16,18 +16,19 @@ use cent::{Address, Endpoint};
 use ini::{Ini, ParseOption};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::args;
-use canonical::{DEFAULT, KEYS};
+use crate::did_you_mean::did_you_mean;
+use crate::seconds::parse_seconds;
+use parser::{DEFAULT, KNOWN_KEYS};
 
+mod parser;
 #[cfg(test)]
-mod against_python;
-mod canonical;
+mod python_compat_tests;
 
-/// Of these a section needs exactly one.
-const CREDENTIALS: [&str; 4] = ["secret", "secret_file", "api_key", "api_key_file"];
+/// A section needs exactly one of these.
+const CREDENTIAL_KEYS: [&str; 4] = ["secret", "secret_file", "api_key", "api_key_file"];
 
-/// More than any config file or secret has; a device such as /dev/zero has no end.
-const MAX_BYTES: u64 = 1_000_000;
+/// More than any config file or secret has. A device such as /dev/zero has no end.
+const MAX_FILE_BYTES: u64 = 1_000_000;
 
 const EXAMPLE: &str = "\
 name another with --config, or write one such as
@@ -36,124 +37,125 @@ name another with --config, or write one such as
   secret = long-secret-key-for-bananas-project
 with api_key instead of secret for Centrifugo 2 and later";
 
-/// Where the config file is; shown as the user named it.
+/// Where the config file is. Displayed as the user wrote it.
 #[derive(Debug)]
 pub(crate) struct ConfigPath {
     file: PathBuf,
-    shown: String,
-    home: Option<PathBuf>,
+    display: String,
+    home_dir: Option<PathBuf>,
 }
 
 impl fmt::Display for ConfigPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
+        f.write_str(&self.display)
     }
 }
 
-/// Finds the config file: the option beats the variable, which beats `~/.centrc`; an empty variable is as good as none.
+/// Finds the config file: the option overrides the variable, which overrides `~/.centrc`. An empty variable counts as
+/// unset.
 ///
 /// # Errors
-/// For an option without text, and for `~` without a home folder.
+/// For an empty option, and for `~` without a home directory.
 pub(crate) fn locate(
     option: Option<OsString>,
-    variable: Option<OsString>,
-    home: Option<PathBuf>,
+    env_var: Option<OsString>,
+    home_dir: Option<PathBuf>,
 ) -> anyhow::Result<ConfigPath> {
-    let variable = variable.filter(|variable| !variable.is_empty());
-    let (named, shown) = match (option, variable) {
+    let env_var = env_var.filter(|path| !path.is_empty());
+    let (path, display) = match (option, env_var) {
         (Some(option), _) if option.is_empty() => bail!("--config names no file; is a variable not set?"),
         (Some(option), _) => (PathBuf::from(&option), option.display().to_string()),
-        (None, Some(variable)) => (PathBuf::from(&variable), format!("{} (CENT_CONFIG)", variable.display())),
+        (None, Some(path)) => (PathBuf::from(&path), format!("{} (CENT_CONFIG)", path.display())),
         (None, None) => ("~/.centrc".into(), "~/.centrc".to_owned()),
     };
-    let file = expanded(&named, home.as_deref())
-        .with_context(|| format!("{shown}: HOME is not set; name a config file by its whole path with --config"))?;
-    Ok(ConfigPath { file, shown, home })
+    let file = expand_tilde(&path, home_dir.as_deref())
+        .with_context(|| format!("{display}: HOME is not set; name a config file by its whole path with --config"))?;
+    Ok(ConfigPath { file, display, home_dir })
 }
 
-/// A leading `~/` is the home folder: shells leave it alone after `--config=`.
-fn expanded(path: &Path, home: Option<&Path>) -> Option<PathBuf> {
+/// Replaces a leading `~/` by the home directory, because shells do not after `--config=`.
+fn expand_tilde(path: &Path, home_dir: Option<&Path>) -> Option<PathBuf> {
     match path.strip_prefix("~") {
-        Ok(rest) => home.map(|home| home.join(rest)),
+        Ok(rest) => home_dir.map(|home_dir| home_dir.join(rest)),
         Err(_) => Some(path.to_owned()),
     }
 }
 
-/// A config file whose lines are in order; the values are looked at when a section is asked for.
+/// A config file with valid lines. Its values are checked when a section is used.
 pub(crate) struct Config {
     path: ConfigPath,
     ini: Ini,
 }
 
-/// What a section comes to.
+/// A section with valid values.
 #[derive(Debug)]
 pub(crate) struct Section {
     pub(crate) endpoint: Endpoint,
     pub(crate) timeout: Option<Duration>,
 }
 
-/// A value as it stands in the file.
+/// A value as it is in the file.
 #[derive(Clone, Copy)]
-struct Entry<'a> {
+struct ConfigValue<'a> {
     key: &'static str,
     line: usize,
-    text: &'a str,
+    raw: &'a str,
 }
 
 /// Reads the config file.
 ///
 /// # Errors
-/// For a file that cannot be read, and for what [`canonical`] refuses: all that makes the whole file doubtful.
+/// For a file that cannot be read, and for what [`parser::normalize`] rejects.
 pub(crate) fn read(path: ConfigPath) -> anyhow::Result<Config> {
-    match contents(&path.file, EXAMPLE).and_then(|bytes| parsed(&bytes)) {
+    match read_limited(&path.file, EXAMPLE).and_then(|bytes| parse(&bytes)) {
         Ok(ini) => Ok(Config { path, ini }),
         Err(error) => Err(error.context(path.to_string())),
     }
 }
 
-fn parsed(bytes: &[u8]) -> anyhow::Result<Ini> {
-    let text = canonical::canonical(utf8(bytes)?)?;
-    let as_written = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
-    Ini::load_from_str_opt(&text, as_written).map_err(|_| anyhow!("not understood; write it as the README shows"))
+fn parse(bytes: &[u8]) -> anyhow::Result<Ini> {
+    let text = parser::normalize(decode_utf8(bytes)?)?;
+    let raw = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
+    Ini::load_from_str_opt(&text, raw).map_err(|_| anyhow!("not understood; write it as the README shows"))
 }
 
 impl Config {
     /// The names of the sections, in the order of the file.
     pub(crate) fn names(&self) -> Vec<&str> {
-        self.ini.sections().flatten().filter_map(canonical::unwrapped).filter(|&name| name != DEFAULT).collect()
+        self.ini.sections().flatten().filter_map(parser::decode_name).filter(|&name| name != DEFAULT).collect()
     }
 
     pub(crate) fn path(&self) -> &ConfigPath {
         &self.path
     }
 
-    /// What a section comes to, together with `[DEFAULT]`.
+    /// The section of this name, completed by `[DEFAULT]`.
     ///
     /// # Errors
     /// With the line or the section for
-    /// - a section that is not there,
-    /// - no address, or not exactly one of [`CREDENTIALS`],
-    /// - a value that is empty, refers to another key, or is not what its key needs,
-    /// - a secret's file that cannot be read.
+    /// - an unknown section,
+    /// - no address, or not exactly one of [`CREDENTIAL_KEYS`],
+    /// - a value that is empty, refers to another key, or is invalid,
+    /// - a file of a secret that cannot be read.
     pub(crate) fn section(&self, name: &str) -> anyhow::Result<Section> {
-        self.typed(name).with_context(|| self.path.to_string())
+        self.resolve_section(name).with_context(|| self.path.to_string())
     }
 
-    fn typed(&self, name: &str) -> anyhow::Result<Section> {
+    fn resolve_section(&self, name: &str) -> anyhow::Result<Section> {
         if !self.names().contains(&name) {
-            return Err(self.no_section(name));
+            return Err(self.unknown_section(name));
         }
         let address = self
-            .entry(name, "address")
+            .get(name, "address")
             .with_context(|| format!("section [{name}] has no address; write address = http://HOST:PORT below it"))?
-            .parsed(|text| Ok(Address::parse(text)?))?;
+            .parse(|text| Ok(Address::parse(text)?))?;
         let credential = self.credential(name)?;
-        let endpoint = credential.parsed(|text| self.endpoint(address, credential.key, text))?;
-        let timeout = self.entry(name, "timeout").map(|entry| entry.parsed(timeout)).transpose()?;
+        let endpoint = credential.parse(|text| self.endpoint(address, credential.key, text))?;
+        let timeout = self.get(name, "timeout").map(|value| value.parse(parse_timeout)).transpose()?;
         Ok(Section { endpoint, timeout })
     }
 
-    fn no_section(&self, name: &str) -> anyhow::Error {
+    fn unknown_section(&self, name: &str) -> anyhow::Error {
         let names = self.names();
         if name == DEFAULT {
             return anyhow!("[DEFAULT] is no section of its own, but supplies keys to the others; name one of them");
@@ -163,32 +165,32 @@ impl Config {
         }
         let are = if names.len() == 1 { "is" } else { "are" };
         let list = names.iter().map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ");
-        let guess = cent::closest_match(name, names.iter().copied());
-        let guess = guess.map_or_else(String::new, |guess| format!(": did you mean {guess}?"));
-        anyhow!("no section [{name}]; there {are} {list}{guess}")
+        let hint = did_you_mean(name, names.iter().copied()).map_or_else(String::new, |hint| format!(": {hint}"));
+        anyhow!("no section [{name}]; there {are} {list}{hint}")
     }
 
-    /// The value of a key in a section, or else in `[DEFAULT]`.
-    fn entry(&self, section: &str, key: &str) -> Option<Entry<'_>> {
-        self.own(section, key).or_else(|| self.own(DEFAULT, key))
+    /// The value of a key in a section or, if it has none, in `[DEFAULT]`.
+    fn get(&self, section: &str, key: &str) -> Option<ConfigValue<'_>> {
+        self.get_in_section(section, key).or_else(|| self.get_in_section(DEFAULT, key))
     }
 
-    /// The value of a key in just this section. `[DEFAULT]` may stand several times.
-    fn own(&self, section: &str, key: &str) -> Option<Entry<'_>> {
-        let key = KEYS.into_iter().find(|&known| known == key)?;
-        let value = self.ini.section_all(Some(canonical::wrapped(section))).find_map(|section| section.get(key))?;
-        let (line, text) = canonical::value(value)?;
-        Some(Entry { key, line, text })
+    /// The value of a key in this section alone. Only `[DEFAULT]` may occur several times.
+    fn get_in_section(&self, section: &str, key: &str) -> Option<ConfigValue<'_>> {
+        let key = KNOWN_KEYS.into_iter().find(|&known| known == key)?;
+        let value = self.ini.section_all(Some(parser::encode_name(section))).find_map(|section| section.get(key))?;
+        let (line, raw) = parser::decode_value(value)?;
+        Some(ConfigValue { key, line, raw })
     }
 
-    /// The one credential. What a section itself says sets aside all that `[DEFAULT]` says.
-    fn credential(&self, section: &str) -> anyhow::Result<Entry<'_>> {
-        let all_in = |section| CREDENTIALS.iter().filter_map(|key| self.own(section, key)).collect::<Vec<_>>();
+    /// The one credential. Any in the section overrides all in `[DEFAULT]`.
+    fn credential(&self, section: &str) -> anyhow::Result<ConfigValue<'_>> {
+        let all_in =
+            |section| CREDENTIAL_KEYS.iter().filter_map(|key| self.get_in_section(section, key)).collect::<Vec<_>>();
         let mut found = all_in(section);
         if found.is_empty() {
             found = all_in(DEFAULT);
         }
-        found.sort_by_key(|entry| entry.line);
+        found.sort_by_key(|value| value.line);
         match found.as_slice() {
             [] => bail!(
                 "section [{section}] has no secret and no api_key; write secret = … below it for Centrifugo 1, api_key = … for later ones"
@@ -206,39 +208,39 @@ impl Config {
 
     fn endpoint(&self, address: Address, key: &str, text: &str) -> anyhow::Result<Endpoint> {
         let Some(key) = key.strip_suffix("_file") else { return endpoint(address, key, text) };
-        let named = expanded(Path::new(text), self.path.home.as_deref())
+        let path = expand_tilde(Path::new(text), self.path.home_dir.as_deref())
             .with_context(|| format!("{key}_file: HOME is not set; write the whole path"))?;
-        let file = self.path.file.parent().unwrap_or(Path::new("")).join(named);
+        let file = self.path.file.parent().unwrap_or(Path::new("")).join(path);
         let read = || {
-            let bytes = contents(&file, "write it, or mend the path")?;
-            let text = utf8(&bytes)?;
+            let bytes = read_limited(&file, "write it, or mend the path")?;
+            let text = decode_utf8(&bytes)?;
             ensure!(!text.starts_with('\u{feff}'), "begins with a byte order mark; save the file without it");
-            endpoint(address, key, without_line_end(text))
+            endpoint(address, key, strip_newline(text))
         };
         read().with_context(|| format!("{key}_file: {}", file.display()))
     }
 }
 
-/// rust-ini holds the secret in strings of its own, which it does not wipe.
+/// Wipes the values: rust-ini keeps secrets in strings of its own and does not.
 impl Drop for Config {
     fn drop(&mut self) {
         self.ini.iter_mut().flat_map(|(_, section)| section.iter_mut()).for_each(|(_, value)| value.zeroize());
     }
 }
 
-impl Entry<'_> {
-    /// Makes something of the value; an error names the line.
-    fn parsed<T>(self, parse: impl FnOnce(&str) -> anyhow::Result<T>) -> anyhow::Result<T> {
-        self.value().and_then(|text| parse(&text)).with_context(|| format!("line {}", self.line))
+impl ConfigValue<'_> {
+    /// Parses the value; an error has the line number.
+    fn parse<T>(self, parse: impl FnOnce(&str) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        self.text().and_then(|text| parse(&text)).with_context(|| format!("line {}", self.line))
     }
 
-    /// The value as Python gives it: `%%` is `%`. References such as `%(name)s` are not followed, so they are refused.
-    fn value(self) -> anyhow::Result<Zeroizing<String>> {
+    /// The value as Python returns it: `%%` is `%`. References such as `%(name)s` are not supported, so they are rejected.
+    fn text(self) -> anyhow::Result<Zeroizing<String>> {
         let key = self.key;
-        ensure!(!self.text.is_empty(), "{key} is empty; write its value after the =");
-        let references = Zeroizing::new(self.text.replace("%%", "")).contains("%(");
+        ensure!(!self.raw.is_empty(), "{key} is empty; write its value after the =");
+        let references = Zeroizing::new(self.raw.replace("%%", "")).contains("%(");
         ensure!(!references, "{key} holds %(, which refers to another key; write the value itself, and %%( for %(");
-        Ok(Zeroizing::new(self.text.replace("%%", "%")))
+        Ok(Zeroizing::new(self.raw.replace("%%", "%")))
     }
 }
 
@@ -246,33 +248,34 @@ fn endpoint(address: Address, key: &str, text: &str) -> anyhow::Result<Endpoint>
     Ok(if key == "secret" { Endpoint::with_secret(address, text) } else { Endpoint::with_api_key(address, text) }?)
 }
 
-fn timeout(text: &str) -> anyhow::Result<Duration> {
-    args::seconds(text).map_err(|problem| anyhow!("timeout is {problem}"))
+fn parse_timeout(text: &str) -> anyhow::Result<Duration> {
+    parse_seconds(text).map_err(|problem| anyhow!("timeout is {problem}"))
 }
 
-/// Editors and `echo` end a file's last line; of several line ends only the last is theirs.
-fn without_line_end(text: &str) -> &str {
-    ["\r\n", "\n", "\r"].into_iter().find_map(|end| text.strip_suffix(end)).unwrap_or(text)
+/// Removes the trailing newline that editors and `echo` add; only one, because others belong to the secret.
+fn strip_newline(text: &str) -> &str {
+    ["\r\n", "\n", "\r"].into_iter().find_map(|newline| text.strip_suffix(newline)).unwrap_or(text)
 }
 
-fn utf8(bytes: &[u8]) -> anyhow::Result<&str> {
+fn decode_utf8(bytes: &[u8]) -> anyhow::Result<&str> {
     std::str::from_utf8(bytes).map_err(|error| {
-        let good = bytes.get(..error.valid_up_to()).and_then(|good| std::str::from_utf8(good).ok()).unwrap_or_default();
-        let line = canonical::lines(good).count() + usize::from(good.ends_with('\r'));
+        let valid = bytes.get(..error.valid_up_to()).and_then(|valid| std::str::from_utf8(valid).ok());
+        let valid = valid.unwrap_or_default();
+        let line = parser::lines(valid).count() + usize::from(valid.ends_with('\r'));
         anyhow!("line {line}: not UTF-8; save the file as UTF-8")
     })
 }
 
-/// Reads a file, a pipe or a device to its end; the remedy is for one that is not there.
-fn contents(path: &Path, remedy: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+/// Reads a file, a pipe or a device to its end. The hint is for a file that does not exist.
+fn read_limited(path: &Path, not_found_hint: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
-    let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
     match read.map_err(|error| (error.kind(), error)) {
-        Ok(length) if length as u64 > MAX_BYTES => bail!("longer than 1 MB; name another file"),
+        Ok(length) if length as u64 > MAX_FILE_BYTES => bail!("longer than 1 MB; name another file"),
         Ok(_) => Ok(bytes),
         Err((io::ErrorKind::NotFound, _)) => match fs::read_link(path) {
             Ok(target) => bail!("a link to {}, which is not there; mend the link", target.display()),
-            Err(_) => bail!("no such file; {remedy}"),
+            Err(_) => bail!("no such file; {not_found_hint}"),
         },
         Err((io::ErrorKind::PermissionDenied, _)) => bail!("not readable for this user; change its mode or its owner"),
         Err((io::ErrorKind::IsADirectory, _)) => bail!("a directory; name a file"),
@@ -286,7 +289,7 @@ mod tests {
 
     fn config(text: &str) -> anyhow::Result<Config> {
         let path = locate(Some("x".into()), None, None)?;
-        Ok(Config { ini: parsed(text.as_bytes())?, path })
+        Ok(Config { ini: parse(text.as_bytes())?, path })
     }
 
     fn section(text: &str) -> anyhow::Result<Section> {
@@ -294,7 +297,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(text: &str, message: &str) {
+    fn assert_error(text: &str, message: &str) {
         assert_eq!(format!("{:#}", section(text).unwrap_err()), message);
     }
 
@@ -303,10 +306,9 @@ mod tests {
     }
 
     #[test]
-    fn the_option_beats_the_variable_which_beats_the_home_folder() {
-        let found = |option: Option<&str>, variable: Option<&str>| {
-            let path =
-                locate(option.map(OsString::from), variable.map(OsString::from), Some("/home/u".into())).unwrap();
+    fn option_beats_variable_beats_home_directory() {
+        let found = |option: Option<&str>, env_var: Option<&str>| {
+            let path = locate(option.map(OsString::from), env_var.map(OsString::from), Some("/home/u".into())).unwrap();
             format!("{} is {}", path, path.file.display())
         };
         assert_eq!(found(Some("x"), Some("y")), "x is x");
@@ -316,17 +318,17 @@ mod tests {
     }
 
     #[test]
-    fn only_a_leading_tilde_and_slash_are_the_home_folder() {
-        let home = Some(Path::new("/home/u"));
-        assert_eq!(expanded(Path::new("~/x"), home), Some("/home/u/x".into()));
+    fn expands_leading_tilde_only() {
+        let home_dir = Some(Path::new("/home/u"));
+        assert_eq!(expand_tilde(Path::new("~/x"), home_dir), Some("/home/u/x".into()));
         for other in ["x/~/y", "~user/x", "./~/x", "/~/x"] {
-            assert_eq!(expanded(Path::new(other), home), Some(other.into()));
+            assert_eq!(expand_tilde(Path::new(other), home_dir), Some(other.into()));
         }
-        assert_eq!(expanded(Path::new("~/x"), None), None);
+        assert_eq!(expand_tilde(Path::new("~/x"), None), None);
     }
 
     #[test]
-    fn every_printable_character_stands_first_in_the_middle_and_last() {
+    fn secret_accepts_all_printable_ascii() {
         for c in '!'..='~' {
             let secret = format!("{c}x{c}y{c}");
             let written = secret.replace('%', "%%");
@@ -338,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_of_the_section_sets_aside_that_of_default() {
+    fn section_credential_overrides_default() {
         let text = "[DEFAULT]\naddress = http://h\nsecret = x\ntimeout = 0.5\n[a]\nsecret = y\n[b]\napi_key = k\n[c]\n";
         let config = config(text).unwrap();
         let endpoint = |name| config.section(name).unwrap().endpoint;
@@ -349,46 +351,49 @@ mod tests {
     }
 
     #[test]
-    fn faults_of_a_section_that_is_not_asked_for_do_not_matter() {
+    fn errors_in_other_sections_are_ignored() {
         let other = "[b]\naddress = %(host)s\nsecret =\ntimeout = soon\n";
         assert!(section(&format!("[a]\naddress = http://h\nsecret = x\n{other}")).is_ok());
         assert!(section(&format!("[a]\naddress = http://h\nsecret = x\n{other}[b]\n")).is_err());
     }
 
     #[test]
-    fn names_are_in_the_order_of_the_file_without_default() {
+    fn names_keep_file_order_without_default() {
         let text = "[DEFAULT]\n[ b ]\n[a]\nsecret = x\n[DEFAULT]\n[|c|]\n";
         assert_eq!(config(text).unwrap().names(), [" b ", "a", "|c|"]);
     }
 
     #[test]
-    fn the_line_of_a_value_is_told_wherever_it_comes_from() {
-        refused(
+    fn value_errors_report_line() {
+        assert_error(
             "[a]\naddress = h\nsecret = x\n",
             "x: line 2: the address has no scheme; write http:// or https:// before it",
         );
-        refused(
+        assert_error(
             "\u{feff}[DEFAULT]\r\ntimeout = 0\r\n\r\n# note\r\n[a]\r\naddress = http://h\r\nsecret = x\r\n",
             "x: line 2: timeout is not a number of seconds above 0, such as 5 or 0.5",
         );
-        refused("[a]\raddress = http://h\r\rsecret =\r", "x: line 4: secret is empty; write its value after the =");
+        assert_error(
+            "[a]\raddress = http://h\r\rsecret =\r",
+            "x: line 4: secret is empty; write its value after the =",
+        );
     }
 
     #[test]
-    fn just_one_line_end_is_the_files_own() {
+    fn strips_one_trailing_newline() {
         for (text, secret) in
             [("x", "x"), ("x\n", "x"), ("x\r\n", "x"), ("x\r", "x"), ("x\n\n", "x\n"), (" x ", " x "), ("", "")]
         {
-            assert_eq!(without_line_end(text), secret, "{text:?}");
+            assert_eq!(strip_newline(text), secret, "{text:?}");
         }
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_told_by_their_line() {
+    fn invalid_utf8_reports_line() {
         for (bytes, line) in
             [(&b"\xff"[..], 1), (b"a\nb\xff\n", 2), (b"a\r\n\r\n\xff", 3), (b"a\r\xff", 2), (b"a\n\r\xff", 3)]
         {
-            let error = utf8(bytes).unwrap_err().to_string();
+            let error = decode_utf8(bytes).unwrap_err().to_string();
             assert_eq!(error, format!("line {line}: not UTF-8; save the file as UTF-8"));
         }
     }

@@ -1,23 +1,23 @@
-//! What help and man page tell besides the options, once for both.
+//! The texts of help and man page besides the options.
 
 use std::fmt::Write as _;
 
-use crate::report;
+use crate::exit;
 
 pub(crate) const ABOUT: &str = "Console client for Centrifugo, the real-time messaging server";
 
 pub(crate) const USAGE: &str = "cent [OPTIONS] SECTION METHOD    (with --lines: SECTION [METHOD])";
 
-/// Three calls to copy.
-const CALLS: [&str; 3] = [
+/// Calls to copy.
+const SHORT_EXAMPLES: [&str; 3] = [
     r#"cent bananas publish --params='{"channel": "news", "data": {"n": 1}}'"#,
     "cent bananas publish --lines < news.jsonl",
     "cent bananas publish --params=@news.json --dry-run",
 ];
 
-pub(crate) const EXITS_IN_SHORT: &str = "Exit status: 0 done, 1 refused, 2 wrong call, 3 not reached, 4 unknown";
+pub(crate) const EXIT_SUMMARY: &str = "Exit status: 0 done, 1 refused, 2 wrong call, 3 not reached, 4 unknown";
 
-/// What the program does, a paragraph each.
+/// What the program does, in paragraphs.
 pub(crate) const DESCRIPTION: [&str; 2] = [
     "\
 Sends one command to the server that SECTION of the config file names, and
@@ -30,10 +30,10 @@ but info, subscribe, refresh, presence_stats, history_remove, rpc and more. A
 method that is not known here is sent as it is.",
 ];
 
-/// A name, and what there is to say about it in lines of at most 66 characters.
-pub(crate) type Entry = (&'static str, &'static str);
+/// A name and its description, in lines of at most 66 characters.
+pub(crate) type HelpEntry = (&'static str, &'static str);
 
-pub(crate) const FILES: [Entry; 1] = [(
+pub(crate) const FILES: [HelpEntry; 1] = [(
     "~/.centrc",
     "\
 Sections of the form
@@ -45,7 +45,7 @@ with api_key instead of secret for Centrifugo 2 to 6; timeout is
 optional; secret_file or api_key_file name a file with it instead.",
 )];
 
-pub(crate) const ENVIRONMENT: [Entry; 5] = [
+pub(crate) const ENVIRONMENT: [HelpEntry; 5] = [
     ("CENT_CONFIG", "Config file instead of ~/.centrc; --config beats it."),
     ("HTTP_PROXY, HTTPS_PROXY, ALL_PROXY", "Proxy for http:// addresses, for https:// ones, for both; in either case."),
     ("NO_PROXY", "Hosts that need no proxy, separated by commas; * for all."),
@@ -53,8 +53,8 @@ pub(crate) const ENVIRONMENT: [Entry; 5] = [
     ("NO_COLOR, CLICOLOR_FORCE", "No colours; colours also where there is no terminal. --color beats both."),
 ];
 
-/// What a job looks like, and the text to copy.
-pub(crate) const EXAMPLES: [Entry; 4] = [
+/// A task, and the text to copy.
+pub(crate) const EXAMPLES: [HelpEntry; 4] = [
     (
         "In a shell, params from a file or a pipe:",
         r#"cent bananas publish --params=@news.json
@@ -82,22 +82,21 @@ tail -n +5001 news.jsonl | cent bananas publish --lines",
     ),
 ];
 
-/// How the short help begins: it fits a screen of 24 lines with a prompt below it.
-pub(crate) fn opening() -> String {
-    CALLS.iter().fold(ABOUT.to_owned(), |text, call| format!("{text}\n  {call}"))
+/// The beginning of the short help, which must fit 24 lines together with the next prompt.
+pub(crate) fn short_header() -> String {
+    SHORT_EXAMPLES.iter().fold(ABOUT.to_owned(), |text, call| format!("{text}\n  {call}"))
 }
 
-pub(crate) fn long_opening() -> String {
-    format!("{}\n\n{}", opening(), DESCRIPTION.join("\n\n"))
+pub(crate) fn long_header() -> String {
+    format!("{}\n\n{}", short_header(), DESCRIPTION.join("\n\n"))
 }
 
-/// How the long help ends.
-pub(crate) fn long_end() -> String {
+pub(crate) fn long_footer() -> String {
     let mut text = "Exit status:\n".to_owned();
-    for (status, meaning, advice) in report::exits() {
+    for (status, meaning, advice) in exit::exit_table() {
         let _ = writeln!(text, "  {status:<8}  {meaning};\n            {advice}");
     }
-    let _ = writeln!(text, "  {}", report::WORST);
+    let _ = writeln!(text, "  {}", exit::PRECEDENCE_NOTE);
     for (heading, entries) in [("Files", &FILES[..]), ("Environment", &ENVIRONMENT), ("Examples", &EXAMPLES)] {
         let _ = write!(text, "\n{heading}:\n");
         for (name, lines) in entries {

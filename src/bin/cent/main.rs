@@ -1,144 +1,101 @@
-//! The console client: `cent SECTION METHOD`.
+//! The command-line client: `cent SECTION METHOD`.
 
 use std::env;
 use std::ffi::OsString;
-use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::thread;
-use std::time::Duration;
 
-use cent::{Client, Reply};
+use cent::Client;
 
-use args::{Args, Call};
-use color::When;
+use args::{Args, Invocation};
+use color::ColorChoice;
 use config::{Config, Section};
-use output::Layout;
-use report::{Alarm, Exit, OutputError, Refusals};
-use send::Sender;
+use exit::{ExitStatus, exit_status_for, exit_status_of_printing};
+use output::JsonLayout;
+use stderr::ErrorPrinter;
 
 mod args;
 mod color;
 mod completions;
+#[cfg(test)]
+mod completions_tests;
 mod config;
+mod did_you_mean;
+mod exit;
 mod help;
 mod lines;
 #[cfg(test)]
-mod man;
+mod man_page_tests;
 mod output;
 mod params;
-mod proxy;
-mod report;
-mod send;
-mod slips;
-mod stream;
+mod proxy_env;
+mod reply_errors;
+mod retry;
+mod seconds;
+mod single;
+mod stderr;
+mod usage_error;
 
 fn main() -> ExitCode {
-    let words: Vec<OsString> = env::args_os().collect();
-    let alarm = Alarm { color: colored(args::color(&words), &io::stderr()) };
-    let exit = run(&words, alarm).unwrap_or_else(|error| {
-        alarm.failure(&error);
-        report::exit_of(&error)
+    let command_line: Vec<OsString> = env::args_os().collect();
+    let errors = ErrorPrinter { color: use_color(args::color(&command_line), &io::stderr()) };
+    let status = run(&command_line, errors).unwrap_or_else(|error| {
+        errors.print_error(&error);
+        exit_status_for(&error)
     });
-    exit.into()
+    status.into()
 }
 
-fn colored(when: When, output: &impl IsTerminal) -> bool {
-    color::wanted(when, |name| env::var_os(name), || output.is_terminal())
-}
-
-fn run(words: &[OsString], alarm: Alarm) -> anyhow::Result<Exit> {
-    let args = match args::parse(words)? {
-        Call::Run(args) => args,
-        Call::Print(text) => return done(io::stdout().write_all(text.as_bytes())),
+fn run(command_line: &[OsString], errors: ErrorPrinter) -> anyhow::Result<ExitStatus> {
+    let args = match args::parse(command_line)? {
+        Invocation::Run(args) => args,
+        Invocation::Print(text) => return exit_status_of_printing(io::stdout().write_all(text.as_bytes())),
     };
-    let config = config::read(config::locate(args.config.clone(), env::var_os("CENT_CONFIG"), home())?)?;
-    let Some(name) = &args.section else { return names(&args, &config) };
-    told(args.verbose)(format_args!("config file {}, section [{name}]", config.path()));
+    let config = config::read(config::locate(args.config.clone(), env::var_os("CENT_CONFIG"), home_dir())?)?;
+    let Some(name) = &args.section else { return list_sections(&args, &config) };
+    stderr::verbose_logger(args.verbose)(format_args!("config file {}, section [{name}]", config.path()));
     let section = config.section(name)?;
+    let client = build_client(&args, &section)?;
+    let layout = json_layout(&args);
     match &args.method {
-        Some(method) if !args.lines => call(&args, alarm, &section, method),
-        method => stream::run(&args, alarm, &section.endpoint, client(&args, &section)?, method.as_deref()),
+        Some(method) if !args.lines => single::run(&args, errors, layout, client, method),
+        method => lines::run(&args, errors, layout, client, &section.endpoint, method.as_deref()),
     }
 }
 
-/// The home folder. Without HOME none is guessed: a service would read the file of whatever user it runs as.
-fn home() -> Option<PathBuf> {
+/// The home directory. Without HOME there is none: a service must not read the file of the user that it runs as.
+fn home_dir() -> Option<PathBuf> {
     env::var_os("HOME").filter(|home| !home.is_empty()).and_then(|_| dirs::home_dir())
 }
 
-fn names(args: &Args, config: &Config) -> anyhow::Result<Exit> {
-    if args.quiet { Ok(Exit::Done) } else { done(output::names(&config.names(), io::stdout())) }
+fn list_sections(args: &Args, config: &Config) -> anyhow::Result<ExitStatus> {
+    let print = || output::print_names(&config.names(), io::stdout());
+    exit_status_of_printing(if args.quiet { Ok(()) } else { print() })
 }
 
-/// One command.
-fn call(args: &Args, alarm: Alarm, section: &Section, method: &str) -> anyhow::Result<Exit> {
-    let commands = [params::command(args.params.as_deref(), method)?];
-    let mut client = client(args, section)?;
-    let request = client.request(&commands)?;
-    if args.dry_run {
-        return if args.quiet { Ok(Exit::Done) } else { done(output::request(&request, io::stdout())) };
-    }
-    let sender = Sender { retries: args.retry(), tell: told(args.verbose), announce: report::say, wait: sleep };
-    let sent = sender.send(&mut client, &request);
-    let replies = replies(&sent);
-    let layout = layout(args).filter(|_| !replies.is_empty() || sent.is_ok());
-    let printed = layout.map_or(Ok(()), |layout| output::list(replies, layout, io::stdout()));
-    let mut refusals = Refusals::new();
-    for reply in replies {
-        refusals.add(reply, || format!("{}: {method}", client.url()), |message| alarm.error(message));
-    }
-    let refused = refusals.conclude(|message| alarm.error(message));
-    OutputError::check(printed, true)?;
-    sent?;
-    Ok(refused)
-}
-
-fn client(args: &Args, section: &Section) -> anyhow::Result<Client> {
+fn build_client(args: &Args, section: &Section) -> anyhow::Result<Client> {
     let mut client = Client::from_endpoint(section.endpoint.clone());
     if let Some(timeout) = args.timeout.or(section.timeout) {
         client = client.with_timeout(timeout);
     }
-    let proxy = proxy::find(section.endpoint.address(), |name| {
-        env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-    })?;
-    Ok(match proxy {
+    let env_var = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    Ok(match proxy_env::find_proxy(section.endpoint.address(), env_var)? {
         Some(proxy) => client.with_proxy(proxy),
         None => client,
     })
 }
 
-fn sleep(pause: Duration) -> bool {
-    thread::sleep(pause);
-    true
-}
-
-/// What `--verbose` is told through; without it, nothing is.
-fn told(verbose: bool) -> impl Fn(fmt::Arguments<'_>) + use<> {
-    move |line| {
-        if verbose {
-            report::say(&line.to_string());
-        }
-    }
-}
-
-/// The replies that there are, also where they came with a failure.
-fn replies(sent: &Result<Vec<Reply>, cent::Error>) -> &[Reply] {
-    sent.as_deref().unwrap_or_else(|error| error.replies())
-}
-
-/// How replies are printed; nothing with `--quiet`.
-fn layout(args: &Args) -> Option<Layout> {
+/// How replies are printed; they are not with `--quiet`.
+fn json_layout(args: &Args) -> Option<JsonLayout> {
     let stdout = io::stdout();
-    (!args.quiet).then(|| Layout {
+    (!args.quiet).then(|| JsonLayout {
         compact: args.compact,
         terminal: stdout.is_terminal(),
-        color: colored(args.color, &stdout),
+        color: use_color(args.color, &stdout),
     })
 }
 
-fn done(written: io::Result<()>) -> anyhow::Result<Exit> {
-    OutputError::check(written, false)?;
-    Ok(Exit::Done)
+fn use_color(choice: ColorChoice, output: &impl IsTerminal) -> bool {
+    color::use_color(choice, |name| env::var_os(name), || output.is_terminal())
 }

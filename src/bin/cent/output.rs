@@ -1,4 +1,4 @@
-//! Standard output.
+//! Everything that is written to standard output.
 
 use std::io::{self, Write};
 
@@ -6,54 +6,45 @@ use cent::{HttpRequest, Reply};
 
 use crate::color;
 
-/// How JSON is laid out.
+/// How JSON is formatted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Layout {
+pub(crate) struct JsonLayout {
     /// One line, without white space.
     pub(crate) compact: bool,
-    /// Writes DEL and C1 characters as `\u00XX`: a terminal would obey them.
+    /// Writes DEL and C1 characters as `\u00XX`: a terminal would interpret them.
     pub(crate) terminal: bool,
-    /// Keys, strings, numbers and literals in colours of their own.
+    /// Colors keys, strings, numbers and literals.
     pub(crate) color: bool,
 }
 
-/// Prints the list of replies and a line end.
-pub(crate) fn list(replies: &[Reply], layout: Layout, out: impl Write) -> io::Result<()> {
-    if layout.color { list_in::<true>(replies, layout, out) } else { list_in::<false>(replies, layout, out) }
-}
-
-fn list_in<const COLOR: bool>(replies: &[Reply], layout: Layout, out: impl Write) -> io::Result<()> {
-    let mut json = Reindent::<_, COLOR>::new(layout, io::BufWriter::new(out));
-    json.feed("[")?;
+/// Prints the list of replies and a newline.
+pub(crate) fn print_list(replies: &[Reply], layout: JsonLayout, out: impl Write) -> io::Result<()> {
+    let mut json = JsonFormatter::new(layout, io::BufWriter::new(out));
+    json.write("[")?;
     for (index, reply) in replies.iter().enumerate() {
         if index > 0 {
-            json.feed(",")?;
+            json.write(",")?;
         }
-        json.feed(reply.text())?;
+        json.write(reply.text())?;
     }
-    json.feed("]")?;
+    json.write("]")?;
     json.out.write_all(b"\n")?;
     json.out.flush()
 }
 
-/// Prints replies, a line each, in one write.
-pub(crate) fn lines(replies: &[Reply], layout: Layout, out: impl Write) -> io::Result<()> {
-    let layout = Layout { compact: true, ..layout };
-    if layout.color { lines_in::<true>(replies, layout, out) } else { lines_in::<false>(replies, layout, out) }
-}
-
-fn lines_in<const COLOR: bool>(replies: &[Reply], layout: Layout, mut out: impl Write) -> io::Result<()> {
-    let room = replies.iter().map(|reply| reply.text().len() + 1).sum();
-    let mut json = Reindent::<_, COLOR>::new(layout, Vec::with_capacity(room));
+/// Prints one reply per line, all of them in one write.
+pub(crate) fn print_lines(replies: &[Reply], layout: JsonLayout, mut out: impl Write) -> io::Result<()> {
+    let capacity = replies.iter().map(|reply| reply.text().len() + 1).sum();
+    let mut json = JsonFormatter::new(JsonLayout { compact: true, ..layout }, Vec::with_capacity(capacity));
     for reply in replies {
         json.out.extend_from_slice(reply.text().as_bytes());
         json.out.push(b'\n');
     }
-    // Servers write no white space, and then there is nothing to leave out.
-    if blanks(&json.out) > replies.len() || layout.terminal || COLOR {
+    // Servers usually write no white space, and then the text is printed as it is.
+    if count_whitespace(&json.out) > replies.len() || layout.terminal || layout.color {
         json.out.clear();
         for reply in replies {
-            json.feed(reply.text())?;
+            json.write(reply.text())?;
             json.out.push(b'\n');
         }
     }
@@ -61,178 +52,185 @@ fn lines_in<const COLOR: bool>(replies: &[Reply], layout: Layout, mut out: impl 
     out.flush()
 }
 
-/// How many bytes are white space; in blocks, so that many are looked at at a time.
-fn blanks(bytes: &[u8]) -> usize {
+/// How many bytes are white space. It sums up blocks so that the compiler uses vector instructions.
+fn count_whitespace(bytes: &[u8]) -> usize {
     let in_block = |block: &[u8]| block.iter().map(|&byte| u8::from(byte <= b' ')).sum::<u8>();
     bytes.chunks(u8::MAX.into()).map(|block| usize::from(in_block(block))).sum()
 }
 
 /// Prints a request as it would be sent: request line, headers, an empty line, the body.
-pub(crate) fn request(request: &HttpRequest<'_>, out: impl Write) -> io::Result<()> {
+pub(crate) fn print_request(request: &HttpRequest<'_>, out: impl Write) -> io::Result<()> {
     let mut out = io::BufWriter::new(out);
     writeln!(out, "POST {}", request.url())?;
     for (name, value) in request.headers() {
         writeln!(out, "{name}: {value}")?;
     }
     writeln!(out)?;
-    for piece in request.body() {
-        out.write_all(piece.as_bytes())?;
+    for chunk in request.body() {
+        out.write_all(chunk.as_bytes())?;
     }
     writeln!(out)?;
     out.flush()
 }
 
-/// Prints names, a line each.
-pub(crate) fn names(names: &[&str], out: impl Write) -> io::Result<()> {
+/// Prints one name per line.
+pub(crate) fn print_names(names: &[&str], out: impl Write) -> io::Result<()> {
     let mut out = io::BufWriter::new(out);
     names.iter().try_for_each(|name| writeln!(out, "{name}"))?;
     out.flush()
 }
 
-/// Lays JSON out anew and leaves every token as it is; neither depth nor size matters. The text has to be valid JSON.
-///
-/// Colours are a matter of the type: asked for at each token, they would cost a tenth of the time where there are none.
+/// Formats JSON without changing any token. It keeps no stack, so nesting may be as deep as it likes, except with colors,
+/// where each level takes a byte. The text must be valid JSON.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact about the text so far")]
-struct Reindent<W, const COLOR: bool> {
-    layout: Layout,
+struct JsonFormatter<W> {
+    layout: JsonLayout,
     out: W,
     depth: usize,
     in_string: bool,
     /// The last character was a backslash that is not itself escaped.
     escaped: bool,
-    /// An opening bracket stands last: what follows decides whether a new line comes first.
-    opened: bool,
-    /// For each open bracket whether it is an object's; kept only where colours tell keys from other strings.
+    /// The last token was an opening bracket: the next one decides whether a new line comes first.
+    after_open_bracket: bool,
+    /// For each open bracket, whether it is an object's. Kept only to color keys unlike other strings.
     objects: Vec<bool>,
     /// The next string is a key.
-    key: bool,
+    key_next: bool,
 }
 
-impl<W: Write, const COLOR: bool> Reindent<W, COLOR> {
-    fn new(layout: Layout, out: W) -> Self {
-        Self { layout, out, depth: 0, in_string: false, escaped: false, opened: false, objects: Vec::new(), key: false }
+impl<W: Write> JsonFormatter<W> {
+    fn new(layout: JsonLayout, out: W) -> Self {
+        Self {
+            layout,
+            out,
+            depth: 0,
+            in_string: false,
+            escaped: false,
+            after_open_bracket: false,
+            objects: Vec::new(),
+            key_next: false,
+        }
     }
 
-    /// Takes the next part of the text, which is whole tokens.
-    fn feed(&mut self, mut text: &str) -> io::Result<()> {
+    /// Writes the next part of the text, which must end between two tokens.
+    fn write(&mut self, mut text: &str) -> io::Result<()> {
         while let Some(first) = text.chars().next() {
-            let taken = if self.in_string { self.string(text)? } else { self.outside(first, text)? };
-            text = text.get(taken..).unwrap_or_default();
+            let written = if self.in_string { self.write_in_string(text)? } else { self.write_token(first, text)? };
+            text = text.get(written..).unwrap_or_default();
         }
         Ok(())
     }
 
-    /// Takes what comes before the next character of note inside a string, or that character.
-    fn string(&mut self, text: &str) -> io::Result<usize> {
-        let of_note = |c: char| c == '"' || c == '\\' || (self.layout.terminal && is_control(c));
+    /// Writes the text up to the next special character inside a string, or that character.
+    fn write_in_string(&mut self, text: &str) -> io::Result<usize> {
+        let is_special = |c: char| c == '"' || c == '\\' || (self.layout.terminal && is_control(c));
         let first = text.chars().next().unwrap_or_default();
         if self.escaped {
             self.escaped = false;
             self.out.write_all(first.encode_utf8(&mut [0; 4]).as_bytes())?;
             return Ok(first.len_utf8());
         }
-        let plain = text.find(of_note).unwrap_or(text.len());
+        let plain = text.find(is_special).unwrap_or(text.len());
         if plain > 0 {
             self.out.write_all(text.get(..plain).unwrap_or_default().as_bytes())?;
             return Ok(plain);
         }
         match first {
-            '"' if COLOR => {
+            '"' => {
                 self.in_string = false;
                 self.out.write_all(b"\"")?;
-                return self.end_color().map(|()| 1);
+                self.end_color()?;
             }
-            '"' => self.in_string = false,
-            '\\' => self.escaped = true,
-            control => {
-                write!(self.out, "\\u{:04x}", u32::from(control))?;
-                return Ok(control.len_utf8());
+            '\\' => {
+                self.escaped = true;
+                self.out.write_all(b"\\")?;
             }
+            control => write!(self.out, "\\u{:04x}", u32::from(control))?,
         }
-        self.out.write_all(&[first as u8])?;
-        Ok(1)
+        Ok(first.len_utf8())
     }
 
-    /// Takes one character outside strings, or a run of those that stay as they are.
-    fn outside(&mut self, first: char, text: &str) -> io::Result<usize> {
+    /// Writes one token outside strings, or the quote that begins a string.
+    fn write_token(&mut self, first: char, text: &str) -> io::Result<usize> {
         match first {
             ' ' | '\t' | '\r' | '\n' => {}
-            '}' | ']' => {
-                self.depth = self.depth.saturating_sub(1);
-                if !std::mem::take(&mut self.opened) {
-                    self.line()?;
-                }
-                self.out.write_all(&[first as u8])?;
-                if COLOR {
-                    self.objects.pop();
-                }
-            }
+            '}' | ']' => self.close_bracket(first)?,
             ',' => {
-                if COLOR {
-                    self.key = self.objects.last().copied().unwrap_or_default();
-                }
+                self.key_next = self.objects.last().copied().unwrap_or_default();
                 self.out.write_all(b",")?;
-                self.line()?;
+                self.start_line()?;
             }
             ':' => {
-                if COLOR {
-                    self.key = false;
-                }
+                self.key_next = false;
                 self.out.write_all(if self.layout.compact { b":" } else { b": " })?;
             }
-            '{' | '[' => {
-                self.begin()?;
-                self.out.write_all(&[first as u8])?;
-                self.depth += 1;
-                self.opened = true;
-                if COLOR {
-                    self.key = first == '{';
-                    self.objects.push(self.key);
-                }
-            }
+            '{' | '[' => self.open_bracket(first)?,
             '"' => {
-                self.begin()?;
+                self.begin_value()?;
                 self.in_string = true;
-                self.color(if self.key { color::KEY } else { color::STRING })?;
+                self.begin_color(if self.key_next { color::KEY } else { color::STRING })?;
                 self.out.write_all(b"\"")?;
             }
-            _ => {
-                self.begin()?;
-                let end = |c: char| c.is_ascii_whitespace() || ",]}".contains(c);
-                let literal = text.find(end).unwrap_or(text.len());
-                self.color(if first.is_ascii_alphabetic() { color::LITERAL } else { color::NUMBER })?;
-                self.out.write_all(text.get(..literal).unwrap_or_default().as_bytes())?;
-                self.end_color()?;
-                return Ok(literal);
-            }
+            _ => return self.write_number_or_literal(first, text),
         }
         Ok(1)
     }
 
-    /// Begins a value: the first one after a bracket stands on a line of its own.
-    fn begin(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.opened) { self.line() } else { Ok(()) }
+    fn open_bracket(&mut self, bracket: char) -> io::Result<()> {
+        self.begin_value()?;
+        self.out.write_all(&[bracket as u8])?;
+        self.depth += 1;
+        self.after_open_bracket = true;
+        if self.layout.color {
+            self.key_next = bracket == '{';
+            self.objects.push(self.key_next);
+        }
+        Ok(())
     }
 
-    fn color(&mut self, color: &str) -> io::Result<()> {
-        if COLOR { self.out.write_all(color.as_bytes()) } else { Ok(()) }
+    fn close_bracket(&mut self, bracket: char) -> io::Result<()> {
+        self.depth = self.depth.saturating_sub(1);
+        self.objects.pop();
+        if !std::mem::take(&mut self.after_open_bracket) {
+            self.start_line()?;
+        }
+        self.out.write_all(&[bracket as u8])
+    }
+
+    fn write_number_or_literal(&mut self, first: char, text: &str) -> io::Result<usize> {
+        self.begin_value()?;
+        let is_end = |c: char| c.is_ascii_whitespace() || ",]}".contains(c);
+        let end = text.find(is_end).unwrap_or(text.len());
+        self.begin_color(if first.is_ascii_alphabetic() { color::LITERAL } else { color::NUMBER })?;
+        self.out.write_all(text.get(..end).unwrap_or_default().as_bytes())?;
+        self.end_color()?;
+        Ok(end)
+    }
+
+    /// Begins a value: the first one in a list or object starts a line.
+    fn begin_value(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.after_open_bracket) { self.start_line() } else { Ok(()) }
+    }
+
+    fn begin_color(&mut self, color: &str) -> io::Result<()> {
+        if self.layout.color { self.out.write_all(color.as_bytes()) } else { Ok(()) }
     }
 
     fn end_color(&mut self) -> io::Result<()> {
-        self.color(color::END)
+        self.begin_color(color::END)
     }
 
-    /// Starts a line; the spaces go a run at a time, since answers can nest thousands of levels deep.
-    fn line(&mut self) -> io::Result<()> {
+    /// Starts an indented line. Spaces are written in blocks because replies can nest thousands of levels deep.
+    fn start_line(&mut self) -> io::Result<()> {
         if self.layout.compact {
             return Ok(());
         }
         self.out.write_all(b"\n")?;
-        let mut left = 2 * self.depth;
-        while left > 0 {
-            let run = left.min(SPACES.len());
-            self.out.write_all(SPACES.get(..run).unwrap_or_default())?;
-            left -= run;
+        let mut remaining = 2 * self.depth;
+        while remaining > 0 {
+            let block = remaining.min(SPACES.len());
+            self.out.write_all(SPACES.get(..block).unwrap_or_default())?;
+            remaining -= block;
         }
         Ok(())
     }
@@ -240,7 +238,7 @@ impl<W: Write, const COLOR: bool> Reindent<W, COLOR> {
 
 const SPACES: [u8; 64] = [b' '; 64];
 
-/// DEL and the C1 characters; JSON strings hold no others unescaped.
+/// DEL and the C1 characters. JSON strings hold no other control characters unescaped.
 fn is_control(c: char) -> bool {
     ('\u{7f}'..='\u{9f}').contains(&c)
 }
@@ -250,53 +248,49 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn laid_out(parts: &[&str], layout: Layout) -> String {
-        if layout.color { laid_out_in::<true>(parts, layout) } else { laid_out_in::<false>(parts, layout) }
-    }
-
-    fn laid_out_in<const COLOR: bool>(parts: &[&str], layout: Layout) -> String {
-        let mut json = Reindent::<_, COLOR>::new(layout, Vec::new());
+    fn formatted(parts: &[&str], layout: JsonLayout) -> String {
+        let mut json = JsonFormatter::new(layout, Vec::new());
         for part in parts {
-            json.feed(part).unwrap();
+            json.write(part).unwrap();
         }
         String::from_utf8(json.out).unwrap()
     }
 
-    const PRETTY: Layout = Layout { compact: false, terminal: false, color: false };
-    const COMPACT: Layout = Layout { compact: true, terminal: false, color: false };
+    const PRETTY: JsonLayout = JsonLayout { compact: false, terminal: false, color: false };
+    const COMPACT: JsonLayout = JsonLayout { compact: true, terminal: false, color: false };
 
     #[test]
     fn lists_are_indented_by_two_spaces() {
         let text = r#"[{"a":[],"b":{},"c":[1,{"d":"x y"}]}]"#;
         let pretty = "[\n  {\n    \"a\": [],\n    \"b\": {},\n    \"c\": [\n      1,\n      {\n        \"d\": \"x y\"\n      }\n    ]\n  }\n]";
-        assert_eq!(laid_out(&[text], PRETTY), pretty);
-        assert_eq!(laid_out(&[pretty], COMPACT), text);
+        assert_eq!(formatted(&[text], PRETTY), pretty);
+        assert_eq!(formatted(&[pretty], COMPACT), text);
     }
 
     #[test]
-    fn tokens_stay_as_the_server_wrote_them() {
+    fn tokens_are_unchanged() {
         let text = r#"[1.0,1e400,-0,"\ud800\/\u0041é\\",{"a":1,"a":2},"\"]"]"#;
-        assert_eq!(laid_out(&[text], COMPACT), text);
+        assert_eq!(formatted(&[text], COMPACT), text);
     }
 
     #[test]
-    fn only_a_terminal_is_guarded_from_control_characters() {
+    fn escapes_control_chars_on_terminal_only() {
         let text = "[\"a\u{7f}\u{9b}b\"]";
-        assert_eq!(laid_out(&[text], COMPACT), text);
-        assert_eq!(laid_out(&[text], Layout { terminal: true, ..COMPACT }), r#"["a\u007f\u009bb"]"#);
+        assert_eq!(formatted(&[text], COMPACT), text);
+        assert_eq!(formatted(&[text], JsonLayout { terminal: true, ..COMPACT }), r#"["a\u007f\u009bb"]"#);
     }
 
     #[test]
-    fn depth_does_not_matter() {
+    fn accepts_deep_nesting() {
         let deep = format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
-        assert_eq!(laid_out(&[&deep], COMPACT), deep);
-        assert_eq!(laid_out(&[&deep], Layout { color: true, ..COMPACT }), deep);
+        assert_eq!(formatted(&[&deep], COMPACT), deep);
+        assert_eq!(formatted(&[&deep], JsonLayout { color: true, ..COMPACT }), deep);
     }
 
     #[test]
-    fn keys_strings_numbers_and_literals_have_colours() {
+    fn keys_strings_numbers_literals_are_colored() {
         let text = r#"{"a":["b",{"c":-1.5e3}],"d":null,"e\"":{},"f":[true,"g"]}"#;
-        let marked = laid_out(&[text], Layout { color: true, ..COMPACT })
+        let marked = formatted(&[text], JsonLayout { color: true, ..COMPACT })
             .replace(color::KEY, "<k>")
             .replace(color::STRING, "<s>")
             .replace(color::NUMBER, "<n>")
@@ -326,22 +320,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pretty_is_what_serde_json_makes_of_it(value in json()) {
+        fn pretty_output_matches_serde_json(value in json()) {
             let text = value.to_string();
-            prop_assert_eq!(laid_out(&[&text], PRETTY), serde_json::to_string_pretty(&value).unwrap());
-            prop_assert_eq!(laid_out(&[&serde_json::to_string_pretty(&value).unwrap()], COMPACT), text);
+            prop_assert_eq!(formatted(&[&text], PRETTY), serde_json::to_string_pretty(&value).unwrap());
+            prop_assert_eq!(formatted(&[&serde_json::to_string_pretty(&value).unwrap()], COMPACT), text);
         }
 
         #[test]
-        fn without_its_colours_it_is_the_same(value in json(), compact: bool) {
+        fn colors_change_nothing_else(value in json(), compact: bool) {
             let text = value.to_string();
-            let plain = Layout { compact, ..PRETTY };
-            let mut colored = laid_out(&[&text], Layout { color: true, ..plain });
-            // JSON strings hold no escape character as such: these are ours.
+            let plain = JsonLayout { compact, ..PRETTY };
+            let mut colored = formatted(&[&text], JsonLayout { color: true, ..plain });
+            // A JSON string never holds a raw escape character, so these are the formatter's.
             for color in [color::KEY, color::STRING, color::NUMBER, color::LITERAL, color::END] {
                 colored = colored.replace(color, "");
             }
-            prop_assert_eq!(colored, laid_out(&[&text], plain));
+            prop_assert_eq!(colored, formatted(&[&text], plain));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where params come from, and their reading.
+//! Where the params of one command come from, and how they are read.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -8,58 +8,57 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use cent::Command;
 
-/// A place that params are read from.
+/// Where params come from.
 #[derive(Debug, PartialEq, Eq)]
 enum Source {
     /// The option itself.
     Text(Vec<u8>),
     /// The file after `@`.
     File(PathBuf),
-    /// Standard input, because the option says so.
-    NamedInput,
-    /// Standard input, because something waits there.
-    Input,
+    /// Standard input, as the option says.
+    ExplicitStdin,
+    /// Standard input, because it may hold params.
+    ImplicitStdin,
     /// No params: an empty object.
-    Nothing,
+    None,
 }
 
 /// Chooses the source.
 ///
-/// The Python console took standard input whenever it was no terminal, and so ignored `--params` under cron and ate the
-/// input of a `while read` loop; here the option wins always.
-fn source(option: Option<&OsStr>, method: &str, input_holds_data: impl FnOnce() -> bool) -> Source {
+/// The option always wins. The Python console reads standard input whenever it is not a terminal, so it ignores `--params`
+/// under cron and consumes the input of a `while read` loop.
+fn params_source(option: Option<&OsStr>, method: &str, stdin_has_data: impl FnOnce() -> bool) -> Source {
     match option.map(OsStr::as_encoded_bytes) {
-        Some(b"-" | b"@-") => Source::NamedInput,
-        Some([b'@', ..]) => Source::File(after_at(option)),
+        Some(b"-" | b"@-") => Source::ExplicitStdin,
+        Some([b'@', ..]) => Source::File(file_after_at(option)),
         Some(text) => Source::Text(text.to_vec()),
-        None if cent::takes_no_params(method) => Source::Nothing,
-        None if input_holds_data() => Source::Input,
-        None => Source::Nothing,
+        None if cent::takes_no_params(method) => Source::None,
+        None if stdin_has_data() => Source::ImplicitStdin,
+        None => Source::None,
     }
 }
 
-fn after_at(option: Option<&OsStr>) -> PathBuf {
+fn file_after_at(option: Option<&OsStr>) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     let path = option.map_or(&b""[..], |option| option.as_bytes().get(1..).unwrap_or_default());
     PathBuf::from(OsStr::from_bytes(path))
 }
 
-/// Makes the command of a method and its params, wherever they come from.
+/// Reads the params of a method and makes them a command.
 ///
 /// # Errors
-/// For what cannot be read, is blank though it was named, or is no JSON object.
-pub(crate) fn command(option: Option<&OsStr>, method: &str) -> anyhow::Result<Command> {
+/// For params that cannot be read, are blank though they were given, or are not a JSON object.
+pub(crate) fn read_command(option: Option<&OsStr>, method: &str) -> anyhow::Result<Command> {
     if method.is_empty() {
         bail!("METHOD is empty; name one, such as publish: is a variable not set?");
     }
-    let source = source(option, method, input_holds_data);
-    let (name, text) = match source {
-        Source::Nothing => ("params".to_owned(), b"{}".to_vec()),
+    let (name, text) = match params_source(option, method, stdin_has_data) {
+        Source::None => ("params".to_owned(), b"{}".to_vec()),
         Source::Text(text) => ("--params".to_owned(), text),
         Source::File(path) => (path.display().to_string(), read_file(&path)?),
-        Source::NamedInput => ("standard input".to_owned(), read_input()?),
-        Source::Input => {
-            let text = read_input()?;
+        Source::ExplicitStdin => ("standard input".to_owned(), read_stdin()?),
+        Source::ImplicitStdin => {
+            let text = read_stdin()?;
             ("standard input".to_owned(), if is_blank(&text) { b"{}".to_vec() } else { text })
         }
     };
@@ -80,7 +79,7 @@ fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{}: the params cannot be read", path.display()))
 }
 
-fn read_input() -> anyhow::Result<Vec<u8>> {
+fn read_stdin() -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
     io::stdin().lock().read_to_end(&mut text).context("standard input: the params cannot be read")?;
     Ok(text)
@@ -88,9 +87,8 @@ fn read_input() -> anyhow::Result<Vec<u8>> {
 
 /// Whether standard input is a pipe, a socket or a regular file.
 ///
-/// Terminals, /dev/null and other devices hold no params; a closed standard input is /dev/null by the time that a Rust
-/// program runs.
-fn input_holds_data() -> bool {
+/// Terminals, /dev/null and other devices hold no params. Rust opens /dev/null in place of a closed standard input.
+fn stdin_has_data() -> bool {
     use std::os::fd::AsFd;
     use std::os::unix::fs::FileTypeExt;
     let kind = io::stdin().as_fd().try_clone_to_owned().map(File::from).and_then(|file| file.metadata());
@@ -104,45 +102,45 @@ fn input_holds_data() -> bool {
 mod tests {
     use super::*;
 
-    fn chosen(option: Option<&str>, method: &str, data: bool) -> Source {
-        source(option.map(OsStr::new), method, || data)
+    fn choose(option: Option<&str>, method: &str, stdin_has_data: bool) -> Source {
+        params_source(option.map(OsStr::new), method, || stdin_has_data)
     }
 
     #[test]
-    fn the_option_wins_over_waiting_input() {
-        assert_eq!(chosen(Some("{}"), "publish", true), Source::Text(b"{}".to_vec()));
-        assert_eq!(chosen(Some(""), "publish", true), Source::Text(Vec::new()));
+    fn params_option_overrides_piped_stdin() {
+        assert_eq!(choose(Some("{}"), "publish", true), Source::Text(b"{}".to_vec()));
+        assert_eq!(choose(Some(""), "publish", true), Source::Text(Vec::new()));
     }
 
     #[test]
-    fn the_option_does_not_even_look_at_the_input() {
-        source(Some(OsStr::new("{}")), "publish", || panic!("looked"));
-        source(Some(OsStr::new("@file")), "publish", || panic!("looked"));
+    fn params_option_never_reads_stdin() {
+        params_source(Some(OsStr::new("{}")), "publish", || panic!("checked"));
+        params_source(Some(OsStr::new("@file")), "publish", || panic!("checked"));
     }
 
     #[test]
-    fn a_dash_is_standard_input() {
-        assert_eq!(chosen(Some("-"), "publish", false), Source::NamedInput);
-        assert_eq!(chosen(Some("@-"), "channels", false), Source::NamedInput);
+    fn dash_means_stdin() {
+        assert_eq!(choose(Some("-"), "publish", false), Source::ExplicitStdin);
+        assert_eq!(choose(Some("@-"), "channels", false), Source::ExplicitStdin);
     }
 
     #[test]
-    fn an_at_sign_names_a_file() {
-        assert_eq!(chosen(Some("@a b"), "publish", true), Source::File("a b".into()));
-        assert_eq!(chosen(Some("@"), "publish", true), Source::File("".into()));
+    fn at_sign_means_file() {
+        assert_eq!(choose(Some("@a b"), "publish", true), Source::File("a b".into()));
+        assert_eq!(choose(Some("@"), "publish", true), Source::File("".into()));
     }
 
     #[test]
-    fn waiting_input_is_read_where_a_method_needs_params() {
-        assert_eq!(chosen(None, "publish", true), Source::Input);
-        assert_eq!(chosen(None, "quux", true), Source::Input);
-        assert_eq!(chosen(None, "publish", false), Source::Nothing);
+    fn reads_piped_stdin_when_params_needed() {
+        assert_eq!(choose(None, "publish", true), Source::ImplicitStdin);
+        assert_eq!(choose(None, "quux", true), Source::ImplicitStdin);
+        assert_eq!(choose(None, "publish", false), Source::None);
     }
 
     #[test]
-    fn methods_without_params_leave_the_input_alone() {
+    fn methods_without_params_never_read_stdin() {
         for method in ["channels", "stats", "node", "info"] {
-            source(None, method, || panic!("looked"));
+            params_source(None, method, || panic!("checked"));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The rule that existing files rest on, held against Python: what `configparser` reads is read as the same value or
-//! refused, and what it refuses is refused, save for a lone `%`, a byte order mark and a fractional timeout.
+//! Compares the config parser with Python: what `configparser` reads must be read as the same value or rejected, and what
+//! it rejects must be rejected, except for a lone `%`, a byte order mark and a fractional timeout.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ use proptest::sample::select;
 use proptest::test_runner::{Config as Settings, TestRunner};
 use serde::Deserialize;
 
-use super::canonical::KEYS;
-use super::{CREDENTIALS, Config, ConfigPath, parsed};
+use super::parser::KNOWN_KEYS;
+use super::{CREDENTIAL_KEYS, Config, ConfigPath, ConfigValue, parse};
 
 #[path = "../../../../tests/support/configparser.rs"]
 #[allow(unreachable_pub, reason = "the fuzz targets share it")]
@@ -22,32 +22,34 @@ mod configparser;
 
 const CORPUS: &str = include_str!("../../../../tests/fixtures/config/corpus.json");
 
-/// Writes the corpus, and answers texts as long as it gets any.
+/// Writes the corpus, or reads texts and writes what Python makes of each.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/config/python.py");
 
 const RANDOM_TEXTS: u32 = 50_000;
 
-/// How many are held against Python's source as we wrote it down, on every run of the tests.
-const TEXTS_WITHOUT_PYTHON: u32 = 2_000;
+/// How many are compared with the reference parser on every run of the tests.
+const REFERENCE_TEXTS: u32 = 2_000;
 
 #[derive(Deserialize)]
-struct Entry {
+struct CorpusCase {
     text: String,
-    cent: Cent,
-    python: Reading,
+    cent: Outcome,
+    python: PythonOutcome,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Cent {
-    Reads,
-    Refuses,
+enum Outcome {
+    #[serde(rename = "reads")]
+    Accepted,
+    #[serde(rename = "refuses")]
+    Rejected,
 }
 
-/// What the script says of a text.
+/// What the script writes about a text.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Reading {
+enum PythonOutcome {
     Error(String),
     Sections(Vec<(String, BTreeMap<String, Value>, Option<serde_json::Number>)>),
 }
@@ -56,14 +58,14 @@ enum Reading {
 #[serde(untagged)]
 enum Value {
     Read(String),
-    /// What the interpolation fails on.
+    /// A value whose interpolation fails.
     Raw {
         raw: String,
     },
 }
 
 impl Value {
-    /// What we may read, if anything.
+    /// What the config parser may read it as, if anything.
     fn allowed(&self) -> Option<String> {
         match self {
             Self::Read(value) => Some(value.clone()),
@@ -72,37 +74,37 @@ impl Value {
     }
 }
 
-/// Holds our reading of a text against Python's, and tells whether all of it was read.
-fn judge(text: &str, python: &Reading) -> Result<Cent, String> {
-    let Ok(ini) = parsed(text.as_bytes()) else { return Ok(Cent::Refuses) };
-    let path = ConfigPath { file: "x".into(), shown: "x".into(), home: None };
+/// Checks that a text is read as Python does. Returns whether all of it was accepted.
+fn compare(text: &str, python: &PythonOutcome) -> Result<Outcome, String> {
+    let Ok(ini) = parse(text.as_bytes()) else { return Ok(Outcome::Rejected) };
+    let path = ConfigPath { file: "x".into(), display: "x".into(), home_dir: None };
     let config = Config { path, ini };
     let sections = match python {
-        Reading::Error(error) => return Err(format!("Python refuses it: {error}")),
-        Reading::Sections(sections) => sections,
+        PythonOutcome::Error(error) => return Err(format!("Python refuses it: {error}")),
+        PythonOutcome::Sections(sections) => sections,
     };
     let names: Vec<_> = sections.iter().map(|(name, ..)| name.as_str()).collect();
     if config.names() != names {
         return Err(format!("sections {:?}, in Python {names:?}", config.names()));
     }
-    let mut all = Cent::Reads;
+    let mut all = Outcome::Accepted;
     for (name, values, seconds) in sections {
-        for key in KEYS {
+        for key in KNOWN_KEYS {
             let theirs = values.get(key).map(Value::allowed);
-            match (config.entry(name, key).map(super::Entry::value), theirs) {
+            match (config.get(name, key).map(ConfigValue::text), theirs) {
                 (None, None) => {}
-                (Some(Err(_)), Some(_)) => all = Cent::Refuses,
+                (Some(Err(_)), Some(_)) => all = Outcome::Rejected,
                 (Some(Ok(ours)), Some(Some(theirs))) if *ours == theirs => {}
                 (ours, theirs) => return Err(format!("[{name}] {key}: {ours:?}, in Python {theirs:?}")),
             }
         }
-        judge_section(&config, name, values, seconds.as_ref())?;
+        compare_section(&config, name, values, seconds.as_ref())?;
     }
     Ok(all)
 }
 
-/// The same for what a section comes to in the end.
-fn judge_section(
+/// Checks that a section has the endpoint and timeout that it has in Python.
+fn compare_section(
     config: &Config,
     name: &str,
     values: &BTreeMap<String, Value>,
@@ -113,8 +115,10 @@ fn judge_section(
     let address =
         Address::parse(&value("address").ok_or("no address in Python")?).map_err(|error| error.to_string())?;
     let endpoint = match (value("secret"), value("api_key")) {
-        // What a section says itself sets aside [DEFAULT]: no matter for Python, which knows of just one key.
-        _ if CREDENTIALS.iter().filter(|key| values.contains_key(**key)).count() > 1 => Ok(section.endpoint.clone()),
+        // A section's credential overrides one in [DEFAULT]; Python has no such rule.
+        _ if CREDENTIAL_KEYS.iter().filter(|key| values.contains_key(**key)).count() > 1 => {
+            Ok(section.endpoint.clone())
+        }
         (Some(secret), _) => Endpoint::with_secret(address, &secret),
         (_, Some(key)) => Endpoint::with_api_key(address, &key),
         (None, None) => return Err(format!("[{name}] a credential that Python does not have")),
@@ -131,19 +135,19 @@ fn judge_section(
 }
 
 #[test]
-fn the_corpus_is_read_as_python_reads_it() {
-    let corpus: Vec<Entry> = serde_json::from_str(CORPUS).unwrap();
+fn corpus_matches_parser() {
+    let corpus: Vec<CorpusCase> = serde_json::from_str(CORPUS).unwrap();
     assert!(corpus.len() >= 150);
-    for Entry { text, cent, python } in corpus {
-        assert_eq!(judge(&text, &python), Ok(cent), "{text:?}");
+    for CorpusCase { text, cent, python } in corpus {
+        assert_eq!(compare(&text, &python), Ok(cent), "{text:?}");
     }
 }
 
-/// A Python that answers text by text.
+/// A Python process that reads one text after the other.
 struct Python {
     child: Child,
     texts: ChildStdin,
-    readings: BufReader<ChildStdout>,
+    outcomes: BufReader<ChildStdout>,
 }
 
 impl Python {
@@ -152,14 +156,14 @@ impl Python {
         let mut child =
             command.arg(SCRIPT).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3 starts");
         let texts = child.stdin.take().unwrap();
-        let readings = BufReader::new(child.stdout.take().unwrap());
-        Self { child, texts, readings }
+        let outcomes = BufReader::new(child.stdout.take().unwrap());
+        Self { child, texts, outcomes }
     }
 
-    fn read(&mut self, text: &str) -> Reading {
+    fn read(&mut self, text: &str) -> PythonOutcome {
         writeln!(self.texts, "{}", serde_json::to_string(text).unwrap()).unwrap();
         let mut line = String::new();
-        self.readings.read_line(&mut line).unwrap();
+        self.outcomes.read_line(&mut line).unwrap();
         serde_json::from_str(&line).unwrap()
     }
 
@@ -171,60 +175,63 @@ impl Python {
 
 #[test]
 #[ignore = "needs python3 of version 3.11"]
-fn the_corpus_is_what_python_reads() {
+fn corpus_matches_python() {
     let mut python = Python::start();
-    for Entry { text, python: recorded, .. } in serde_json::from_str::<Vec<Entry>>(CORPUS).unwrap() {
-        assert_eq!(python.read(&text), recorded, "{text:?}; write it anew: tests/fixtures/config/python.py corpus");
+    for CorpusCase { text, python: recorded, .. } in serde_json::from_str::<Vec<CorpusCase>>(CORPUS).unwrap() {
+        assert_eq!(python.read(&text), recorded, "{text:?}; regenerate it: tests/fixtures/config/python.py corpus");
     }
     python.end();
 }
 
 #[test]
 #[ignore = "needs python3 of version 3.11"]
-fn random_texts_are_read_as_python_reads_them() {
+fn random_configs_match_python() {
     let python = RefCell::new(Python::start());
     let counts = RefCell::new(BTreeMap::<(bool, bool), u32>::new());
     let settings = Settings { cases: RANDOM_TEXTS, failure_persistence: None, ..Settings::default() };
     let result = TestRunner::new(settings).run(&text(), |text| {
-        let reading = python.borrow_mut().read(&text);
-        let ours = judge(&text, &reading).map_err(TestCaseError::fail)?;
-        prop_assert!(agrees(&written_down(&text), &reading), "{:?}", (written_down(&text), reading));
-        *counts.borrow_mut().entry((ours == Cent::Reads, matches!(reading, Reading::Sections(_)))).or_default() += 1;
+        let outcome = python.borrow_mut().read(&text);
+        let ours = compare(&text, &outcome).map_err(TestCaseError::fail)?;
+        prop_assert!(agrees(&reference_outcome(&text), &outcome), "{:?}", (reference_outcome(&text), outcome));
+        *counts
+            .borrow_mut()
+            .entry((ours == Outcome::Accepted, matches!(outcome, PythonOutcome::Sections(_))))
+            .or_default() += 1;
         Ok(())
     });
     python.into_inner().end();
     result.unwrap();
     let counts = counts.into_inner();
     println!("(read by cent, read by Python): {counts:?}");
-    // Else the texts are too wild to tell anything.
+    // Otherwise the texts are too random to test anything.
     assert!(counts.get(&(true, true)).is_some_and(|&read| read > RANDOM_TEXTS / 4));
 }
 
 #[test]
-fn random_texts_are_read_as_pythons_source_has_it() {
-    let settings = Settings { cases: TEXTS_WITHOUT_PYTHON, failure_persistence: None, ..Settings::default() };
+fn random_configs_match_reference_parser() {
+    let settings = Settings { cases: REFERENCE_TEXTS, failure_persistence: None, ..Settings::default() };
     let read = RefCell::new(0);
     TestRunner::new(settings)
         .run(&text(), |text| {
-            let ours = judge(&text, &written_down(&text)).map_err(TestCaseError::fail)?;
-            *read.borrow_mut() += u32::from(ours == Cent::Reads);
+            let ours = compare(&text, &reference_outcome(&text)).map_err(TestCaseError::fail)?;
+            *read.borrow_mut() += u32::from(ours == Outcome::Accepted);
             Ok(())
         })
         .unwrap();
-    assert!(read.into_inner() > TEXTS_WITHOUT_PYTHON / 4);
+    assert!(read.into_inner() > REFERENCE_TEXTS / 4);
 }
 
-/// The reading of Python's source as we wrote it down, in the form of the script's.
-fn written_down(text: &str) -> Reading {
+/// What the reference parser, a port of Python's, makes of a text, in the form of the script.
+fn reference_outcome(text: &str) -> PythonOutcome {
     let Some(sections) = configparser::read(text.strip_prefix('\u{feff}').unwrap_or(text)) else {
-        return Reading::Error(String::new());
+        return PythonOutcome::Error(String::new());
     };
     let value = |raw: String| match configparser::interpolated(&raw) {
         Some(value) if !raw.replace("%%", "").contains('%') => Value::Read(value),
         _ => Value::Raw { raw },
     };
     let ours = |values: BTreeMap<String, String>| {
-        let ours = values.into_iter().filter(|(key, _)| KEYS.contains(&key.as_str()));
+        let ours = values.into_iter().filter(|(key, _)| KNOWN_KEYS.contains(&key.as_str()));
         ours.map(|(key, raw)| (key, value(raw))).collect::<BTreeMap<_, _>>()
     };
     let seconds = |values: &BTreeMap<String, Value>| match values.get("timeout") {
@@ -236,15 +243,15 @@ fn written_down(text: &str) -> Reading {
         let seconds = seconds(&values);
         (name, values, seconds)
     };
-    Reading::Sections(sections.into_iter().map(section).collect())
+    PythonOutcome::Sections(sections.into_iter().map(section).collect())
 }
 
-/// Whether our writing down fits Python, save for what it does not know: the kinds of errors, where a reference to
-/// another key leads, and what `getint` takes besides digits.
-fn agrees(ours: &Reading, python: &Reading) -> bool {
+/// Whether the reference parser agrees with Python, except for what it does not know: the kinds of errors, references to
+/// other keys, and what `getint` accepts besides digits.
+fn agrees(ours: &PythonOutcome, python: &PythonOutcome) -> bool {
     let (ours, python) = match (ours, python) {
-        (Reading::Sections(ours), Reading::Sections(python)) => (ours, python),
-        (ours, python) => return matches!((ours, python), (Reading::Error(_), Reading::Error(_))),
+        (PythonOutcome::Sections(ours), PythonOutcome::Sections(python)) => (ours, python),
+        (ours, python) => return matches!((ours, python), (PythonOutcome::Error(_), PythonOutcome::Error(_))),
     };
     let refers = |value: &Value| matches!(value, Value::Raw { raw } if configparser::interpolated(raw).is_none());
     ours.len() == python.len()
@@ -254,7 +261,7 @@ fn agrees(ours: &Reading, python: &Reading) -> bool {
         })
 }
 
-/// Config texts that go wrong about as often as not.
+/// Config texts, about half of them invalid.
 fn text() -> impl Strategy<Value = String> {
     let start = prop_oneof![8 => Just("[a]\n"), 4 => Just("[DEFAULT]\n"), 1 => Just("\u{feff}[b]\r\n"), 1 => Just("")];
     let lines = prop::collection::vec(line(), 0..8);
@@ -282,7 +289,7 @@ fn header() -> impl Strategy<Value = String> {
 
 fn pair() -> impl Strategy<Value = String> {
     let key = prop_oneof![
-        8 => select(KEYS.to_vec()),
+        8 => select(KNOWN_KEYS.to_vec()),
         2 => select(vec!["SECRET", "Address", "API_\u{212a}ey", "name", "a b", "", "secret\\", "\"secret\"", "\u{130}", "[", "[x", "\u{17f}ecret", "%"]),
     ];
     let delimiter = prop_oneof![6 => select(vec![" = ", "=", ":", " : "]), 1 => select(vec!["\t=\t", "\u{1e}:\u{2003}", "", " ", "==", ":="])];

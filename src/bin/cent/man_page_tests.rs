@@ -1,12 +1,12 @@
-//! The man page, from what the help tells: `man/cent.1` is committed, and held to it.
+//! Generates the man page from the help texts, and checks that `man/cent.1` is up to date.
 
 use std::fs;
 
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
-use crate::help::Entry;
-use crate::{args, help, report};
+use crate::help::HelpEntry;
+use crate::{args, exit, help};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man/cent.1");
 
@@ -15,23 +15,23 @@ fn page() -> String {
     command.build();
     let mut page = Vec::new();
     let mut roff = Roff::new();
-    // Not by clap_mangen, which leaves an empty date out, so that what follows takes its place.
+    // clap_mangen would leave out the empty date, and what follows would take its place.
     roff.control("TH", ["cent", "1", "\"\"", concat!("cent ", env!("CARGO_PKG_VERSION")), "User Commands"]);
     roff.control("SH", ["NAME"]);
     roff.text([roman(format!("cent - {}{}", "console", help::ABOUT.trim_start_matches("Console")))]);
-    synopsis(&mut roff);
+    write_synopsis(&mut roff);
     roff.control("SH", ["DESCRIPTION"]);
     for paragraph in help::DESCRIPTION {
         roff.control("PP", []);
         roff.text([roman(paragraph)]);
     }
     page.extend(roff.render().into_bytes());
-    Man::new(command).render_options_section(&mut page).expect("a vector takes all");
-    page.extend(end().render().into_bytes());
-    String::from_utf8(page).expect("it is made of strings")
+    Man::new(command).render_options_section(&mut page).expect("writing to a vector cannot fail");
+    page.extend(footer().render().into_bytes());
+    String::from_utf8(page).expect("it was made of strings")
 }
 
-fn synopsis(roff: &mut Roff) {
+fn write_synopsis(roff: &mut Roff) {
     roff.control("SH", ["SYNOPSIS"]);
     let options = || [bold("cent"), roman(" ["), italic("OPTIONS"), roman("] ")];
     roff.text([&options()[..], &[italic("SECTION"), roman(" "), italic("METHOD")]].concat());
@@ -54,28 +54,28 @@ fn synopsis(roff: &mut Roff) {
     roff.text([bold("cent --completions"), roman(" "), italic("SHELL")]);
 }
 
-fn end() -> Roff {
+fn footer() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["EXIT STATUS"]);
-    for (status, meaning, advice) in report::exits() {
+    for (status, meaning, advice) in exit::exit_table() {
         roff.control("TP", ["10"]);
         roff.text([bold(status)]);
         roff.text([roman(format!("{meaning}; {advice}"))]);
     }
     roff.control("PP", []);
-    roff.text([roman(report::WORST)]);
-    entries(&mut roff, "FILES", &help::FILES);
-    entries(&mut roff, "ENVIRONMENT", &help::ENVIRONMENT);
+    roff.text([roman(exit::PRECEDENCE_NOTE)]);
+    write_entries(&mut roff, "FILES", &help::FILES);
+    write_entries(&mut roff, "ENVIRONMENT", &help::ENVIRONMENT);
     roff.control("SH", ["EXAMPLES"]);
     for (job, text) in help::EXAMPLES {
         roff.control("PP", []);
         roff.text([roman(job)]);
-        as_written(&mut roff, text);
+        write_verbatim(&mut roff, text);
     }
     roff
 }
 
-fn entries(roff: &mut Roff, heading: &str, entries: &[Entry]) {
+fn write_entries(roff: &mut Roff, heading: &str, entries: &[HelpEntry]) {
     roff.control("SH", [heading]);
     for (name, text) in entries {
         roff.control("TP", []);
@@ -90,8 +90,8 @@ fn entries(roff: &mut Roff, heading: &str, entries: &[Entry]) {
     }
 }
 
-/// Text to copy: its lines stay as they are.
-fn as_written(roff: &mut Roff, text: &str) {
+/// Text to copy, with its own line breaks.
+fn write_verbatim(roff: &mut Roff, text: &str) {
     roff.control("RS", ["2"]);
     roff.control("nf", []);
     roff.text([roman(text)]);
@@ -100,7 +100,7 @@ fn as_written(roff: &mut Roff, text: &str) {
 }
 
 #[test]
-fn the_man_page_is_up_to_date() {
+fn man_page_is_up_to_date() {
     let committed = fs::read_to_string(FILE).unwrap_or_default();
     assert!(
         committed == page(),

@@ -1,4 +1,4 @@
-//! Which proxy the environment names for an address, by the rules of curl.
+//! The proxy that the environment sets for an address, by the rules of curl.
 
 use std::net::IpAddr;
 
@@ -7,54 +7,56 @@ use cent::{Address, Proxy, Scheme};
 
 /// Finds the proxy for an address.
 ///
-/// The variable goes by the address's scheme, `ALL_PROXY` serves both; lower case beats upper case, and an empty variable
-/// is as good as none. Below a web server (CGI), `HTTP_PROXY` is what a visitor wrote into the header `Proxy`, and does
-/// not count; curl never reads it in upper case for that reason.
+/// The address's scheme decides on the variable; `ALL_PROXY` is for both. Lower case overrides upper case, and an empty
+/// variable counts as unset. Under CGI, `HTTP_PROXY` is ignored, because it holds the `Proxy` header of a client
+/// (httpoxy); for that reason curl never reads it in upper case.
 ///
 /// # Errors
-/// For a proxy that cannot be used: to pass it by would send the command another way than the user wants.
-pub(crate) fn find(address: &Address, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Option<Proxy>> {
-    let is_forged = |name: &str| name == "HTTP_PROXY" && variable("REQUEST_METHOD").is_some();
-    let either_case = |name: &'static str| {
+/// For an invalid proxy: without it the command would take a route that the user does not want.
+pub(crate) fn find_proxy(address: &Address, env_var: impl Fn(&str) -> Option<String>) -> anyhow::Result<Option<Proxy>> {
+    let is_cgi_header = |name: &str| name == "HTTP_PROXY" && env_var("REQUEST_METHOD").is_some();
+    let lookup_any_case = |name: &'static str| {
         let lower = name.to_ascii_lowercase();
-        let set = |name: &str| variable(name).filter(|value| !value.is_empty() && !is_forged(name));
+        let set = |name: &str| env_var(name).filter(|value| !value.is_empty() && !is_cgi_header(name));
         set(&lower).map(|value| (lower.clone(), value)).or_else(|| set(name).map(|value| (name.to_owned(), value)))
     };
     let by_scheme = match address.scheme() {
         Scheme::Http => "HTTP_PROXY",
         Scheme::Https => "HTTPS_PROXY",
     };
-    let Some((name, value)) = either_case(by_scheme).or_else(|| either_case("ALL_PROXY")) else { return Ok(None) };
-    let exempt = either_case("NO_PROXY").is_some_and(|(_, list)| is_exempt(address.host(), address.port(), &list));
+    let Some((name, value)) = lookup_any_case(by_scheme).or_else(|| lookup_any_case("ALL_PROXY")) else {
+        return Ok(None);
+    };
+    let exempt = lookup_any_case("NO_PROXY").is_some_and(|(_, list)| is_exempt(address.host(), address.port(), &list));
     if exempt { Ok(None) } else { Proxy::parse(&value).map(Some).context(name) }
 }
 
-/// Whether a list of `NO_PROXY` names the host: entries go apart by commas or blanks, `*` is every host, a name is itself
-/// and all below it, an IP address may be a network such as `10.0.0.0/8`, a port may follow.
+/// Whether a `NO_PROXY` list contains the host. Entries are separated by commas or white space; `*` is every host, a name
+/// includes its subdomains, an IP address may be a network such as `10.0.0.0/8`, and a port may follow.
 fn is_exempt(host: &str, port: u16, list: &str) -> bool {
     list.split([',', ' ', '\t']).filter(|entry| !entry.is_empty()).any(|entry| {
         if entry == "*" {
             return true;
         }
         match host.parse::<IpAddr>() {
-            Ok(ip) => names_ip(ip, port, entry),
-            Err(_) => names_host(host, port, entry),
+            Ok(ip) => matches_ip(ip, port, entry),
+            Err(_) => matches_host(host, port, entry),
         }
     })
 }
 
-fn names_host(host: &str, port: u16, entry: &str) -> bool {
-    let (name, wanted) = match entry.rsplit_once(':') {
+fn matches_host(host: &str, port: u16, entry: &str) -> bool {
+    let (name, entry_port) = match entry.rsplit_once(':') {
         Some((name, digits)) => (name, digits.parse().ok()),
         None => (entry, Some(port)),
     };
     let name = name.trim_start_matches('.').trim_end_matches('.').to_ascii_lowercase();
     let host = host.trim_end_matches('.').to_ascii_lowercase();
-    let below = host.strip_suffix(&name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    !name.is_empty() && below && wanted == Some(port)
+    let is_same_or_below = host.strip_suffix(&name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    !name.is_empty() && is_same_or_below && entry_port == Some(port)
 }
 
-fn names_ip(ip: IpAddr, port: u16, entry: &str) -> bool {
+fn matches_ip(ip: IpAddr, port: u16, entry: &str) -> bool {
     if let Some((network, bits)) = entry.split_once('/') {
         let parsed = (network.trim_matches(['[', ']']).parse(), bits.parse());
         return matches!(parsed, (Ok(network), Ok(bits)) if in_network(ip, network, bits));
@@ -85,9 +87,9 @@ mod tests {
     use super::*;
 
     fn found(address: &str, variables: &[(&str, &str)]) -> String {
-        let variable =
+        let env_var =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        match find(&Address::parse(address).unwrap(), variable) {
+        match find_proxy(&Address::parse(address).unwrap(), env_var) {
             Ok(None) => "none".to_owned(),
             Ok(Some(proxy)) => format!("{proxy:?}").split('"').nth(1).unwrap_or_default().to_owned(),
             Err(error) => format!("{error:#}"),
@@ -95,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_chooses_the_variable() {
+    fn scheme_decides_on_variable() {
         let variables = [("HTTP_PROXY", "http://plain"), ("https_proxy", "http://tls")];
         assert_eq!(found("http://h", &variables), "plain");
         assert_eq!(found("https://h", &variables), "tls");
@@ -105,14 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn lower_case_beats_upper_case_and_empty_is_none() {
+    fn lower_case_wins_and_empty_is_unset() {
         assert_eq!(found("http://h", &[("HTTP_PROXY", "upper"), ("http_proxy", "lower")]), "lower");
         assert_eq!(found("http://h", &[("HTTP_PROXY", "upper"), ("http_proxy", "")]), "upper");
         assert_eq!(found("http://h", &[("HTTP_PROXY", "")]), "none");
     }
 
     #[test]
-    fn visitors_of_a_web_server_do_not_choose_the_proxy() {
+    fn ignores_http_proxy_under_cgi() {
         let cgi = ("REQUEST_METHOD", "GET");
         assert_eq!(found("http://h", &[("HTTP_PROXY", "http://visitors"), cgi]), "none");
         assert_eq!(found("http://h", &[("http_proxy", "http://ours"), ("HTTP_PROXY", "http://visitors"), cgi]), "ours");
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_cannot_be_used_is_an_error_that_names_the_variable() {
+    fn invalid_proxy_error_names_variable() {
         let error = found("http://h", &[("http_proxy", "socks5://u:marked@p")]);
         assert!(error.starts_with("http_proxy: the proxy cannot be used"), "{error}");
         assert!(!error.contains("marked"), "{error}");
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_exempts_addresses_and_networks() {
+    fn no_proxy_exempts_ips_and_networks() {
         assert!(is_exempt("127.0.0.1", 80, "127.0.0.0/8"));
         assert!(is_exempt("10.1.2.3", 80, "10.1.2.3"));
         assert!(is_exempt("10.1.2.3", 80, "10.1.2.3:80"));
@@ -159,7 +161,7 @@ mod tests {
         assert!(!is_exempt("10.1.2.3", 80, "10.1.2.3:81"));
         assert!(!is_exempt("10.1.2.3", 80, "2.3"));
         assert!(!is_exempt("128.0.0.1", 80, "127.0.0.0/8"));
-        // No networks, and none that would hold everything.
+        // An invalid network must not match everything.
         assert!(!is_exempt("10.1.2.3", 80, "10.0.0.0/33"));
         assert!(!is_exempt("fd00::1", 80, "fd00::/129"));
         assert!(!is_exempt("fd00::1", 80, "10.0.0.0/8"));

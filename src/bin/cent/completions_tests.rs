@@ -1,0 +1,67 @@
+//! Checks that each completion script has every option, value and method.
+
+use crate::args;
+use crate::completions::Shell;
+
+const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
+
+impl Shell {
+    /// How the script spells an option, up to the end of its name.
+    fn option(self, long: &str) -> String {
+        if self == Self::Fish { format!("-l {long}") } else { format!("--{long}") }
+    }
+
+    /// The beginning and the end of the list of this name.
+    fn list_delimiters(self, name: &str) -> (String, char) {
+        match self {
+            Self::Bash => (format!(" {name}='"), '\''),
+            Self::Zsh => (format!(" {name}=("), ')'),
+            // A newline after a backslash continues the list.
+            Self::Fish => (format!("set -l {name} "), '\n'),
+        }
+    }
+
+    fn list(self, name: &str) -> Vec<String> {
+        let (begin, end) = self.list_delimiters(name);
+        let script = self.script().replace("\\\n", " ");
+        let (_, list) = script.split_once(&begin).expect("each script has both lists");
+        let (list, _) = list.split_once(end).expect("the list ends");
+        list.split_whitespace().map(str::to_owned).collect()
+    }
+}
+
+/// Whether the text contains the name, and not only as the beginning of a longer one.
+fn contains(text: &str, name: &str) -> bool {
+    let is_end = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
+    text.match_indices(name).any(|(start, _)| text.get(start + name.len()..).is_some_and(is_end))
+}
+
+#[test]
+fn completions_have_all_options_and_values() {
+    // Includes the arguments that clap adds.
+    let mut command = args::command();
+    command.build();
+    for shell in SHELLS {
+        for option in command.get_arguments().filter(|arg| !arg.is_positional()) {
+            let name = shell.option(option.get_long().expect("each option has a long name"));
+            assert!(contains(shell.script(), &name), "completions: add {name} to the script for {shell:?}");
+            for value in option.get_possible_values().iter().filter(|_| option.get_action().takes_values()) {
+                let value = value.get_name();
+                assert!(contains(shell.script(), value), "completions: add {value} to the script for {shell:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn completions_have_methods_of_all_versions() {
+    let address = || cent::Address::parse("http://localhost:8000").unwrap();
+    let v1 = cent::Endpoint::with_secret(address(), "x").unwrap();
+    let v2 = cent::Endpoint::with_api_key(address(), "x").unwrap();
+    for shell in SHELLS {
+        for (name, endpoint) in [("first", &v1), ("later", &v2)] {
+            let methods: Vec<&str> = endpoint.known_methods().collect();
+            assert_eq!(shell.list(name), methods, "completions: fix the list {name} in the script for {shell:?}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Parses a config file line by line as Python does, and normalizes it for rust-ini.
+//!
+//! rust-ini joins lines after a backslash, ends a section name at its first `]`, trims white space, and gives no line
+//! numbers. So it gets a normalized text in which none of this matters: known keys only, each with its line number and
+//! with its value between bars.
+//!
+//! ```text
+//! [|bananas|]
+//! secret = 3|ends with \|
+//! ```
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use anyhow::{Context, bail, ensure};
+use zeroize::Zeroizing;
+
+/// The section that supplies keys to all others.
+pub(super) const DEFAULT: &str = "DEFAULT";
+
+/// The known keys. All others are ignored.
+pub(super) const KNOWN_KEYS: [&str; 6] = ["address", "secret", "secret_file", "api_key", "api_key_file", "timeout"];
+
+/// Normalizes a config file for rust-ini.
+///
+/// # Errors
+/// With the line number, but not the text of the line, which may hold a secret, for
+/// - a key before any section, and a line that is neither section nor key,
+/// - a section header without name or `]`, or with a second `]`,
+/// - a duplicate section or key,
+/// - a value of a known key that continues on the next line.
+pub(super) fn normalize(text: &str) -> anyhow::Result<Zeroizing<String>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // Large enough to never grow: growing leaves copies of secrets behind that nobody wipes.
+    let out = Zeroizing::new(String::with_capacity(4 * text.len()));
+    let mut parser = Parser { out, ..Parser::default() };
+    for (number, line) in (1..).zip(lines(text)) {
+        parser.parse_line(number, line).with_context(|| format!("line {number}"))?;
+    }
+    Ok(parser.out)
+}
+
+/// A section name as it is written for rust-ini.
+pub(super) fn encode_name(name: &str) -> String {
+    format!("|{name}|")
+}
+
+/// Undoes [`encode_name`].
+pub(super) fn decode_name(name: &str) -> Option<&str> {
+    name.strip_prefix('|')?.strip_suffix('|')
+}
+
+/// The line number and the text of a value as rust-ini returns it.
+pub(super) fn decode_value(value: &str) -> Option<(usize, &str)> {
+    let (line, text) = value.strip_suffix('|')?.split_once('|')?;
+    Some((line.parse().ok()?, text))
+}
+
+/// Lines end at LF, CRLF or a lone CR.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
+}
+
+/// White space as Python defines it.
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
+}
+
+#[derive(Default)]
+struct Parser<'a> {
+    out: Zeroizing<String>,
+    section: Option<&'a str>,
+    /// The last key since the section header: a line that is indented deeper continues its value.
+    last_key: Option<Key>,
+    /// The indentation of the last header or key, in characters.
+    indent: usize,
+    sections: HashMap<&'a str, usize>,
+    keys: HashMap<(&'a str, String), usize>,
+}
+
+struct Key {
+    line: usize,
+    /// None if it is not a known key.
+    known_key: Option<&'static str>,
+}
+
+impl<'a> Parser<'a> {
+    fn parse_line(&mut self, number: usize, line: &'a str) -> anyhow::Result<()> {
+        let text = line.trim_matches(is_space);
+        if text.is_empty() || text.starts_with(['#', ';']) {
+            return Ok(());
+        }
+        let indent = line.chars().take_while(|&c| is_space(c)).count();
+        if let Some(key) = self.last_key.as_ref().filter(|_| indent > self.indent) {
+            return key.reject_continuation();
+        }
+        self.indent = indent;
+        if text.starts_with('[') { self.parse_header(number, text) } else { self.parse_key(number, text) }
+    }
+
+    fn parse_header(&mut self, number: usize, text: &'a str) -> anyhow::Result<()> {
+        // In Python the name extends to the last bracket, and what follows is ignored.
+        let name = text.strip_prefix('[').and_then(|rest| rest.rsplit_once(']')).map_or("", |(name, _)| name);
+        ensure!(!name.is_empty(), "a section header without name or without ]; write [NAME]");
+        // Such a name may contain a key and its value, and names are printed.
+        ensure!(!name.contains(']'), "a second ] in a section header; write [NAME] alone on its line");
+        if name != DEFAULT
+            && let Some(first) = self.sections.insert(name, number)
+        {
+            bail!("section [{name}] stands twice, first in line {first}; join them or rename one");
+        }
+        self.section = Some(name);
+        self.last_key = None;
+        let _ = writeln!(self.out, "[{}]", encode_name(name));
+        Ok(())
+    }
+
+    fn parse_key(&mut self, number: usize, text: &str) -> anyhow::Result<()> {
+        let Some(section) = self.section else { bail!("stands before any section; write [NAME] above it") };
+        let Some((key, value)) = text.split_once(['=', ':']) else {
+            bail!("neither [SECTION] nor KEY = VALUE; mend the line, or put a # before it");
+        };
+        ensure!(!key.is_empty(), "no key before the = or :; write KEY = VALUE");
+        let key = key.trim_end_matches(is_space).to_lowercase();
+        let known_key = KNOWN_KEYS.into_iter().find(|&known| known == key);
+        if let Some(first) = self.keys.insert((section, key), number) {
+            // An unknown key may be a misplaced secret, so it is not printed.
+            let key = known_key.unwrap_or("the key");
+            bail!("{key} stands twice in [{section}], first in line {first}; keep one of them");
+        }
+        if let Some(key) = known_key {
+            let _ = writeln!(self.out, "{key} = {number}|{}|", value.trim_matches(is_space));
+        }
+        self.last_key = Some(Key { line: number, known_key });
+        Ok(())
+    }
+}
+
+impl Key {
+    /// Values of known keys must be on one line. Those of unknown keys are ignored.
+    fn reject_continuation(&self) -> anyhow::Result<()> {
+        let Some(key) = self.known_key else { return Ok(()) };
+        let first = self.line;
+        bail!(
+            "indented deeper than {key} in line {first}, and so part of its value; indent both alike, or write the value in one line"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn assert_normalized(text: &str, expected: &str) {
+        let found = normalize(text).map_or_else(|error| format!("{error:#}"), |text| text.to_string());
+        assert_eq!(found, expected, "{text:?}");
+    }
+
+    #[test]
+    fn keeps_known_keys_with_line_numbers() {
+        assert_normalized(
+            "\u{feff}# note\r\n[ a ] ; note\r\n  Secret : x\\ \r\nname = x\r\n    secret = y\r\n[b|]\r\nTIMEOUT=5\r\n",
+            "[| a |]\nsecret = 3|x\\|\n[|b||]\ntimeout = 7|5|\n",
+        );
+    }
+
+    #[test]
+    fn encoded_names_and_values_are_decoded() {
+        for name in ["", "a", "|", " a "] {
+            assert_eq!(decode_name(&encode_name(name)), Some(name));
+        }
+        assert_eq!(decode_value("12|a|b||"), Some((12, "a|b|")));
+        assert_eq!(decode_value("12||"), Some((12, "")));
+    }
+
+    #[test]
+    fn lines_end_as_in_python() {
+        let all = |text| lines(text).collect::<Vec<_>>();
+        assert_eq!(all("a\nb\r\nc\rd"), ["a", "b", "c", "d"]);
+        assert_eq!(all("a\r\r\n\rb"), ["a", "", "", "b"]);
+        assert_eq!(all("a\u{85}\u{2028}\u{b}\u{c}b"), ["a\u{85}\u{2028}\u{b}\u{c}b"]);
+    }
+
+    #[test]
+    fn deeper_indent_continues_value() {
+        let deeper = "and so part of its value; indent both alike, or write the value in one line";
+        assert_normalized(
+            "[a]\nsecret = x\n\n# note\n y",
+            &format!("line 5: indented deeper than secret in line 2, {deeper}"),
+        );
+        assert_normalized(
+            "[a]\n timeout = 5\n  [b]",
+            &format!("line 3: indented deeper than timeout in line 2, {deeper}"),
+        );
+        assert_normalized("  [a]\n    secret = x\n  timeout = 5", "[|a|]\nsecret = 2|x|\ntimeout = 3|5|\n");
+    }
+
+    #[test]
+    fn duplicates_report_first_line() {
+        assert_normalized(
+            "[a]\n[b]\n[a]",
+            "line 3: section [a] stands twice, first in line 1; join them or rename one",
+        );
+        assert_normalized(
+            "[a]\nsecret = x\nSECRET = y",
+            "line 3: secret stands twice in [a], first in line 2; keep one of them",
+        );
+        assert_normalized(
+            "[a]\nx0 = 1\nx0 = 2",
+            "line 3: the key stands twice in [a], first in line 2; keep one of them",
+        );
+        assert_normalized("[DEFAULT]\n[DEFAULT]", "[|DEFAULT|]\n[|DEFAULT|]\n");
+    }
+
+    #[test]
+    fn rejects_invalid_lines() {
+        let neither = "neither [SECTION] nor KEY = VALUE; mend the line, or put a # before it";
+        assert_normalized("[a]\nsecret", &format!("line 2: {neither}"));
+        assert_normalized("[a]\n= x", "line 2: no key before the = or :; write KEY = VALUE");
+        assert_normalized("\n x = y", "line 2: stands before any section; write [NAME] above it");
+        for header in ["[a", "[]", "[a = b", "[] = x"] {
+            assert_normalized(header, "line 1: a section header without name or without ]; write [NAME]");
+        }
+        for header in ["[a]]", "[a] # see [1]", "[a] secret = [x]"] {
+            assert_normalized(header, "line 1: a second ] in a section header; write [NAME] alone on its line");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! A batch: the commands that go out in one request.
+
+use std::time::{Duration, Instant};
+
+use cent::{Command, Endpoint, Error, HttpRequest};
+
+/// The largest body, unless a single command is larger: nginx rejects more than 1 MiB by default.
+pub(super) const MAX_REQUEST_BYTES: usize = 1_000_000;
+
+/// An estimate of what a command takes in the body besides its method and params.
+const COMMAND_OVERHEAD_BYTES: usize = 32;
+
+/// How long the first command of a batch waits for more.
+pub(super) const BATCH_LINGER: Duration = Duration::from_millis(100);
+
+/// Batches allocate memory for so many commands at once. Larger ones are rarely filled.
+const MAX_INITIAL_CAPACITY: usize = 100;
+
+#[derive(Debug)]
+pub(super) struct Batch {
+    max_commands: usize,
+    /// Empty once the request holds them.
+    commands: Vec<Command>,
+    request: Option<HttpRequest<'static>>,
+    /// The line number of each command, from 1; blank lines count.
+    pub(super) lines: Vec<u64>,
+    /// Where its last line ends in the input, in bytes.
+    pub(super) input_end: u64,
+    bytes: usize,
+    created_at: Instant,
+}
+
+impl Batch {
+    pub(super) fn new(max_commands: usize) -> Self {
+        let capacity = max_commands.min(MAX_INITIAL_CAPACITY);
+        Self {
+            max_commands,
+            commands: Vec::with_capacity(capacity),
+            request: None,
+            lines: Vec::with_capacity(capacity),
+            input_end: 0,
+            bytes: 0,
+            created_at: Instant::now(),
+        }
+    }
+
+    pub(super) fn push(&mut self, command: Command, line: u64, input_end: u64) {
+        self.bytes += size(&command);
+        self.commands.push(command);
+        self.lines.push(line);
+        self.input_end = input_end;
+    }
+
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.bytes += other.bytes;
+        self.commands.append(&mut other.commands);
+        self.lines.append(&mut other.lines);
+        self.input_end = other.input_end;
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.commands.len() >= self.max_commands
+    }
+
+    pub(super) fn has_room_for(&self, command: &Command) -> bool {
+        self.has_room(1, size(command))
+    }
+
+    /// Whether another batch can be appended.
+    pub(super) fn has_room_for_all(&self, other: &Self) -> bool {
+        other.request.is_none() && self.has_room(other.commands.len(), other.bytes)
+    }
+
+    fn has_room(&self, commands: usize, bytes: usize) -> bool {
+        self.request.is_none()
+            && self.commands.len() + commands <= self.max_commands
+            && (self.commands.is_empty() || self.bytes + bytes <= MAX_REQUEST_BYTES)
+    }
+
+    /// How much longer it waits for more commands.
+    pub(super) fn remaining_linger(&self) -> Duration {
+        BATCH_LINGER.saturating_sub(self.created_at.elapsed())
+    }
+
+    /// The request of the commands. It is prepared by the first call; nothing can be added after that.
+    pub(super) fn request(&mut self, endpoint: &Endpoint) -> Result<&HttpRequest<'static>, Error> {
+        match &mut self.request {
+            Some(request) => Ok(request),
+            none => Ok(none.insert(HttpRequest::new(endpoint, std::mem::take(&mut self.commands))?)),
+        }
+    }
+
+    pub(super) fn commands(&self) -> &[Command] {
+        self.request.as_ref().map_or(&self.commands, HttpRequest::commands)
+    }
+
+    /// The estimated size of the body.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The buffers of its lines, except those that are much too large for what they hold.
+    pub(super) fn into_buffers(self) -> impl Iterator<Item = Vec<u8>> {
+        let commands = self.request.map_or(self.commands, HttpRequest::into_commands);
+        let buffers = commands.into_iter().map(|command| command.into_params().into_bytes());
+        buffers.filter(|buffer| buffer.capacity() <= 2 * buffer.len())
+    }
+}
+
+fn size(command: &Command) -> usize {
+    command.method().len() + command.params().len() + COMMAND_OVERHEAD_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use cent::Address;
+
+    use super::*;
+
+    fn batch(max_commands: usize, params: &[&str]) -> Batch {
+        let mut batch = Batch::new(max_commands);
+        for params in params {
+            batch.push(Command::new("info", *params).unwrap(), 1, 1);
+        }
+        batch
+    }
+
+    #[test]
+    fn oversized_buffers_are_not_reused() {
+        let mut batch = Batch::new(2);
+        for capacity in [6, 7] {
+            let mut text = Vec::with_capacity(capacity);
+            text.extend_from_slice(b"{ }");
+            batch.push(Command::new("info", text).unwrap(), 1, 1);
+        }
+        assert_eq!(batch.into_buffers().map(|buffer| buffer.capacity()).collect::<Vec<_>>(), [6]);
+    }
+
+    #[test]
+    fn appending_respects_both_limits() {
+        assert!(batch(3, &["{}"]).has_room_for_all(&batch(3, &["{}", "{}"])));
+        assert!(!batch(3, &["{}", "{}"]).has_room_for_all(&batch(3, &["{}", "{}"])));
+        let half = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_REQUEST_BYTES / 2));
+        assert!(!batch(3, &[&half]).has_room_for_all(&batch(3, &[&half])));
+    }
+
+    #[test]
+    fn prepared_request_takes_no_more_commands() {
+        let endpoint = Endpoint::with_secret(Address::parse("http://127.0.0.1:1").unwrap(), "secret").unwrap();
+        let (mut prepared, other) = (batch(3, &["{}"]), batch(3, &["{}"]));
+        prepared.request(&endpoint).unwrap();
+        assert!(!prepared.has_room_for_all(&other) && !other.has_room_for_all(&prepared));
+    }
+}

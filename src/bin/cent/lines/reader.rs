@@ -1,0 +1,339 @@
+//! Reads standard input into batches.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use cent::{Command, Endpoint, Error};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::batch::Batch;
+use super::queue::Queue;
+
+/// The longest line, in bytes: input without newlines must not fill the memory. It is the same as for responses.
+const MAX_LINE_BYTES: u64 = cent::MAX_RESPONSE_BYTES;
+
+/// How much is read at once; the standard library's own buffer for standard input is smaller.
+const READ_BYTES: usize = 32 * 1024;
+
+/// Starts a thread that reads standard input into the queue; `parse` gets each line and its number.
+///
+/// # Errors
+/// If standard input is not usable or the thread cannot be started.
+pub(super) fn start(
+    queue: &Arc<Queue>,
+    max_commands: usize,
+    endpoint: Endpoint,
+    parse: impl Fn(Vec<u8>, u64) -> Result<Command, Error> + Send + 'static,
+) -> anyhow::Result<()> {
+    let input = stdin()?;
+    let queue = Arc::clone(queue);
+    thread::Builder::new()
+        .spawn(move || queue.close(BatchReader::new(input, &queue, max_commands, &endpoint).read_all(parse)))
+        .context("the reading thread cannot be started")?;
+    Ok(())
+}
+
+/// How many bytes there are to read, if standard input is a regular file.
+pub(super) fn input_bytes() -> Option<u64> {
+    let mut input = stdin().ok()?;
+    let file = input.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    Some(file.len().saturating_sub(input.stream_position().ok()?))
+}
+
+fn stdin() -> anyhow::Result<File> {
+    io::stdin().as_fd().try_clone_to_owned().map(File::from).context("standard input")
+}
+
+/// Fills batches with commands, and prepares their requests while the sender waits for responses.
+struct BatchReader<'a, Input> {
+    input: BufReader<Input>,
+    queue: &'a Queue,
+    max_commands: usize,
+    endpoint: &'a Endpoint,
+    /// The batch that is being filled; never empty.
+    batch: Option<Batch>,
+    /// Buffers of answered lines: reusing them is faster than allocating others.
+    buffer_pool: Vec<Vec<u8>>,
+}
+
+impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
+    fn new(input: Input, queue: &'a Queue, max_commands: usize, endpoint: &'a Endpoint) -> Self {
+        let input = BufReader::with_capacity(READ_BYTES, input);
+        Self { input, queue, max_commands, endpoint, batch: None, buffer_pool: Vec::new() }
+    }
+
+    /// Reads up to the end of the input or of the run, or to the first invalid line. What precedes that is queued.
+    fn read_all(&mut self, parse: impl Fn(Vec<u8>, u64) -> Result<Command, Error>) -> anyhow::Result<()> {
+        let result = self.read_lines(parse);
+        self.flush();
+        result
+    }
+
+    fn read_lines(&mut self, parse: impl Fn(Vec<u8>, u64) -> Result<Command, Error>) -> anyhow::Result<()> {
+        let mut input_end = 0;
+        for number in 1.. {
+            let mut line = self.empty_buffer();
+            let is_running =
+                self.read_line(&mut line).with_context(|| format!("{}: cannot be read", at_line(number)))?;
+            if !is_running || line.is_empty() {
+                break;
+            }
+            if line.len() as u64 > MAX_LINE_BYTES {
+                bail!(
+                    "{}: longer than 64 MB; is its line end missing? params that large go with --params",
+                    at_line(number)
+                );
+            }
+            input_end += line.len() as u64;
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let command = parse(line, number).with_context(|| at_line(number))?;
+            if !self.push(command, number, input_end)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a line with its newline; none at the end of the input. Returns false if the run was stopped.
+    fn read_line(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
+        loop {
+            let buffered = self.input.buffer();
+            let newline = memchr::memchr(b'\n', buffered);
+            let count = newline.map_or(buffered.len(), |index| index + 1);
+            line.extend_from_slice(&buffered[..count]);
+            self.input.consume(count);
+            if newline.is_some() || line.len() as u64 > MAX_LINE_BYTES {
+                return Ok(true);
+            }
+            if !self.wait_for_input()? {
+                return Ok(false);
+            }
+            match self.input.fill_buf() {
+                Ok([]) => return Ok(true),
+                Ok(_) => {}
+                // A neighbor process can make standard input non-blocking, and read what this one waits for.
+                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits for input, and flushes the batch when it has waited for long enough. Returns false if the run was stopped.
+    fn wait_for_input(&mut self) -> io::Result<bool> {
+        loop {
+            let linger = self.batch.as_ref().map(Batch::remaining_linger);
+            if linger.is_some_and(|linger| linger.is_zero()) {
+                if !self.flush() {
+                    return Ok(false);
+                }
+            } else if is_readable(self.input.get_ref(), linger)? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Adds a command to the batch. Returns false if the run was stopped.
+    fn push(&mut self, command: Command, number: u64, input_end: u64) -> Result<bool, Error> {
+        if self.batch.as_ref().is_some_and(|batch| !batch.has_room_for(&command)) && !self.flush_full()? {
+            return Ok(false);
+        }
+        if self.batch.is_none() {
+            self.buffer_pool.extend(self.queue.take_recycled().into_iter().flat_map(Batch::into_buffers));
+        }
+        let batch = self.batch.get_or_insert_with(|| Batch::new(self.max_commands));
+        batch.push(command, number, input_end);
+        Ok(!batch.is_full() || self.flush_full()?)
+    }
+
+    /// Queues the batch with its request prepared. Returns false if the run was stopped.
+    fn flush_full(&mut self) -> Result<bool, Error> {
+        if let Some(batch) = &mut self.batch {
+            batch.request(self.endpoint)?;
+        }
+        Ok(self.flush())
+    }
+
+    /// Queues the batch, if there is one. Returns false if the run was stopped.
+    fn flush(&mut self) -> bool {
+        self.batch.take().is_none_or(|batch| self.queue.push(batch))
+    }
+
+    fn empty_buffer(&mut self) -> Vec<u8> {
+        let mut buffer = self.buffer_pool.pop().unwrap_or_default();
+        buffer.clear();
+        buffer
+    }
+}
+
+/// Waits until there is input, an end or an error to read. May return false before the timeout, after a signal.
+fn is_readable(input: &impl AsFd, timeout: Option<Duration>) -> io::Result<bool> {
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    match poll(&mut [PollFd::new(input, PollFlags::IN)], timeout.as_ref()) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn at_line(number: u64) -> String {
+    format!("standard input, line {number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::io::{PipeReader, Write};
+    use std::os::fd::BorrowedFd;
+    use std::os::unix::net::UnixStream;
+    use std::time::Instant;
+
+    use cent::Address;
+
+    use super::super::batch::BATCH_LINGER;
+    use super::*;
+
+    fn endpoint() -> Endpoint {
+        Endpoint::with_secret(Address::parse("http://127.0.0.1:1").unwrap(), "secret").unwrap()
+    }
+
+    fn pipe_with(text: &str) -> PipeReader {
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(text.as_bytes()).unwrap();
+        reader
+    }
+
+    fn read_all(queue: &Queue, max_commands: usize, input: impl Read + AsFd) {
+        let endpoint = endpoint();
+        let mut reader = BatchReader::new(input, queue, max_commands, &endpoint);
+        queue.close(reader.read_all(|text, _| Command::new("info", text)));
+    }
+
+    fn push(reader: &mut BatchReader<'_, PipeReader>, number: u64, bytes: usize) {
+        let params = format!("{{\"a\":\"{}\"}}", "x".repeat(bytes));
+        assert!(reader.push(Command::new("info", params).unwrap(), number, 0).unwrap());
+    }
+
+    fn pop_lines(queue: &Queue) -> Vec<u64> {
+        queue.pop().map_or_else(Vec::new, |batch| batch.lines)
+    }
+
+    fn all_lines(queue: &Queue) -> Vec<Vec<u64>> {
+        std::iter::from_fn(|| queue.pop()).map(|batch| batch.lines).collect()
+    }
+
+    #[test]
+    fn batch_closes_at_max_commands() {
+        let queue = Queue::default();
+        read_all(&queue, 2, pipe_with("{}\n\n{}\n{}\n \n"));
+        assert_eq!(all_lines(&queue), [vec![1, 3], vec![4]]);
+        let result = queue.result();
+        assert!(result.stop.is_none() && result.input_error.is_none() && !result.lines_remain);
+    }
+
+    #[test]
+    fn batch_closes_at_max_bytes() {
+        let (queue, endpoint) = (Queue::default(), endpoint());
+        let mut reader = BatchReader::new(pipe_with(""), &queue, 100, &endpoint);
+        for (number, bytes) in [(1, 400_000), (2, 400_000), (3, 400_000), (4, 2_000_000), (5, 1)] {
+            push(&mut reader, number, bytes);
+        }
+        reader.flush();
+        queue.close(Ok(()));
+        assert_eq!(all_lines(&queue), [vec![1, 2], vec![3], vec![4], vec![5]]);
+    }
+
+    #[test]
+    fn answered_buffers_are_reused() {
+        let (queue, endpoint) = (Queue::default(), endpoint());
+        let mut reader = BatchReader::new(pipe_with(""), &queue, 1, &endpoint);
+        for pooled in [0, 1, 2] {
+            push(&mut reader, 1, 1);
+            assert_eq!(reader.buffer_pool.len(), pooled);
+            queue.recycle(queue.pop().unwrap());
+        }
+        assert!(reader.empty_buffer().is_empty() && reader.buffer_pool.len() == 1);
+    }
+
+    #[test]
+    fn partial_batch_is_sent_after_linger() {
+        let (mut writer, input) = UnixStream::pair().unwrap();
+        let queue = Arc::new(Queue::default());
+        let filled = Arc::clone(&queue);
+        let reader = thread::spawn(move || read_all(&filled, 100, input));
+        // Also while the rest of a line is missing.
+        for (text, number) in [("{}\n\n", 1), ("{}\n{}", 3), ("\n", 4)] {
+            let start = Instant::now();
+            writer.write_all(text.as_bytes()).unwrap();
+            assert_eq!(pop_lines(&queue), [number]);
+            assert!(start.elapsed() >= BATCH_LINGER / 2);
+        }
+        drop(writer);
+        assert!(queue.pop().is_none());
+        reader.join().unwrap();
+    }
+
+    #[test]
+    fn bad_line_stops_after_preceding_lines() {
+        let queue = Queue::default();
+        read_all(&queue, 100, pipe_with("{}\n{}\n[]\n{}\n"));
+        assert_eq!(all_lines(&queue), [[1, 2]]);
+        let result = queue.result();
+        let error = format!("{:#}", result.input_error.unwrap());
+        assert!(result.lines_remain && error.starts_with("standard input, line 3: "), "{error}");
+    }
+
+    #[test]
+    fn nonblocking_input_is_waited_for() {
+        let (mut writer, input) = UnixStream::pair().unwrap();
+        input.set_nonblocking(true).unwrap();
+        let queue = Arc::new(Queue::default());
+        let filled = Arc::clone(&queue);
+        let reader = thread::spawn(move || read_all(&filled, 1, input));
+        for number in 1..=2 {
+            writer.write_all(b"{}\n").unwrap();
+            assert_eq!(pop_lines(&queue), [number]);
+        }
+        drop(writer);
+        reader.join().unwrap();
+        assert!(!queue.result().lines_remain);
+    }
+
+    /// Input that is always ready, with these results.
+    struct Scripted(File, VecDeque<io::Result<&'static [u8]>>);
+
+    impl Read for Scripted {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1.pop_front().unwrap_or(Ok(b"")).and_then(|mut text| text.read(buffer))
+        }
+    }
+
+    impl AsFd for Scripted {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+
+    #[test]
+    fn interrupted_and_blocked_reads_are_repeated() {
+        let results: [io::Result<&'static [u8]>; 5] = [
+            Err(io::ErrorKind::Interrupted.into()),
+            Ok(b"{}\n{"),
+            Err(io::ErrorKind::WouldBlock.into()),
+            Ok(b"}\n"),
+            Err(io::ErrorKind::NotConnected.into()),
+        ];
+        let queue = Queue::default();
+        read_all(&queue, 100, Scripted(File::open("/dev/null").unwrap(), results.into()));
+        assert_eq!(all_lines(&queue), [[1, 2]]);
+        let error = format!("{:#}", queue.result().input_error.unwrap());
+        assert!(error.starts_with("standard input, line 3: cannot be read"), "{error}");
+    }
+}

@@ -1,0 +1,170 @@
+//! A run of `--lines`: requests are sent, replies printed, and the outcome reported.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+
+use cent::{Client, Command, Endpoint, Error, HttpRequest, Reply};
+
+use super::batch::Batch;
+use super::progress::Progress;
+use super::queue::{Queue, RunResult, StopReason};
+use super::tally::{self, Tally};
+use super::{reader, signals};
+use crate::args::Args;
+use crate::exit::{ExitStatus, OutputError, exit_status_for};
+use crate::output::{self, JsonLayout};
+use crate::reply_errors::ReplyErrors;
+use crate::retry::{self, Retrier};
+use crate::stderr::{self, ErrorPrinter};
+
+/// Sends the commands of standard input; prints no replies without a layout.
+pub(crate) fn run(
+    args: &Args,
+    errors: ErrorPrinter,
+    layout: Option<JsonLayout>,
+    mut client: Client,
+    endpoint: &Endpoint,
+    method: Option<&str>,
+) -> anyhow::Result<ExitStatus> {
+    // Before the reader changes the position in it.
+    let input_bytes = reader::input_bytes();
+    let queue = Arc::new(Queue::default());
+    signals::stop_on_signals(&queue)?;
+    reader::start(&queue, args.max_batch(), endpoint.clone(), line_parser(method, endpoint.clone()))?;
+    if args.dry_run {
+        return dry_run(args, &queue, endpoint);
+    }
+    let is_visible = !args.quiet && !args.verbose && io::stderr().is_terminal() && !io::stdout().is_terminal();
+    let progress = Progress::new(errors, is_visible, input_bytes);
+    let mut run = LinesRun::new(layout, progress.clone());
+    let retrier = Retrier {
+        max_retries: args.max_retries(),
+        on_verbose: stderr::verbose_logger(args.verbose),
+        on_retry: |message: &str| progress.print_message(message),
+        sleep: |backoff| queue.sleep_unless_stopped(backoff),
+    };
+    while let Some(mut batch) = queue.pop() {
+        let result = batch.request(endpoint).and_then(|request| retrier.send(&mut client, request));
+        if result.is_err() {
+            queue.stop(StopReason::Failure);
+        }
+        run.record(&queue, &batch, result);
+        queue.recycle(batch);
+    }
+    Ok(run.finish(args, errors, queue.result()))
+}
+
+/// Parses a line and its number into a command. The line holds the params, or without a method the whole command.
+fn line_parser(
+    method: Option<&str>,
+    endpoint: Endpoint,
+) -> impl Fn(Vec<u8>, u64) -> Result<Command, Error> + Send + use<> {
+    let method = method.map(str::to_owned);
+    move |text, number| {
+        let command = match &method {
+            Some(method) => Command::new(method, text),
+            None => Command::from_json(text),
+        };
+        command.and_then(|command| command.validated(&endpoint)).map_err(|error| error.with_first_line(number))
+    }
+}
+
+/// The outcome of a run so far.
+struct LinesRun {
+    layout: Option<JsonLayout>,
+    progress: Progress,
+    tally: Tally,
+    reply_errors: ReplyErrors,
+    printed: io::Result<()>,
+    failure: Option<Error>,
+}
+
+impl LinesRun {
+    fn new(layout: Option<JsonLayout>, progress: Progress) -> Self {
+        let (tally, reply_errors) = (Tally::default(), ReplyErrors::new());
+        Self { layout, progress, tally, reply_errors, printed: Ok(()), failure: None }
+    }
+
+    /// Prints the replies to a batch and adds its outcome.
+    fn record(&mut self, queue: &Queue, batch: &Batch, result: Result<Vec<Reply>, Error>) {
+        self.tally.add(&batch.lines, &result);
+        let replies = retry::replies(&result);
+        self.print(queue, replies);
+        for ((reply, command), line) in replies.iter().zip(batch.commands()).zip(&batch.lines) {
+            let subject = || format!("line {line}: {}", command.method());
+            self.reply_errors.add(reply, subject, |message| self.progress.print_error(message));
+        }
+        self.progress.update(self.tally.replies, batch.input_end);
+        self.failure = result.err();
+    }
+
+    fn print(&mut self, queue: &Queue, replies: &[Reply]) {
+        if self.printed.is_ok() {
+            self.printed = self.layout.map_or(Ok(()), |layout| output::print_lines(replies, layout, io::stdout()));
+            if self.printed.is_err() {
+                queue.stop(StopReason::Failure);
+            }
+        }
+    }
+
+    /// Reports how the run ended and returns the greatest exit status of all outcomes.
+    fn finish(self, args: &Args, errors: ErrorPrinter, result: RunResult) -> ExitStatus {
+        self.progress.clear();
+        let lines_remain = result.lines_remain || self.tally.batch_rejected;
+        let mut status = self.reply_errors.finish(|message| errors.print(message));
+        let output_closed = self.printed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        if output_closed && lines_remain {
+            status = ExitStatus::Unknown;
+        }
+        let output_error = OutputError::check(self.printed, true).err().map(anyhow::Error::from);
+        for error in [output_error, self.failure.map(Into::into), result.input_error].iter().flatten() {
+            errors.print_error(error);
+            status = status.max(exit_status_for(error));
+        }
+        if let Some(StopReason::Signal(number)) = result.stop {
+            status = status.max(ExitStatus::Signal(number));
+        }
+        if result.stop.is_some() || lines_remain {
+            // With --quiet too, because it is part of the error.
+            stderr::print_message(&self.tally.stopped_summary(lines_remain));
+        } else if !args.quiet {
+            stderr::print_message(&self.tally.finished_summary(self.progress.elapsed()));
+        }
+        status
+    }
+}
+
+/// Prints the requests, with an empty line between two.
+fn dry_run(args: &Args, queue: &Queue, endpoint: &Endpoint) -> anyhow::Result<ExitStatus> {
+    let (mut commands, mut requests) = (0, 0);
+    while let Some(mut batch) = queue.pop() {
+        let request = batch.request(endpoint)?;
+        let printed = if args.quiet { Ok(()) } else { print_request(request, requests > 0) };
+        if printed.is_err() {
+            queue.stop(StopReason::Failure);
+            OutputError::check(printed, false)?;
+            return Ok(ExitStatus::Success);
+        }
+        commands += batch.commands().len() as u64;
+        requests += 1;
+    }
+    let result = queue.result();
+    if let Some(error) = result.input_error {
+        return Err(error);
+    }
+    if !args.quiet {
+        stderr::print_message(&tally::dry_run_summary(commands, requests));
+    }
+    Ok(match result.stop {
+        Some(StopReason::Signal(number)) => ExitStatus::Signal(number),
+        _ => ExitStatus::Success,
+    })
+}
+
+fn print_request(request: &HttpRequest<'_>, after_another: bool) -> io::Result<()> {
+    let mut out = io::stdout();
+    if after_another {
+        out.write_all(b"\n")?;
+    }
+    output::print_request(request, out)
+}

@@ -1,0 +1,59 @@
+//! Signals that end a run.
+
+use std::io::{self, Read};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::queue::{Queue, StopReason};
+
+/// A signal that follows the first one within this time is the same one: `timeout` of the GNU core utilities sends each
+/// twice, to the program and to its process group.
+const SIGNAL_DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// The first Ctrl-C or SIGTERM ends the run after the request under way, the second one at once.
+///
+/// # Errors
+/// If a pipe, a signal handler or a thread cannot be created.
+pub(super) fn stop_on_signals(queue: &Arc<Queue>) -> anyhow::Result<()> {
+    let first_signal_at = Arc::new(OnceLock::new());
+    for signal in [SIGINT, SIGTERM] {
+        // A pipe for each signal, because signal-hook's own iterator panics if a read fails.
+        let (mut signals, handler) = io::pipe().context("signals cannot be waited for")?;
+        signal_hook::low_level::pipe::register(signal, handler).context("signals cannot be waited for")?;
+        let (queue, first_signal_at) = (Arc::clone(queue), Arc::clone(&first_signal_at));
+        thread::Builder::new()
+            .spawn(move || {
+                while signals.read_exact(&mut [0]).is_ok() {
+                    let now = Instant::now();
+                    if is_second(*first_signal_at.get_or_init(|| now), now) {
+                        // If that fails there is nothing else to do.
+                        let _ = signal_hook::low_level::emulate_default_handler(signal);
+                    }
+                    queue.stop(StopReason::Signal(signal));
+                }
+            })
+            .context("the thread that waits for signals cannot be started")?;
+    }
+    Ok(())
+}
+
+fn is_second(first: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(first) > SIGNAL_DEBOUNCE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quick_repetition_is_the_same_signal() {
+        let first = Instant::now();
+        assert!(!is_second(first, first));
+        assert!(!is_second(first, first + SIGNAL_DEBOUNCE));
+        assert!(is_second(first, first + SIGNAL_DEBOUNCE + Duration::from_nanos(1)));
+    }
+}

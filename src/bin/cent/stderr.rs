@@ -1,0 +1,103 @@
+//! Everything that is written to standard error.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
+
+use crate::color;
+
+const PREFIX: &str = "cent:";
+
+/// Writes a message, each line with the program's name before it.
+pub(crate) fn print_message(message: &str) {
+    write_prefixed(message, PREFIX);
+}
+
+/// What prints the messages of `--verbose`; without the option it prints nothing.
+pub(crate) fn verbose_logger(verbose: bool) -> impl Fn(fmt::Arguments<'_>) + use<> {
+    move |message| {
+        if verbose {
+            print_message(&message.to_string());
+        }
+    }
+}
+
+/// Prints errors: like other messages, but with a colored prefix if colors are on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ErrorPrinter {
+    pub(crate) color: bool,
+}
+
+impl ErrorPrinter {
+    pub(crate) fn print(self, message: &str) {
+        if self.color {
+            write_prefixed(message, &format!("{}{PREFIX}{}", color::ERROR, color::END));
+        } else {
+            print_message(message);
+        }
+    }
+
+    /// Prints an error after its contexts, the outermost first.
+    pub(crate) fn print_error(self, error: &anyhow::Error) {
+        let mut text = String::new();
+        for cause in error.chain() {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&error_text(cause));
+            // Its text includes its causes.
+            if cause.is::<cent::Error>() {
+                break;
+            }
+        }
+        self.print(&text);
+    }
+}
+
+/// The text of an error; without the error number, if it is the operating system's.
+fn error_text(error: &(dyn std::error::Error + 'static)) -> String {
+    let text = error.to_string();
+    match error.downcast_ref::<io::Error>().and_then(|_| text.split_once(" (os error")) {
+        Some((text, _)) => text.to_lowercase(),
+        None => text,
+    }
+}
+
+fn write_prefixed(message: &str, prefix: &str) {
+    let mut text = String::new();
+    for line in message.lines().filter(|line| !line.trim().is_empty()) {
+        let _ = writeln!(text, "{prefix} {}", EscapeControl(line));
+    }
+    // There is nowhere to report that standard error is closed or full.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Escapes control and bidirectional formatting characters, so that a text from elsewhere cannot control the terminal.
+struct EscapeControl<'a>(&'a str);
+
+impl fmt::Display for EscapeControl<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                write!(f, "{}", c.escape_unicode())
+            }
+            c if c.is_control() => write!(f, "{}", c.escape_unicode()),
+            c => f.write_char(c),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_control_and_bidi_characters() {
+        assert_eq!(EscapeControl("a\u{1b}[2J\u{9b}\u{202e}é").to_string(), "a\\u{1b}[2J\\u{9b}\\u{202e}é");
+    }
+
+    #[test]
+    fn system_errors_have_no_number() {
+        assert_eq!(error_text(&io::Error::from_raw_os_error(2)), "no such file or directory");
+        assert_eq!(error_text(&io::Error::other("Custom (text)")), "Custom (text)");
+    }
+}
