@@ -85,7 +85,7 @@ impl Bench {
         print_row("program in MB", number(size) / 1e6, None, Target::AtMost(3.0));
         match self.instructions(&call) {
             Some(count) => {
-                print_row("one call: instructions in millions", number(count) / 1e6, None, Target::AtMost(0.80))
+                print_row("one call: instructions in millions", number(count) / 1e6, None, Target::AtMost(0.80));
             }
             None => print_skipped("instructions", "valgrind is not installed"),
         }

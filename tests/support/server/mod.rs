@@ -222,10 +222,10 @@ impl Drop for Server {
         assert!(!failed, "the test server panicked: see above");
         match self.expected {
             ExpectedConnections::AtLeastOne => {
-                assert!(self.accepted_connections() > 0, "no client connected to the test server")
+                assert!(self.accepted_connections() > 0, "no client connected to the test server");
             }
             ExpectedConnections::None => {
-                assert!(self.accepted_connections() == 0, "a client connected to the test server")
+                assert!(self.accepted_connections() == 0, "a client connected to the test server");
             }
             ExpectedConnections::Any => {}
         }
