@@ -35,7 +35,7 @@ fn main() -> io::Result<ExitCode> {
         ["budget"] => return Ok(budget()),
         ref parts if parts.iter().all(|part| PARTS.contains(part)) => print_figures(parts),
         _ => {
-            eprintln!("write cargo bench, or cargo bench -- PART…, of {}; or budget", PARTS.join(", "));
+            eprintln!("usage: cargo bench [-- PART…], with parts {}; or cargo bench -- budget", PARTS.join(", "));
             return Ok(ExitCode::from(2));
         }
     }
@@ -184,10 +184,10 @@ impl Bench {
             let output = Command::new(args[0]).args(&args[1..]).output();
             output.is_ok_and(|output| output.status.success())
         };
-        let in_folder = |name: &str| programs.join(name).display().to_string();
+        let in_dir = |name: &str| programs.join(name).display().to_string();
         let is_there = programs.join("cent").exists()
             || run(&["python3", "-m", "venv", &self.dir.path("python").display().to_string()])
-                && run(&[&in_folder("pip"), "install", "--quiet", "cent==1.3.0"]);
+                && run(&[&in_dir("pip"), "install", "--quiet", "cent==1.3.0"]);
         is_there.then_some(programs)
     }
 }

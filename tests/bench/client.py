@@ -1,4 +1,4 @@
-"""Publishes what stands on each line of standard input with Python's Client, 100 commands a request."""
+"""Publishes each line of standard input with Python's Client, 100 commands per request."""
 
 import itertools
 import json

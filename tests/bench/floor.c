@@ -1,4 +1,4 @@
-/* The least that a client can do: connect, write one request, read its answer. */
+/* The least that a client can do: connect, write one request, read the response. */
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -34,10 +34,10 @@ static int connected(const char *host, const char *port)
     return out;
 }
 
-/* floor HOST PORT REQUEST: exit 0 if an answer with status 200 has come. */
+/* floor HOST PORT REQUEST: exit 0 after a response with status 200. */
 int main(int argc, char **argv)
 {
-    char answer[4096];
+    char response[4096];
     int server;
     size_t length;
 
@@ -47,7 +47,7 @@ int main(int argc, char **argv)
     length = strlen(argv[3]);
     if (server < 0 || write(server, argv[3], length) != (ssize_t)length)
         return 1;
-    if (read(server, answer, sizeof answer) < 12 || memcmp(answer, "HTTP/1.1 200", 12))
+    if (read(server, response, sizeof response) < 12 || memcmp(response, "HTTP/1.1 200", 12))
         return 1;
     return 0;
 }

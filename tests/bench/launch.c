@@ -1,4 +1,4 @@
-/* Runs a program and tells what it took. Small, since the memory of what starts a program counts as the program's. */
+/* Runs a program and prints what it took. Small, because the memory of the starting process counts as the program's. */
 
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 
 extern char **environ;
 
-/* launch IN OUT PROGRAM [WORD…]: prints nanoseconds, KiB at most, page faults, exit status. */
+/* launch IN OUT PROGRAM [ARG…]: prints nanoseconds, peak KiB, page faults, exit status. */
 int main(int argc, char **argv)
 {
     posix_spawn_file_actions_t actions;

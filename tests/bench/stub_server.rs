@@ -46,7 +46,7 @@ pub(crate) fn run(tls: Option<[&str; 2]>) -> io::Result<()> {
     println!("{}", listener.local_addr()?.port());
     let stats = Arc::new(Mutex::new(Stats::default()));
     let recorded = Arc::clone(&stats);
-    thread::spawn(move || accept(&listener, tls, &recorded));
+    thread::spawn(move || accept(&listener, tls.as_ref(), &recorded));
     for line in io::stdin().lock().lines() {
         line?;
         let stats = std::mem::take(&mut *stats.lock().unwrap_or_else(PoisonError::into_inner));
@@ -57,10 +57,10 @@ pub(crate) fn run(tls: Option<[&str; 2]>) -> io::Result<()> {
 }
 
 /// One connection at a time: no client has two, and starting a thread for each would distort every figure.
-fn accept(listener: &TcpListener, tls: Option<Arc<ServerConfig>>, stats: &Mutex<Stats>) {
+fn accept(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, stats: &Mutex<Stats>) {
     for stream in listener.incoming().flatten() {
         // How a client ends its connection does not matter.
-        let _ = stream.set_nodelay(true).and_then(|()| match &tls {
+        let _ = stream.set_nodelay(true).and_then(|()| match tls {
             None => serve(stream, stats),
             Some(tls) => {
                 let connection = ServerConnection::new(Arc::clone(tls)).map_err(io::Error::other)?;

@@ -1,4 +1,4 @@
--- Sends the requests of a file, one after the other and over again: a signature and a body on each line.
+-- Sends the requests of a file repeatedly, in order: a signature and a body on each line.
 
 local requests, last = {}, 0
 

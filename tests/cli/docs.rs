@@ -95,8 +95,8 @@ impl Sandbox {
         for name in ["news.json", "news.jsonl", "message.json", "deployed.json"] {
             sandbox.file(name, "{\"channel\": \"news\", \"data\": 1}\n");
         }
-        for folder in ["bin", ".config", ".config/fish", ".config/fish/completions"] {
-            fs::create_dir(sandbox.home.path().join(folder)).expect("the directory is created");
+        for dir in ["bin", ".config", ".config/fish", ".config/fish/completions"] {
+            fs::create_dir(sandbox.home.path().join(dir)).expect("the directory is created");
         }
         symlink(env!("CARGO_BIN_EXE_cent"), sandbox.home.path().join("bin/cent")).expect("the link is created");
         sandbox

@@ -621,8 +621,8 @@ fn quiet_hides_summary_unless_stopped() {
 #[test]
 fn unreadable_stdin_is_reported() {
     let cent = cent().config("[bananas]\naddress = http://127.0.0.1:1\nsecret = s\n");
-    let folder = File::open(cent.home()).unwrap();
-    let output = cent.args(&["bananas", "publish", "--lines"]).stdin(folder).run();
+    let dir = File::open(cent.home()).unwrap();
+    let output = cent.args(&["bananas", "publish", "--lines"]).stdin(dir).run();
     let summary = "no line accepted; from line 1 on nothing was accepted: go on with tail -n +1";
     output.assert_output(
         2,

@@ -25,26 +25,29 @@ fn main() -> ExitCode {
 
 fn run() -> io::Result<()> {
     let program = built_program()?;
-    let (bananas, live) = (Server::version(1), Server::version(6));
+    let (live, bananas) = (Server::version(6), Server::version(1));
     let home = tempfile::tempdir()?;
     let config = format!(
-        "[bananas]\naddress = {}\nsecret = {SECRET}\n\n[live]\naddress = {}\napi_key = {API_KEY}\n",
-        bananas.address(),
-        live.address()
+        "[live]\naddress = {}\napi_key = {API_KEY}\n\n[bananas]\naddress = {}\nsecret = {SECRET}\n",
+        live.address(),
+        bananas.address()
     );
     fs::write(home.path().join(".centrc"), &config)?;
-    println!("Two servers of the tests are running. ~/.centrc, in a temporary home folder:\n\n{}", indented(&config));
+    println!(
+        "Two test servers are running, Centrifugo 6 and Centrifugo 1. This is ~/.centrc in a temporary home directory:\n\n{}",
+        indented(&config)
+    );
 
-    let call = |words: &[&str], about: &str| show(&program, home.path(), words, about);
+    let call = |args: &[&str], about: &str| show(&program, home.path(), args, about);
     let news = r#"--params={"channel": "news", "data": {"title": "World Cup 2018"}}"#;
-    call(&["bananas", "publish", news], "Publish into a channel of Centrifugo 1.")?;
-    call(&["bananas", "history", r#"--params={"channel": "news"}"#], "What the channel keeps.")?;
+    call(&["live", "publish", news], "Publish to a channel of Centrifugo 6.")?;
+    call(&["live", "history", r#"--params={"channel": "news", "limit": 10}"#], "Read the history of the channel.")?;
     call(
-        &["bananas", "publish", r#"--params={"channel": "nope:news", "data": 1}"#],
-        "A publish that the server refuses: the reason on standard error, and an exit status to go by.",
+        &["live", "publish", r#"--params={"channel": "nope:news", "data": 1}"#],
+        "A rejected publish: the reason is on standard error, and the exit status is 1.",
     )?;
-    call(&["live", "publish", news], "The same command line for Centrifugo 2 to 6; the section has an api_key.")?;
-    println!("The servers, the home folder and all in it are gone now.");
+    call(&["bananas", "publish", news], "The same command for Centrifugo 1, whose section has a secret.")?;
+    println!("The servers and the home directory have been removed.");
     Ok(())
 }
 
@@ -56,19 +59,19 @@ fn built_program() -> io::Result<PathBuf> {
         build.arg("--release");
     }
     if !build.status()?.success() {
-        return Err(io::Error::other("the program cannot be built"));
+        return Err(io::Error::other("cannot build the program"));
     }
     // This example runs from target/PROFILE/examples.
     let example = env::current_exe()?;
-    let folder = example.ancestors().nth(2).unwrap_or(Path::new("."));
-    Ok(folder.join("cent").with_extension(env::consts::EXE_EXTENSION))
+    let dir = example.ancestors().nth(2).unwrap_or(Path::new("."));
+    Ok(dir.join("cent").with_extension(env::consts::EXE_EXTENSION))
 }
 
 /// Runs the program and prints what a user would see.
-fn show(program: &Path, home: &Path, words: &[&str], about: &str) -> io::Result<()> {
-    println!("{about}\n\n    $ cent {}", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "));
+fn show(program: &Path, home: &Path, args: &[&str], about: &str) -> io::Result<()> {
+    println!("{about}\n\n    $ cent {}", args.iter().map(|arg| quoted(arg)).collect::<Vec<_>>().join(" "));
     io::stdout().flush()?;
-    let output = Command::new(program).args(words).env_clear().env("HOME", home).output()?;
+    let output = Command::new(program).args(args).env_clear().env("HOME", home).output()?;
     for bytes in [&output.stdout, &output.stderr] {
         print!("{}", indented(&String::from_utf8_lossy(bytes)));
     }
@@ -77,10 +80,10 @@ fn show(program: &Path, home: &Path, words: &[&str], about: &str) -> io::Result<
 }
 
 /// The argument as a user would type it.
-fn quoted(word: &str) -> String {
-    match word.split_once("={") {
+fn quoted(arg: &str) -> String {
+    match arg.split_once("={") {
         Some((option, value)) => format!("{option}='{{{value}'"),
-        None => word.to_owned(),
+        None => arg.to_owned(),
     }
 }
 

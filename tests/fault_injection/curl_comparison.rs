@@ -21,15 +21,15 @@ fn row(case: &Case) -> String {
     let end = name.split(" after").next().unwrap_or_default();
     if name.ends_with("of the request") {
         format!("{end} inside the request")
-    } else if name.ends_with("of an answer") {
+    } else if name.ends_with("of a response") {
         let place = match number {
-            0 => "before the answer",
-            number if number < head.len() => "inside the head of the answer",
-            number if number < head.len() + 42 => "inside the body of the answer",
-            _ => "after the answer",
+            0 => "before the response",
+            number if number < head.len() => "inside the response headers",
+            number if number < head.len() + 42 => "inside the response body",
+            _ => "after the response",
         };
         format!("{end} {place}")
-    } else if name.ends_with("an answer without a length") || name.ends_with("an answer in chunks") {
+    } else if name.ends_with("a response without a length") || name.ends_with("a response in chunks") {
         format!("{end} inside {}", name.rsplit("bytes of ").next().unwrap_or_default())
     } else if name.contains("too small") {
         "a length that is too small".to_owned()

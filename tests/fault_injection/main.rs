@@ -29,8 +29,8 @@ fn run(cases: &[Case]) -> BTreeMap<&str, String> {
             scope.spawn(|| {
                 let mut servers = ServerPool::default();
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(what) = case.run(&mut servers) {
-                        failures.lock().expect("no case panics").insert(case.name.as_str(), what);
+                    if let Err(failure) = case.run(&mut servers) {
+                        failures.lock().expect("no case panics").insert(case.name.as_str(), failure);
                     }
                 }
             });
@@ -40,13 +40,13 @@ fn run(cases: &[Case]) -> BTreeMap<&str, String> {
 }
 
 #[track_caller]
-fn assert_all_correct(places: Coverage) {
+fn assert_all_correct(coverage: Coverage) {
     let start = Instant::now();
-    let cases = scenarios::all(places);
+    let cases = scenarios::all(coverage);
     let failures = run(&cases);
     println!("fault injection: {} cases in {:.1} s", cases.len(), start.elapsed().as_secs_f64());
     assert!(cases.len() >= 3_000, "only {} cases are left", cases.len());
-    let shown: Vec<String> = failures.iter().take(40).map(|(name, what)| format!("{name}: {what}")).collect();
+    let shown: Vec<String> = failures.iter().take(40).map(|(name, failure)| format!("{name}: {failure}")).collect();
     assert!(failures.is_empty(), "{} of {} cases are wrong:\n{}", failures.len(), cases.len(), shown.join("\n"));
 }
 

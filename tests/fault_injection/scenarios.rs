@@ -174,7 +174,7 @@ impl Scenarios {
         }
         let mut script: Script = (0..=exchange.request_len).map(Step::Read).collect();
         script.extend([Step::Execute, Step::SendRest]);
-        self.add("a request that is read a byte at a time", spec, script, success().on_connections(1));
+        self.add("a request read byte by byte", spec, script, success().on_connections(1));
     }
 
     fn fail_during_response(&mut self, exchange: &Exchange) {
@@ -188,14 +188,21 @@ impl Scenarios {
         self.fail_after(" without a length", exchange.spec, &open_ended, open_ended.len() - line_end, usize::MAX);
     }
 
-    fn fail_after(&mut self, what: &str, spec: RequestSpec, response: &[u8], whole: usize, length_known_at: usize) {
+    fn fail_after(
+        &mut self,
+        kind: &str,
+        spec: RequestSpec,
+        response: &[u8],
+        complete_if_closed: usize,
+        complete_if_open: usize,
+    ) {
         let body = response.windows(4).position(|window| window == b"\r\n\r\n").expect("the headers are complete") + 4;
         for bytes in self.stop_positions(spec, response.len()) {
             let (sent, is_last) = (&response[..bytes], bytes == response.len());
-            let name = |end: &str| format!("{end} after {bytes} bytes of an answer{what}");
-            let cut = || match (bytes >= whole, length_known_at == usize::MAX && bytes >= body) {
+            let name = |end: &str| format!("{end} after {bytes} bytes of a response{kind}");
+            let cut = || match (bytes >= complete_if_closed, complete_if_open == usize::MAX && bytes >= body) {
                 // The last newline carries no information.
-                (true, _) => if is_last || length_known_at == usize::MAX { success() } else { success_or_unknown() }
+                (true, _) => if is_last || complete_if_open == usize::MAX { success() } else { success_or_unknown() }
                     .on_connections(2),
                 (false, false) => unknown(RESET).on_connections(2),
                 // The first of several replies may be complete.
@@ -206,13 +213,13 @@ impl Scenarios {
             self.add(name("closed"), spec, send_and(sent, Step::Close), closed.clone());
             self.add(name("reset"), spec, send_and(sent, Step::Reset), cut());
             // Each of these takes many packets.
-            if length_known_at != usize::MAX && bytes >= body && (bytes % 16 == 0 || response.len() - bytes < 8) {
+            if complete_if_open != usize::MAX && bytes >= body && (bytes % 16 == 0 || response.len() - bytes < 8) {
                 let mut bytewise = vec![Step::Execute, Step::Send(sent[..body].to_vec())];
                 bytewise.extend(sent[body..].iter().map(|&byte| Step::Send(vec![byte])));
                 bytewise.push(Step::Close);
                 self.add(name("byte by byte, closed"), spec, bytewise, closed);
             }
-            if bytes >= length_known_at {
+            if bytes >= complete_if_open {
                 self.add(name("silent"), spec, send_and(sent, Step::Hang), success().connection_hangs());
             } else {
                 self.add_with_timeout(
@@ -223,12 +230,14 @@ impl Scenarios {
                     unknown(TIMED_OUT).on_connections(2),
                 );
             }
-            let garbled =
-                match (is_last && length_known_at != usize::MAX, bytes >= whole && length_known_at != usize::MAX) {
-                    (true, _) => success().on_connections(2),
-                    (false, true) => success_or_unknown().on_connections(2),
-                    (false, false) => unknown(CORRUPT).on_connections(2),
-                };
+            let garbled = match (
+                is_last && complete_if_open != usize::MAX,
+                bytes >= complete_if_closed && complete_if_open != usize::MAX,
+            ) {
+                (true, _) => success().on_connections(2),
+                (false, true) => success_or_unknown().on_connections(2),
+                (false, false) => unknown(CORRUPT).on_connections(2),
+            };
             let script = vec![Step::Execute, Step::Send(sent.to_vec()), Step::Send(GARBAGE.to_vec()), Step::Close];
             self.add(name("garbage"), spec, script, garbled);
         }
@@ -263,7 +272,7 @@ impl Scenarios {
                 if expected.outcomes == [Some(ErrorKind::OutcomeUnknown)] && means_something {
                     let script = vec![read.clone(), Step::respond(&response)];
                     let expected = expected.not_executed();
-                    self.add(format!("status {status}, nothing run, {body:?}"), spec, script, expected);
+                    self.add(format!("status {status}, nothing executed, {body:?}"), spec, script, expected);
                 }
             }
         }
@@ -305,11 +314,16 @@ impl Scenarios {
             let early = vec![Step::Send(bytes.clone()), Step::Execute, Step::SendRest];
             self.add(format!("{name} before the request is read"), spec, early, success().on_connections(1));
             let late = vec![Step::Execute, Step::Send(bytes.clone()), Step::SendRest];
-            self.add(format!("{name} after it has run"), spec, late, success().on_connections(1));
+            self.add(format!("{name} after execution"), spec, late, success().on_connections(1));
             let joined = [&bytes, exchange.response.as_slice()].concat();
-            self.add(format!("{name} in one packet with the answer"), spec, send(joined), success().on_connections(1));
+            self.add(
+                format!("{name} in one packet with the response"),
+                spec,
+                send(joined),
+                success().on_connections(1),
+            );
             let stopped = send_and(bytes.clone(), Step::Close);
-            self.add(format!("{name} and no more"), spec, stopped, unknown(CLOSED).on_connections(2));
+            self.add(format!("{name}, then closed"), spec, stopped, unknown(CLOSED).on_connections(2));
             let silent = send_and(bytes, Step::Hang);
             self.add_with_timeout(
                 SHORT_TIMEOUT,
@@ -336,9 +350,9 @@ impl Scenarios {
     fn content_lengths(&mut self, exchange: &Exchange) {
         let (spec, body) = (exchange.spec, exchange.body());
         for missing in 1..=body.len() {
-            let length_known_at = body.len() - missing;
+            let length = body.len() - missing;
             let expected = unknown(&["the answer", "for 1 command;", "for 3 commands;"]).on_connections(2);
-            let script = send_and(with_length(length_known_at, body), Step::Close);
+            let script = send_and(with_length(length, body), Step::Close);
             self.add(format!("a length that is {missing} too small"), spec, script, expected);
         }
         for more in [1, 2, 100, 1 << 30] {
@@ -364,22 +378,22 @@ impl Scenarios {
             self.add(format!("the length {length:?}"), spec, script, success_or_unknown());
         }
         let twice = with_headers("Content-Length: 3\r\n", body);
-        self.add("two lengths", spec, send_and(twice, Step::Close), success_or_unknown());
+        self.add("two Content-Length headers", spec, send_and(twice, Step::Close), success_or_unknown());
         let both = with_headers("Transfer-Encoding: chunked\r\n", body);
-        self.add("a length and chunks", spec, send_and(both, Step::Close), success_or_unknown());
+        self.add("a length and chunked encoding", spec, send_and(both, Step::Close), success_or_unknown());
         let none = send_and(with_length(0, b""), Step::Close);
-        self.add("an empty answer", spec, none, unknown(TRUNCATED));
+        self.add("an empty response", spec, none, unknown(TRUNCATED));
         for (name, extra) in [
-            ("the answer twice", exchange.response.as_slice()),
-            ("an answer and a bit", b"H"),
-            ("an answer and a line", b"\r\n"),
+            ("the response twice", exchange.response.as_slice()),
+            ("the response and one byte", b"H"),
+            ("the response and an empty line", b"\r\n"),
         ] {
             let joined = [exchange.response.as_slice(), extra].concat();
             self.add(name, spec, send(joined), success().on_connections(2));
         }
         let mut late = send(exchange.response.as_slice());
         late.extend([Step::respond(&Response::new(408)), Step::Close]);
-        self.add("a time limit of the server after the answer", spec, late, success().on_connections(2));
+        self.add("a 408 after the response", spec, late, success().on_connections(2));
     }
 
     fn chunks(&mut self, exchange: &Exchange) {
@@ -399,16 +413,16 @@ impl Scenarios {
             success_or_unknown(),
         );
         self.add("a trailer after the chunks", spec, framed(&size, "\r\n0\r\nA: b\r\n\r\n"), success_or_unknown());
-        self.add("a chunk in upper case", spec, framed(&size.to_uppercase(), "\r\n0\r\n\r\n"), success());
+        self.add("a chunk size in upper case", spec, framed(&size.to_uppercase(), "\r\n0\r\n\r\n"), success());
         for (name, size, end) in [
-            ("a chunk of no size", "", "\r\n0\r\n\r\n"),
+            ("a chunk without a size", "", "\r\n0\r\n\r\n"),
             ("a chunk of size x", "x", "\r\n0\r\n\r\n"),
             ("a chunk of negative size", "-5", "\r\n0\r\n\r\n"),
-            ("a chunk of a size beyond numbers", "fffffffffffffffffffff", "\r\n0\r\n\r\n"),
-            ("a chunk of too large a size", "7fffffff", "\r\n0\r\n\r\n"),
-            ("a chunk of too small a size", "3", "\r\n0\r\n\r\n"),
-            ("a chunk without its line end", size.as_str(), "0\r\n\r\n"),
-            ("chunks without an end", size.as_str(), "\r\n"),
+            ("a chunk size that overflows", "fffffffffffffffffffff", "\r\n0\r\n\r\n"),
+            ("a chunk size that is too large", "7fffffff", "\r\n0\r\n\r\n"),
+            ("a chunk size that is too small", "3", "\r\n0\r\n\r\n"),
+            ("a chunk without a newline", size.as_str(), "0\r\n\r\n"),
+            ("chunks without the last one", size.as_str(), "\r\n"),
         ] {
             self.add(name, spec, framed(size, end), unknown(CORRUPT).on_connections(2));
         }
@@ -417,12 +431,12 @@ impl Scenarios {
     fn unusual_headers(&mut self, exchange: &Exchange) {
         let (spec, body) = (exchange.spec, exchange.body());
         for (name, expected, headers) in [
-            ("gzip that nobody asked for", success_or_unknown(), "Content-Encoding: gzip\r\n".to_owned()),
-            ("a connection that is to be closed", success().on_connections(2), "Connection: close\r\n".to_owned()),
+            ("a wrong Content-Encoding", success_or_unknown(), "Content-Encoding: gzip\r\n".to_owned()),
+            ("Connection: close", success().on_connections(2), "Connection: close\r\n".to_owned()),
             ("a header of 10 KB", success().on_connections(1), format!("X: {}\r\n", "a".repeat(10_000))),
             ("60 headers", success().on_connections(1), "X: a\r\n".repeat(60)),
             ("a header of 20 KB", success_or_unknown(), format!("X: {}\r\n", "a".repeat(20_000))),
-            ("bytes in a header that are no text", success().on_connections(1), "X: caf\u{e9} \u{2028}\r\n".to_owned()),
+            ("a non-ASCII header", success().on_connections(1), "X: caf\u{e9} \u{2028}\r\n".to_owned()),
         ] {
             self.add(name, spec, send(with_headers(&headers, body)), expected);
         }
@@ -463,9 +477,9 @@ impl Scenarios {
         let (spec, text) = (exchange.spec, exchange.text());
         let gzip: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x8b\xae\xad\x05\x00";
         let response = |body: &[u8]| with_headers("", body);
-        self.add("gzip without a word", spec, send(response(gzip)), unknown(INVALID_JSON).on_connections(1));
+        self.add("gzip without Content-Encoding", spec, send(response(gzip)), unknown(INVALID_JSON).on_connections(1));
         let zipped = with_headers("Content-Encoding: gzip\r\n", gzip);
-        self.add("gzip with its header", spec, send(zipped), unknown(INVALID_JSON).on_connections(1));
+        self.add("gzip with Content-Encoding", spec, send(zipped), unknown(INVALID_JSON).on_connections(1));
         for body in ["null", "1", "\"x\"", "true", "[1]", "[[]]", "[null]"] {
             let script = send(response(body.as_bytes()));
             self.add(format!("the body {body}"), spec, script, unknown(NOT_REPLIES).on_connections(1));
@@ -490,7 +504,7 @@ impl Scenarios {
                 unknown(messages).on_connections(1),
             );
         }
-        self.add("blanks as the body", spec, send(response(b" \n ")), unknown(TRUNCATED).on_connections(1));
+        self.add("a blank body", spec, send(response(b" \n ")), unknown(TRUNCATED).on_connections(1));
         let reply = match spec.form() {
             ApiForm::V1 => r#"{"method":"publish","error":null,"body":null}"#,
             ApiForm::Legacy => "{}",
@@ -514,7 +528,7 @@ impl Scenarios {
             unknown(NOT_REPLIES).on_connections(1),
         );
         let spaced = format!(" \r\n\t{} \n\n", text.replace(',', " , ").replace('\n', " \r\n "));
-        self.add("white space between", spec, send(response(spaced.as_bytes())), success().on_connections(1));
+        self.add("white space between tokens", spec, send(response(spaced.as_bytes())), success().on_connections(1));
         let trailing = format!("{text}x");
         self.add(
             "something behind the replies",
@@ -535,10 +549,10 @@ impl Scenarios {
                     bytes
                 },
             );
-        self.add("bytes that are no text", spec, send(response(&unusual)), success().on_connections(1));
+        self.add("invalid UTF-8", spec, send(response(&unusual)), success().on_connections(1));
         let deep = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
         let expected = unknown(NOT_REPLIES);
-        self.add("depth", spec, send(response(&deep)), expected.on_connections(1));
+        self.add("deep nesting", spec, send(response(&deep)), expected.on_connections(1));
     }
 
     /// Responses that arrive slowly.
@@ -560,7 +574,7 @@ impl Scenarios {
             unknown(TIMED_OUT).on_connections(2),
         );
         let script = vec![Step::Execute, Step::SendRange(0, exchange.response.len() - 1), Step::SendRest];
-        self.add("the last byte alone", spec, script, success().on_connections(1));
+        self.add("the last byte separately", spec, script, success().on_connections(1));
         let chunk = b"1\r\n \r\n".to_vec();
         let mut script = send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         script.extend((0..60).flat_map(|_| [Step::Send(chunk.clone()), Step::SendSlowly(drip)]));
@@ -572,18 +586,13 @@ impl Scenarios {
         let max_bytes = usize::try_from(cent::MAX_RESPONSE_BYTES).expect("the limit fits a usize");
         let too_long_responses = unknown(&["the answer is longer than 64 MB"]).on_connections(2);
         let block = vec![b' '; 1 << 20];
-        let length_known_at = Step::Send(with_length(max_bytes + 1, b""));
-        let script = vec![
-            Step::Execute,
-            length_known_at,
-            Step::SendRepeated(block.clone(), 64),
-            Step::Send(b" ".to_vec()),
-            Step::Close,
-        ];
-        self.add("an answer that is a byte too long", spec, script, too_long_responses.clone());
+        let headers = Step::Send(with_length(max_bytes + 1, b""));
+        let script =
+            vec![Step::Execute, headers, Step::SendRepeated(block.clone(), 64), Step::Send(b" ".to_vec()), Step::Close];
+        self.add("a response one byte too long", spec, script, too_long_responses.clone());
         let open_ended = Step::Send(b"HTTP/1.0 200 OK\r\n\r\n".to_vec());
         let script = vec![Step::Execute, open_ended, Step::SendRepeated(block.clone(), 1000), Step::Close];
-        self.add("an answer without an end", spec, script, too_long_responses.clone());
+        self.add("an endless response", spec, script, too_long_responses.clone());
         let chunk = [b"100000\r\n", block.as_slice(), b"\r\n"].concat();
         let script = vec![
             Step::Execute,
@@ -591,7 +600,7 @@ impl Scenarios {
             Step::SendRepeated(chunk, 1000),
             Step::Close,
         ];
-        self.add("chunks without an end", spec, script, too_long_responses);
+        self.add("endless chunks", spec, script, too_long_responses);
         let body = exchange.body();
         let script = vec![
             Step::Execute,
@@ -600,7 +609,7 @@ impl Scenarios {
             Step::Send(vec![b' '; 64 - body.len()]),
             Step::Send(body.to_vec()),
         ];
-        self.add("an answer that is just not too long", spec, script, success());
+        self.add("a response of the maximum size", spec, script, success());
     }
 
     /// Requests larger than the socket buffers, and responses before the request is fully sent.

@@ -1,71 +1,38 @@
-//! What holds for every input: one function for each fuzz target, which panics where it does not.
+//! One function per fuzz target; it panics if its invariant does not hold.
 
-// The project's own sources: each is linted there, and has its own part used here.
+// The program's sources are linted in their own crate, and only a part of them is used here.
 #![allow(warnings)]
-
-// They name the library by this name.
-extern crate self as cent;
-
-#[path = "../../../src/client.rs"]
-mod client;
-#[path = "../../../src/command.rs"]
-mod command;
-#[path = "../../../src/endpoint.rs"]
-mod endpoint;
-#[path = "../../../src/error.rs"]
-mod error;
-#[path = "../../../src/json.rs"]
-mod json;
-#[path = "../../../src/proxy.rs"]
-mod proxy;
-#[path = "../../../src/reply.rs"]
-mod reply;
-#[path = "../../../src/request.rs"]
-mod request;
-#[path = "../../../src/transport.rs"]
-mod transport;
-#[path = "../../../src/wire.rs"]
-mod wire;
 
 #[path = "../../support/configparser.rs"]
 mod configparser;
 
-/// The program: a folder, so that its modules find theirs.
+/// The program's modules; the path of the directory lets them find their submodules.
 #[path = "../../../src/bin/cent"]
 mod program {
-    pub(crate) mod args;
     pub(crate) mod color;
-    pub(crate) mod completions;
     pub(crate) mod config;
-    pub(crate) mod help;
-    pub(crate) mod lines;
+    pub(crate) mod did_you_mean;
     pub(crate) mod output;
-    pub(crate) mod report;
-    pub(crate) mod slips;
+    pub(crate) mod seconds;
 }
 
-pub(crate) use program::{args, color, completions, help, lines, report, slips};
-
-pub use client::{Client, DEFAULT_TIMEOUT};
-pub use command::{Command, known_methods, nearest, needs_no_params};
-pub use endpoint::{Address, Endpoint, Scheme};
-pub use error::{Error, ErrorKind};
-pub use proxy::Proxy;
-pub use reply::{Reply, ReplyError};
-pub use request::HttpRequest;
-pub use transport::{HttpResponse, MAX_RESPONSE_BYTES};
+pub(crate) use program::{color, did_you_mean, seconds};
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::OnceLock;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Mutex, OnceLock};
+use std::thread;
 use std::time::Duration;
 
+use cent::{Address, Client, Command, Endpoint, Error, ErrorKind, HttpRequest, Proxy, Reply};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use program::output;
-use program::output::Layout;
+use program::output::JsonLayout;
 
 fn signed() -> &'static Endpoint {
     static ENDPOINT: OnceLock<Endpoint> = OnceLock::new();
@@ -77,31 +44,31 @@ fn keyed() -> &'static Endpoint {
     ENDPOINT.get_or_init(|| Endpoint::with_api_key(Address::parse("http://h").unwrap(), "key").unwrap())
 }
 
-/// A config file is read as Python reads it, or refused.
+/// A config file has the same values as in Python, or is rejected.
 pub fn config(data: &[u8]) {
     static FILE: OnceLock<std::path::PathBuf> = OnceLock::new();
     let file = FILE.get_or_init(|| std::env::temp_dir().join(format!("cent-fuzz-{}", std::process::id())));
-    fs::write(file, data).expect("a temporary file can be written");
-    let path = program::config::locate(Some(file.into()), None, None).expect("it is named");
+    fs::write(file, data).expect("a temporary file is written");
+    let path = program::config::locate(Some(file.into()), None, None).expect("the path is given");
     let Ok(ours) = program::config::read(path) else { return };
-    let text = std::str::from_utf8(data).expect("what is not UTF-8 is refused");
+    let text = std::str::from_utf8(data).expect("invalid UTF-8 is rejected");
     let python = configparser::read(text.strip_prefix('\u{feff}').unwrap_or(text));
-    let python = python.expect("what Python refuses is refused");
+    let python = python.expect("what Python rejects is rejected");
     let names: Vec<&str> = python.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(ours.names(), names);
     assert!(ours.section("no such section at all").is_err() || names.contains(&"no such section at all"));
     for (name, values) in &python {
         let Ok(section) = ours.section(name) else { continue };
         let value = |key: &str| {
-            values.get(key).map(|raw| configparser::interpolated(raw).expect("what refers to a key is refused"))
+            values.get(key).map(|raw| configparser::interpolated(raw).expect("references to keys are rejected"))
         };
-        let address = Address::parse(&value("address").expect("without an address it is refused")).unwrap();
+        let address = Address::parse(&value("address").expect("a missing address is rejected")).unwrap();
         let credentials = ["secret", "api_key", "secret_file", "api_key_file"].map(|key| values.contains_key(key));
         let endpoint = match credentials {
             [true, false, false, false] => Endpoint::with_secret(address, &value("secret").unwrap()).unwrap(),
             [false, true, false, false] => Endpoint::with_api_key(address, &value("api_key").unwrap()).unwrap(),
-            [false, false, false, false] => panic!("without a credential it is refused"),
-            // A file, or one of its own that sets aside that of [DEFAULT].
+            [false, false, false, false] => panic!("a missing credential is rejected"),
+            // A file, or a credential that overrides that of [DEFAULT].
             _ => section.endpoint.clone(),
         };
         assert_eq!(section.endpoint, endpoint);
@@ -110,7 +77,7 @@ pub fn config(data: &[u8]) {
     }
 }
 
-/// Params are taken if, and only if, they are a JSON object; then they travel as they are.
+/// Params are accepted if and only if they are a JSON object; then they are sent verbatim.
 pub fn params(data: &[u8]) {
     let text = std::str::from_utf8(data).ok();
     let is_object = text.is_some_and(|text| {
@@ -119,16 +86,16 @@ pub fn params(data: &[u8]) {
     });
     let command = Command::new("quux", data);
     assert_eq!(command.is_ok(), is_object, "{:?}", command.err());
-    if let Ok(written_out) = Command::from_json(data) {
-        let Value::Object(members) = whole(text.unwrap()).unwrap_or_default() else { return };
-        assert_eq!(members.get("method").and_then(Value::as_str), Some(written_out.method()));
-        let params = whole(written_out.params());
+    if let Ok(whole_command) = Command::from_json(data) {
+        let Value::Object(members) = parsed(text.unwrap()).unwrap_or_default() else { return };
+        assert_eq!(members.get("method").and_then(Value::as_str), Some(whole_command.method()));
+        let params = parsed(whole_command.params());
         assert_eq!(members.get("params").cloned().unwrap_or_else(|| serde_json::json!({})), params.unwrap());
     }
     let Ok(command) = command else {
-        // The place that is shown lies in the text.
-        let shown = Command::new("quux", data).unwrap_err().with_first_line(7).to_string();
-        assert!(shown.contains(" at line ") && shown.contains(", column "), "{shown}");
+        // The error has a location.
+        let message = Command::new("quux", data).unwrap_err().with_first_line(7).to_string();
+        assert!(message.contains(" at line ") && message.contains(", column "), "{message}");
         return;
     };
     let trimmed = text.unwrap().trim_matches([' ', '\t', '\n', '\r']);
@@ -138,18 +105,18 @@ pub fn params(data: &[u8]) {
     let written = format!(r#"{{"method":"quux","params":{trimmed}}}"#);
     assert_eq!(body(signed()), format!("[{written},{written}]"));
     assert_eq!(body(keyed()), format!("{written}\n{written}"));
-    checked(trimmed);
+    check_required_params(trimmed);
 }
 
-/// The JSON value that a text is, where serde_json can hold it.
-fn whole(text: &str) -> Option<Value> {
+/// The value of a JSON text, if serde_json can represent it.
+fn parsed(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
 
-/// The check of known methods finds what a plain reading of the params finds.
-fn checked(params: &str) {
-    let Some(Value::Object(members)) = whole(params) else { return };
-    // Plain reading knows neither the servers' other spellings of a key nor what null does before another value.
+/// The check of required params agrees with a simple reading of the params.
+fn check_required_params(params: &str) {
+    let Some(Value::Object(members)) = parsed(params) else { return };
+    // The simple reading knows neither other spellings of a key nor null before another value.
     if members.iter().any(|(key, value)| !key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') || value.is_null()) {
         return;
     }
@@ -159,11 +126,11 @@ fn checked(params: &str) {
         !list.is_empty() && list.iter().all(|name| name.as_str().is_some_and(|name| !name.is_empty()))
     });
     let (data, b64) = (members.contains_key("data"), members.contains_key("b64data"));
-    // A null that is followed by the same key again is not in the map.
+    // A null before the same key is not in the map.
     if params.contains("null") {
         return;
     }
-    for (method, first, later) in [
+    for (method, in_v1, in_legacy) in [
         ("publish", name("channel") && data, name("channel") && (data || b64)),
         ("broadcast", channels && data, channels && (data || b64)),
         ("history", name("channel"), name("channel")),
@@ -173,31 +140,74 @@ fn checked(params: &str) {
         ("info", true, true),
     ] {
         let command = Command::new(method, params).unwrap();
-        assert_eq!(command.clone().checked(signed()).is_ok(), first, "{method} {params}");
-        assert_eq!(command.checked(keyed()).is_ok(), later, "{method} {params}");
+        assert_eq!(command.clone().validated(signed()).is_ok(), in_v1, "{method} {params}");
+        assert_eq!(command.validated(keyed()).is_ok(), in_legacy, "{method} {params}");
     }
 }
 
-/// An answer is judged by its status; what is read of it is, put together again, read as the same.
+/// A response of a server, received over a real connection.
+struct Response<'a> {
+    status: u16,
+    body: &'a [u8],
+    through_proxy: bool,
+}
+
+impl Response<'_> {
+    /// The replies of a client with this endpoint that gets the response to these commands.
+    fn replies(&self, is_signed: bool, commands: &[Command]) -> Result<Vec<Reply>, Error> {
+        static LISTENER: Mutex<Option<TcpListener>> = Mutex::new(None);
+        let mut listener = LISTENER.lock().unwrap();
+        let listener = listener.get_or_insert_with(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let address = if self.through_proxy { "http://h" } else { &server };
+        let client = if is_signed { Client::new(address, "secret") } else { Client::with_api_key(address, "key") };
+        let mut client = client.unwrap().with_timeout(Duration::from_secs(60));
+        if self.through_proxy {
+            client = client.with_proxy(Proxy::parse(&server).unwrap());
+        }
+        thread::scope(|scope| {
+            scope.spawn(|| self.send(listener).expect("the client reads the response"));
+            client.send_commands(commands)
+        })
+    }
+
+    /// Sends it to the next client.
+    fn send(&self, listener: &TcpListener) -> io::Result<()> {
+        let (stream, _) = listener.accept()?;
+        let mut reader = BufReader::new(&stream);
+        let mut content_length = 0;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line)?;
+            match line.trim_end().to_lowercase().split_once(": ") {
+                Some(("content-length", length)) => content_length = length.parse().map_err(io::Error::other)?,
+                None if line == "\r\n" => break,
+                _ => {}
+            }
+        }
+        io::copy(&mut reader.take(content_length), &mut io::sink())?;
+        let (status, length) = (self.status, self.body.len());
+        let head = format!("HTTP/1.1 {status} \r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+        (&stream).write_all(&[head.as_bytes(), self.body].concat())
+    }
+}
+
+/// The status decides the outcome; replies that are joined again read as the same replies.
 pub fn replies(data: &[u8]) {
     let [choice, length, body @ ..] = data else { return };
     let statuses = [200, 200, 200, 200, 201, 301, 400, 401, 404, 407, 408, 413, 429, 500, 502, 503];
     let status = statuses[usize::from(choice & 15)];
-    let endpoint = if choice & 16 == 0 { signed() } else { keyed() };
-    let (proxy, method) = (choice & 32 != 0, if choice & 64 == 0 { "publish" } else { "broadcast" });
+    let is_signed = choice & 16 == 0;
+    let (through_proxy, method) = (choice & 32 != 0, if choice & 64 == 0 { "publish" } else { "broadcast" });
     let command = Command::new(method, r#"{"channel": "a", "channels": ["a", "b"], "data": 1}"#).unwrap();
     let commands = vec![command; usize::from(length & 3) + 1];
-    let request = HttpRequest::new(endpoint, &commands).unwrap();
-    let answered = |body: Vec<u8>| {
-        let proxy = proxy.then(|| "proxy:3128".to_owned());
-        HttpResponse { status, location: None, retry_after: None, proxy, early: false, body }.into_replies(&request)
-    };
-    let result = answered(body.to_vec());
-    let shown = result.as_ref().map_or_else(ToString::to_string, |_| String::new());
+    let received = |body: &[u8]| Response { status, body, through_proxy }.replies(is_signed, &commands);
+    let result = received(body);
+    let message = result.as_ref().map_or_else(ToString::to_string, |_| String::new());
     if status != 200 {
         let kind = match status {
             408 | 429 => ErrorKind::SafeToRetry,
-            407 if proxy => ErrorKind::SafeToRetry,
+            407 if through_proxy => ErrorKind::SafeToRetry,
             503 if body.is_empty() => ErrorKind::SafeToRetry,
             400 if commands.len() == 1 => ErrorKind::Rejected,
             301 | 401 | 404 | 407 | 413 => ErrorKind::Rejected,
@@ -209,15 +219,15 @@ pub fn replies(data: &[u8]) {
     let replies = match &result {
         Ok(replies) => replies.as_slice(),
         Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{shown}");
+            assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{message}");
             error.replies()
         }
     };
     assert!(result.is_err() || replies.len() == commands.len());
     let texts: Vec<&str> = replies.iter().map(Reply::text).collect();
     let text = String::from_utf8_lossy(body);
-    // Nothing is left out but white space and what stands between the replies; after a failure, what follows it.
-    let (open, between, close) = if choice & 16 == 0 { ("[", ",", "]") } else { ("", "", "") };
+    // Only white space and the text between replies is missing; after a failure, also the rest.
+    let (open, between, close) = if is_signed { ("[", ",", "]") } else { ("", "", "") };
     let read = texts.iter().map(|text| tokens(text)).collect::<Vec<_>>().join(between);
     if !replies.is_empty() {
         assert!(tokens(&text).starts_with(&format!("{open}{read}")));
@@ -226,66 +236,61 @@ pub fn replies(data: &[u8]) {
         return;
     }
     assert_eq!(tokens(&text), format!("{open}{read}{close}"));
-    let again = answered(if choice & 16 == 0 {
-        format!(" [\n{}\t]\r\n", texts.join(" ,")).into_bytes()
-    } else {
-        texts.join("\n").into_bytes()
-    });
-    assert_eq!(again.unwrap(), replies);
+    let joined = if is_signed { format!(" [\n{}\t]\r\n", texts.join(" ,")) } else { texts.join("\n") };
+    assert_eq!(received(joined.as_bytes()).unwrap(), replies);
     for reply in replies {
         serde_json::from_str::<&RawValue>(reply.data()).expect("data is JSON");
-        let Some(value) = whole(reply.text()) else { continue };
+        let Some(value) = parsed(reply.text()) else { continue };
         let has_error = value.get("error").is_some_and(|error| !error.is_null());
-        // A broadcast has further ones inside.
+        // A broadcast has more errors inside.
         assert!(!has_error || reply.errors().len() == 1, "{reply:?}");
-        let odd = matches!(reply.errors(), [error] if error.kind() == ErrorKind::OutcomeUnknown);
-        assert!(has_error || method == "broadcast" || odd || reply.errors().is_empty(), "{reply:?}");
+        let is_unrecognized = matches!(reply.errors(), [error] if error.kind() == ErrorKind::OutcomeUnknown);
+        assert!(has_error || method == "broadcast" || is_unrecognized || reply.errors().is_empty(), "{reply:?}");
         reply.errors().iter().for_each(|error| assert!(error.to_string().contains(error.message())));
     }
 }
 
-/// The list that is printed has the tokens that the server wrote, each line indented by its depth.
+/// The printed list has the server's tokens, and each line is indented by its depth.
 pub fn output(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if serde_json::from_str::<IgnoredAny>(text).is_err() {
         return;
     }
     let command = [Command::new("rpc", "{}").unwrap()];
-    let request = HttpRequest::new(keyed(), &command).unwrap();
-    let body = format!(r#"{{"result": {text}}}"#).into_bytes();
-    let response = HttpResponse { status: 200, location: None, retry_after: None, proxy: None, early: false, body };
-    let replies = response.into_replies(&request).unwrap();
+    let body = format!(r#"{{"result": {text}}}"#);
+    let response = Response { status: 200, body: body.as_bytes(), through_proxy: false };
+    let replies = response.replies(false, &command).unwrap();
     let printed = |compact, terminal| {
         let mut out = Vec::new();
-        output::list(&replies, Layout { compact, terminal, color: false }, &mut out).unwrap();
+        output::print_list(&replies, JsonLayout { compact, terminal, color: false }, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
     let expected = format!(r#"[{{"result":{}}}]"#, tokens(text));
     assert_eq!(printed(true, false), format!("{expected}\n"));
     let pretty = printed(false, false);
     assert_eq!(tokens(&pretty), expected);
-    if let (Some(before), Some(after)) = (whole(&expected), whole(&pretty)) {
+    if let (Some(before), Some(after)) = (parsed(&expected), parsed(&pretty)) {
         assert_eq!(before, after);
     }
-    indented(&pretty);
+    assert_indented(&pretty);
     for compact in [true, false] {
         let shown = printed(compact, true);
         assert!(!shown.chars().any(|c| ('\u{7f}'..='\u{9f}').contains(&c)));
-        assert_eq!(whole(&shown), whole(&expected));
+        assert_eq!(parsed(&shown), parsed(&expected));
     }
     let mut out = Vec::new();
-    output::list(&replies, Layout { compact: true, terminal: true, color: true }, &mut out).unwrap();
-    let mut uncoloured = String::from_utf8(out).unwrap();
+    output::print_list(&replies, JsonLayout { compact: true, terminal: true, color: true }, &mut out).unwrap();
+    let mut without_color = String::from_utf8(out).unwrap();
     for code in [color::KEY, color::STRING, color::NUMBER, color::LITERAL, color::END] {
-        uncoloured = uncoloured.replace(code, "");
+        without_color = without_color.replace(code, "");
     }
-    assert_eq!(uncoloured, printed(true, true));
+    assert_eq!(without_color, printed(true, true));
     let mut out = Vec::new();
-    output::lines(&replies, Layout { compact: false, terminal: false, color: false }, &mut out).unwrap();
+    output::print_lines(&replies, JsonLayout { compact: false, terminal: false, color: false }, &mut out).unwrap();
     assert_eq!(out, format!("{}\n", &expected[1..expected.len() - 1]).into_bytes());
 }
 
-/// JSON without the white space between its tokens.
+/// JSON without white space between tokens.
 fn tokens(text: &str) -> String {
     let (mut in_string, mut escaped) = (false, false);
     text.chars()
@@ -301,14 +306,14 @@ fn tokens(text: &str) -> String {
         .collect()
 }
 
-/// Holds each line to two spaces for each bracket that is open before it, those that it closes first not counted.
-fn indented(pretty: &str) {
+/// Checks for two spaces per open bracket on each line, not counting brackets that the line closes first.
+fn assert_indented(pretty: &str) {
     let mut depth = 0;
     for line in pretty.lines() {
         let text = line.trim_start_matches(' ');
         let closing = text.starts_with([']', '}']);
         assert_eq!(line.len() - text.len(), 2 * (depth - usize::from(closing)), "{pretty}");
-        // A line has one value at most, so brackets stand at its ends, or are an empty pair.
+        // A line has at most one value, so brackets are at its ends or form an empty pair.
         depth -= usize::from(closing);
         depth += usize::from(text.ends_with(['[', '{']) && !closing);
     }

@@ -1,11 +1,11 @@
-//! The seeds hold: they run here without libFuzzer, and show that the checks still compile against the sources.
+//! Runs the seeds without libFuzzer, which also shows that the fuzz targets compile.
 
 use std::fs;
 use std::path::Path;
 
-fn all(target: &str, check: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
-    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+fn run_seeds(target: &str, check: fn(&[u8])) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+    let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());
     for file in files {
@@ -16,20 +16,20 @@ fn all(target: &str, check: fn(&[u8])) {
 
 #[test]
 fn config_seeds_match_python() {
-    all("config", cent_fuzz::config);
+    run_seeds("config", cent_fuzz::config);
 }
 
 #[test]
 fn params_seeds_are_sent_verbatim() {
-    all("params", cent_fuzz::params);
+    run_seeds("params", cent_fuzz::params);
 }
 
 #[test]
 fn reply_seeds_roundtrip() {
-    all("replies", cent_fuzz::replies);
+    run_seeds("replies", cent_fuzz::replies);
 }
 
 #[test]
 fn output_seeds_keep_tokens() {
-    all("output", cent_fuzz::output);
+    run_seeds("output", cent_fuzz::output);
 }

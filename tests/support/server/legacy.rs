@@ -224,21 +224,21 @@ fn deliver(
         return Ok(first.clone());
     }
     let position = state.deliver(server.major, channel, "", data);
-    let answer = position.map_or_else(
+    let result = position.map_or_else(
         || "{}".to_owned(),
         |(offset, epoch)| format!("{{\"offset\":{offset},\"epoch\":{}}}", quote(&epoch)),
     );
     if let Some(key) = key {
-        state.channel(server.major, channel).idempotent.insert(key.to_owned(), answer.clone());
+        state.channel(server.major, channel).idempotent.insert(key.to_owned(), result.clone());
     }
-    Ok(answer)
+    Ok(result)
 }
 
 fn publish(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Outcome {
     let (channel, key) = (params.string("channel")?, params.string("idempotency_key")?);
     let data = data(params, server.major, false)?;
-    let answer = deliver(server, state, &channel, &key, data.as_deref())?;
-    if server.major == 2 { Ok(None) } else { result(answer) }
+    let position = deliver(server, state, &channel, &key, data.as_deref())?;
+    if server.major == 2 { Ok(None) } else { result(position) }
 }
 
 fn broadcast(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> Outcome {
@@ -250,7 +250,7 @@ fn broadcast(server: &Centrifugo, state: &mut State, params: &GoObject<'_>) -> O
     let mut responses = Vec::new();
     for channel in &channels {
         match deliver(server, state, channel, &key, data.as_deref()) {
-            Ok(answer) => responses.push(format!("{{\"result\":{answer}}}")),
+            Ok(result) => responses.push(format!("{{\"result\":{result}}}")),
             // Delivered channel by channel: those before a bad one got the message.
             Err(error) if server.major == 2 => return Err(error),
             Err(error) => responses.push(format!("{{{}}}", error.text(server.major))),
