@@ -363,10 +363,7 @@ mod tests {
 
     #[test]
     fn the_line_of_a_value_is_told_wherever_it_comes_from() {
-        refused(
-            "[a]\naddress = h\nsecret = x\n",
-            "x: line 2: the address has no scheme; write http:// or https:// before it",
-        );
+        refused("[a]\naddress = h\nsecret = x\n", "x: line 2: address has no scheme; add http:// or https://");
         refused(
             "\u{feff}[DEFAULT]\r\ntimeout = 0\r\n\r\n# note\r\n[a]\r\naddress = http://h\r\nsecret = x\r\n",
             "x: line 2: timeout is not a number of seconds above 0, such as 5 or 0.5",
