@@ -28,6 +28,7 @@ mod fault_script;
 mod http;
 mod json;
 mod legacy;
+mod methods;
 mod v1;
 
 use self::http::RequestReader;
