@@ -5,19 +5,6 @@ use super::http::{Request, Response};
 use super::json::{self, GoObject, TypeMismatch};
 use super::methods::{self, ApiError, Call, Outcome};
 
-/// The response that rejects a request before its body is read, if any.
-pub(super) fn early_rejection(server: &Centrifugo, head: &Request) -> Option<Response> {
-    if head.method != "POST" {
-        return Some(Response::new(405));
-    }
-    let authorization: Vec<&str> = head.header("Authorization").unwrap_or_default().split_whitespace().collect();
-    let is_authorized = match (authorization.as_slice(), &server.credential) {
-        ([scheme, key], Some(known)) => scheme.eq_ignore_ascii_case("apikey") && key == known,
-        _ => false,
-    };
-    (!is_authorized && !server.insecure).then(|| Response::new(401))
-}
-
 /// Executes commands one by one, up to the first that is not JSON or names an unknown method.
 pub(super) fn handle(server: &Centrifugo, request: &Request) -> Response {
     let bad_request = || Response::plain(400, "Bad Request");

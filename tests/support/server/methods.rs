@@ -1,4 +1,4 @@
-//! The methods of Centrifugo 2 and later, with typed params.
+//! The methods of Centrifugo 2 and later, which the legacy and the current form share.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -36,6 +36,16 @@ impl ApiError {
             Self::Unrecoverable => (112, "unrecoverable position"),
         };
         format!("{{\"code\":{code},\"message\":\"{message}\"}}")
+    }
+
+    /// The HTTP status in transport error mode.
+    pub(super) fn status(self) -> u16 {
+        match self {
+            Self::Internal => 500,
+            Self::UnknownChannel | Self::NotFound => 404,
+            Self::BadRequest | Self::NotAvailable => 400,
+            Self::Unrecoverable => 416,
+        }
     }
 }
 
@@ -175,12 +185,13 @@ fn run(server: &Centrifugo, state: &mut State, call: &Call<'_>) -> Outcome {
         ("subscribe", Params::UserAndChannel(user, channel)) => subscribe(server, state, user, channel),
         (_, Params::UserAndChannel(user, channel)) => unsubscribe(server, state, user, channel),
         ("disconnect", Params::User(user)) => disconnect(server, state, user),
-        (_, Params::User(_)) => no_data(4, server.major),
+        (_, Params::User(user)) => check_user(server, user).and_then(|()| no_data(4, server.major)),
         (_, Params::History(channel, selection)) => history(server, state, channel, selection),
         ("presence", Params::Channel(channel)) => presence(server, state, channel),
         ("presence_stats", Params::Channel(channel)) => presence_stats(server, state, channel),
         ("history_remove", Params::Channel(channel)) => history_remove(server, state, channel),
-        (_, Params::Channel(_)) => unreachable!("other methods have other params"),
+        // No channel is a map or polled.
+        (_, Params::Channel(_)) => Err(ApiError::BadRequest),
         // No RPC proxy is configured.
         (_, Params::Rpc(method)) => Err(if method.is_empty() { ApiError::BadRequest } else { ApiError::NotFound }),
         ("info", Params::None) => result(info(server, state)),
@@ -333,7 +344,8 @@ fn history_remove(server: &Centrifugo, state: &mut State, channel: &str) -> Outc
 }
 
 fn channels(server: &Centrifugo, state: &State) -> Outcome {
-    if server.engine_down {
+    // Later versions ask the nodes, not the engine.
+    if server.engine_down && server.major < 5 {
         return Err(ApiError::Internal);
     }
     let mut names = state.active_channels();
