@@ -21,7 +21,9 @@ fn serve(form: ApiForm, identity: Identity) -> Server {
 fn published(form: ApiForm) -> &'static str {
     match form {
         V1 => V1.published(),
-        Legacy => "[\n  {\n    \"result\": {\n      \"offset\": 1,\n      \"epoch\": \"EPOCH\"\n    }\n  }\n]\n",
+        Legacy | ApiForm::Current => {
+            "[\n  {\n    \"result\": {\n      \"offset\": 1,\n      \"epoch\": \"EPOCH\"\n    }\n  }\n]\n"
+        }
     }
 }
 

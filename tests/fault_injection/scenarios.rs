@@ -508,6 +508,7 @@ impl Scenarios {
         let reply = match spec.form() {
             ApiForm::V1 => r#"{"method":"publish","error":null,"body":null}"#,
             ApiForm::Legacy => "{}",
+            ApiForm::Current => r#"{"result":{}}"#,
         };
         for times in [0, 1, 2, 3, 4, 100] {
             let expected = match times {
