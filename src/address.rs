@@ -63,27 +63,32 @@ impl Address {
     /// Errors never include the text, since it may contain credentials.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(Error::invalid("the address has no scheme").with_hint("write http:// or https:// before it"));
+            return Err(Error::invalid("address has no scheme").with_hint("add http:// or https://"));
         };
         let scheme = match scheme.to_ascii_lowercase().as_str() {
             "http" => Scheme::Http,
             "https" => Scheme::Https,
-            _ => return Err(Error::invalid("the address has an unknown scheme").with_hint("write http:// or https://")),
+            _ if scheme.starts_with(['"', '\'']) => {
+                return Err(Error::invalid("address starts with a quote").with_hint("remove the quotes"));
+            }
+            _ => return Err(Error::invalid("unsupported scheme in address").with_hint("use http:// or https://")),
         };
         if let Some(c) = rest.chars().find(|&c| !c.is_ascii_graphic() || "\"<>\\^`{|}".contains(c)) {
-            return Err(Error::invalid(format!("the address holds {}", describe_char(c)))
-                .with_hint("write the host in its ASCII (punycode) form and percent-encode the path"));
+            return Err(Error::invalid(format!("invalid {} in address", describe_char(c)))
+                .with_hint("use punycode for the host and percent-encode the path"));
         }
         // First, so that parts of a password are not reported as a port or a path.
         if rest.contains('@') {
-            return Err(Error::invalid("the address holds credentials (an @)")
-                .with_hint("leave them out: the key secret or api_key proves who you are"));
+            return Err(Error::invalid("address contains credentials (@)")
+                .with_hint("remove them and set secret or api_key instead"));
         }
         if rest.contains('?') {
-            return Err(Error::invalid("the address has a query").with_hint("leave out all from the ? on"));
+            return Err(
+                Error::invalid("address contains a query string").with_hint("remove the ? and everything after it")
+            );
         }
         if rest.contains('#') {
-            return Err(Error::invalid("the address has a fragment").with_hint("leave out all from the # on"));
+            return Err(Error::invalid("address contains a fragment").with_hint("remove the # and everything after it"));
         }
         let (authority, path) = match rest.find('/') {
             Some(slash) => rest.split_at(slash),
@@ -144,8 +149,8 @@ pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), Error> 
     let (host, port) = authority.split_at(after_brackets + colon);
     match port[1..].parse() {
         Ok(number @ 1..) if port[1..].bytes().all(|b| b.is_ascii_digit()) => Ok((host, Some(number))),
-        _ => Err(Error::invalid("the port of the address is no number from 1 to 65535")
-            .with_hint("write host:port, an IPv6 address in brackets")),
+        _ => Err(Error::invalid("invalid port in address (expected 1 to 65535)")
+            .with_hint("use HOST:PORT, with brackets around an IPv6 address")),
     }
 }
 
@@ -158,15 +163,15 @@ fn check_host(host: &str) -> Result<(), Error> {
     if valid {
         Ok(())
     } else if host.is_empty() {
-        Err(Error::invalid("the address has no host").with_hint("write http://HOST:PORT"))
+        Err(Error::invalid("address has no host").with_hint("use http://HOST:PORT"))
     } else {
-        Err(Error::invalid("the host of the address is not valid")
-            .with_hint("write a name, an IPv4 address, or an IPv6 address in brackets"))
+        Err(Error::invalid("invalid host in address")
+            .with_hint("use a hostname, an IPv4 address, or an IPv6 address in brackets"))
     }
 }
 
 fn describe_char(c: char) -> String {
-    if c.is_ascii_graphic() { format!("the character {c}") } else { format!("the character U+{:04X}", u32::from(c)) }
+    if c.is_ascii_graphic() { format!("character {c}") } else { format!("character U+{:04X}", u32::from(c)) }
 }
 
 #[cfg(test)]

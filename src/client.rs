@@ -151,7 +151,7 @@ impl Client {
 ///
 /// # Errors
 /// Same as [`Client::send_commands`]; an error in the reply is also returned as an error.
-#[allow(clippy::missing_errors_doc, reason = "said once, above")]
+#[allow(clippy::missing_errors_doc, reason = "documented once, above")]
 impl Client {
     /// Publishes data to a channel.
     pub fn publish(&mut self, channel: &str, data: &impl Serialize) -> Result<String, Error> {
@@ -250,7 +250,7 @@ impl Client {
 
 fn command(method: &str, params: &impl Serialize) -> Result<Command, Error> {
     let params = serde_json::to_string(params).map_err(|error| {
-        Error::invalid("the params do not become JSON").with_hint("use maps with text keys").with_source(error)
+        Error::invalid("params cannot be serialized as JSON").with_hint("map keys must be strings").with_source(error)
     })?;
     Command::new(method, params)
 }

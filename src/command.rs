@@ -35,11 +35,11 @@ impl Command {
     /// - an empty method,
     /// - params that are not one JSON object in UTF-8; the error shows line, column and the text there.
     pub fn new(method: impl AsRef<str>, params: impl Into<Vec<u8>>) -> Result<Self, Error> {
-        const HINT: &str = r#"params are one JSON object, such as {"channel": "news"}"#;
+        const HINT: &str = r#"use params such as {"channel": "news"}"#;
         let method = method.as_ref();
         if method.is_empty() {
             // Centrifugo 2 and later execute a command without a method as publish.
-            return Err(Error::invalid("the method is empty").with_hint("name one, such as publish"));
+            return Err(Error::invalid("method is empty").with_hint("use a method name such as publish"));
         }
         let params = String::from_utf8(params.into()).map_err(|error| {
             not_an_object(error.as_bytes(), &json::invalid_utf8(error.as_bytes(), error.utf8_error()), HINT)
@@ -68,7 +68,7 @@ impl Command {
     /// - params that are not an object,
     /// - unknown or duplicate keys.
     pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, Error> {
-        const HINT: &str = r#"write {"method": "publish", "params": {…}}"#;
+        const HINT: &str = r#"expected {"method": "publish", "params": {…}}"#;
         let text = text.as_ref();
         let object = std::str::from_utf8(text)
             .map_err(|error| json::invalid_utf8(text, error))
@@ -79,21 +79,25 @@ impl Command {
             let known = match &*key {
                 "method" => &mut method,
                 "params" => &mut params,
-                _ => return Err(Error::invalid(format!("a command has no key {key:?}")).with_hint(HINT)),
+                _ => return Err(Error::invalid(format!("unknown key {key:?} in command")).with_hint(HINT)),
             };
             if known.replace(value).is_some() {
-                return Err(Error::invalid(format!("the command has two keys {key:?}")).with_hint(HINT));
+                return Err(Error::invalid(format!("duplicate key {key:?} in command")).with_hint(HINT));
             }
         }
-        let method = method.ok_or_else(|| Error::invalid("the command names no method").with_hint(HINT))?;
+        let method = method.ok_or_else(|| Error::invalid(r#"missing key "method" in command"#).with_hint(HINT))?;
         let method: String = serde_json::from_str(method).map_err(|_| {
-            Error::invalid(format!("the method is {}, no string", json::type_name(method))).with_hint(HINT)
+            Error::invalid(match json::type_name(method) {
+                // One with a lone surrogate.
+                "a string" => r#""method" is not valid Unicode"#.to_owned(),
+                found => format!(r#""method" must be a string, found {found}"#),
+            })
+            .with_hint(HINT)
         })?;
         let params = params.unwrap_or("{}");
         if !params.starts_with('{') {
-            return Err(
-                Error::invalid(format!("the params are {}, no object", json::type_name(params))).with_hint(HINT)
-            );
+            return Err(Error::invalid(format!(r#""params" must be an object, found {}"#, json::type_name(params)))
+                .with_hint(HINT));
         }
         Self::new(method, params)
     }
@@ -129,16 +133,17 @@ impl Command {
     pub(crate) fn validate(&self, version: ApiVersion) -> Result<(), Error> {
         let error = self.param_errors.as_ref().and_then(|errors| errors.in_version(version));
         error.map_or(Ok(()), |error| {
-            Err(Error::invalid(format!("{} needs {error}", self.method))
-                .with_hint(format!("add {} to the params", error.key())))
+            let result = Error::invalid(format!("{}: {error}", self.method));
+            Err(match error.hint() {
+                Some(hint) => result.with_hint(hint),
+                None => result,
+            })
         })
     }
 }
 
 fn not_an_object(text: &[u8], error: &SyntaxError, hint: &str) -> Error {
-    Error::invalid(format!("no JSON object: {}", error.message))
-        .with_hint(hint)
-        .with_location(json::locate(text, error.offset))
+    Error::invalid(&error.message).with_hint(error.hint.unwrap_or(hint)).with_location(json::locate(text, error.offset))
 }
 
 /// Shows only the size of the params: they can be megabytes.
@@ -172,17 +177,17 @@ mod tests {
     #[test]
     fn rejects_invalid_command_json() {
         for (bad, message) in [
-            ("[]", "no JSON object: an array at line 1, column 1"),
-            ("{", "no JSON object: the text ends too early at line 1, column 2"),
-            ("{}", "the command names no method"),
-            (r#"{"method": ""}"#, "the method is empty"),
-            (r#"{"method": 1}"#, "the method is a number, no string"),
-            (r#"{"method": "\ud800"}"#, "the method is a string, no string"),
-            (r#"{"method": "x", "params": null}"#, "the params are null, no object"),
-            (r#"{"method": "x", "params": [{}]}"#, "the params are an array, no object"),
-            (r#"{"method": "x", "uid": "1"}"#, "a command has no key \"uid\""),
-            (r#"{"method": "x", "METHOD": "y"}"#, "a command has no key \"METHOD\""),
-            (r#"{"method": "x", "method": "x"}"#, "the command has two keys \"method\""),
+            ("[]", "expected a JSON object, found an array at line 1, column 1"),
+            ("{", "invalid JSON: unexpected end of input at line 1, column 2"),
+            ("{}", r#"missing key "method" in command"#),
+            (r#"{"method": ""}"#, "method is empty"),
+            (r#"{"method": 1}"#, r#""method" must be a string, found a number"#),
+            (r#"{"method": "\ud800"}"#, r#""method" is not valid Unicode"#),
+            (r#"{"method": "x", "params": null}"#, r#""params" must be an object, found null"#),
+            (r#"{"method": "x", "params": [{}]}"#, r#""params" must be an object, found an array"#),
+            (r#"{"method": "x", "uid": "1"}"#, "unknown key \"uid\" in command"),
+            (r#"{"method": "x", "METHOD": "y"}"#, "unknown key \"METHOD\" in command"),
+            (r#"{"method": "x", "method": "x"}"#, "duplicate key \"method\" in command"),
         ] {
             let error = Command::from_json(bad).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{message}; ")), "{error}");
@@ -192,7 +197,7 @@ mod tests {
     #[test]
     fn error_line_can_start_later() {
         let error = Command::new("publish", "{\"a\" 1}").unwrap_err().with_first_line(5001).to_string();
-        assert!(error.starts_with("no JSON object: expected `:` at line 5001, column 6; "), "{error}");
+        assert!(error.starts_with("invalid JSON: expected `:` at line 5001, column 6; "), "{error}");
     }
 
     /// Texts, about half of which are a JSON object.

@@ -30,11 +30,11 @@ impl Endpoint {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an empty secret and one with control characters.
     pub fn with_secret(address: Address, secret: &str) -> Result<Self, Error> {
         if secret.is_empty() {
-            return Err(Error::invalid("the secret is empty").with_hint("write the secret of the server's config"));
+            return Err(Error::invalid("secret is empty").with_hint("copy it from the server's config"));
         }
         if let Some(c) = secret.chars().find(|c| c.is_control()) {
-            return Err(Error::invalid(format!("the secret holds the control character U+{:04X}", u32::from(c)))
-                .with_hint("write the secret of the server's config, on one line"));
+            return Err(Error::invalid(format!("secret contains a control character (U+{:04X})", u32::from(c)))
+                .with_hint("copy it from the server's config, on one line"));
         }
         Ok(Self { address, version: ApiVersion::V1, credential: SecretString::new(secret) })
     }
@@ -46,11 +46,12 @@ impl Endpoint {
     /// whitespace: the servers split the header at whitespace and reject every such key (seen on 2.8.6 to 6.9.1).
     pub fn with_api_key(address: Address, api_key: &str) -> Result<Self, Error> {
         if api_key.is_empty() {
-            return Err(Error::invalid("the API key is empty").with_hint("write the API key of the server's config"));
+            return Err(Error::invalid("API key is empty").with_hint("copy it from the server's config"));
         }
         if let Some(c) = api_key.chars().find(|c| !c.is_ascii_graphic()) {
-            return Err(Error::invalid(format!("the API key holds the character U+{:04X}", u32::from(c)))
-                .with_hint("a key is printable ASCII without white space: choose such a key in the server's config"));
+            return Err(Error::invalid(format!("invalid character U+{:04X} in API key", u32::from(c))).with_hint(
+                "the server accepts only printable ASCII without whitespace: change the key in the server's config",
+            ));
         }
         Ok(Self { address, version: ApiVersion::V2, credential: SecretString::new(api_key) })
     }

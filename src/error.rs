@@ -125,7 +125,7 @@ impl Error {
     /// Names the proxy that the request went through, which a user may have forgotten.
     pub(crate) fn via_proxy(mut self, proxy: Option<&str>) -> Self {
         if let Some(proxy) = proxy {
-            self.0.message.push_str(" (by the proxy ");
+            self.0.message.push_str(" (via proxy ");
             self.0.message.push_str(proxy);
             self.0.message.push(')');
         }

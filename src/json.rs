@@ -142,40 +142,70 @@ pub(crate) struct SyntaxError {
     pub(crate) message: String,
     /// How many bytes come before it.
     pub(crate) offset: usize,
+    /// What to do about it, where that is more than writing JSON.
+    pub(crate) hint: Option<&'static str>,
+}
+
+impl SyntaxError {
+    fn new(message: impl Into<String>, offset: usize) -> Self {
+        Self { message: message.into(), offset, hint: None }
+    }
+
+    fn with_hint(self, hint: &'static str) -> Self {
+        Self { hint: Some(hint), ..self }
+    }
 }
 
 /// The error of bytes that are not UTF-8.
 pub(crate) fn invalid_utf8(bytes: &[u8], error: Utf8Error) -> SyntaxError {
     let offset = error.valid_up_to();
-    SyntaxError {
-        message: format!("invalid UTF-8 (byte 0x{:02X})", bytes.get(offset).copied().unwrap_or_default()),
-        offset,
-    }
+    let byte = bytes.get(offset).copied().unwrap_or_default();
+    SyntaxError::new(format!("invalid UTF-8 (byte 0x{byte:02X})"), offset).with_hint("encode the text as UTF-8")
 }
 
 /// Parses `text` as one JSON object, surrounding whitespace aside.
 pub(crate) fn parse_object(text: &str) -> Result<RawObject<'_>, SyntaxError> {
     if text.starts_with('\u{feff}') {
-        return Err(SyntaxError { message: "a byte order mark".to_owned(), offset: 0 });
+        return Err(SyntaxError::new("invalid JSON: byte order mark", 0).with_hint("remove it"));
     }
     let start = text.len() - text.trim_start_matches([' ', '\t', '\n', '\r']).len();
     serde_json::from_str(text).map_err(|error| match serde_json::from_str::<&RawValue>(text) {
         // Valid JSON, so only its type can be wrong.
-        Ok(value) => SyntaxError { message: type_name(value.get()).to_owned(), offset: start },
+        Ok(value) => SyntaxError::new(format!("expected a JSON object, found {}", type_name(value.get())), start),
         Err(_) => syntax_error(&error, text),
     })
 }
 
 fn syntax_error(error: &serde_json::Error, text: &str) -> SyntaxError {
     if error.is_eof() {
-        return SyntaxError { message: "the text ends too early".to_owned(), offset: text.trim_end().len() };
+        return SyntaxError::new("invalid JSON: unexpected end of input", text.trim_end().len());
     }
+    let offset = offset(text, error.line(), error.column());
     let message = error.to_string();
     let location = format!(" at line {} column {}", error.line(), error.column());
-    SyntaxError {
-        message: message.strip_suffix(&location).unwrap_or(&message).to_owned(),
-        offset: offset(text, error.line(), error.column()),
+    match message.strip_suffix(&location).unwrap_or(&message) {
+        "key must be a string" => SyntaxError::new("invalid JSON: object keys must be in double quotes", offset),
+        // A literal such as NaN or none: shown from its first letter.
+        "expected ident" => SyntaxError::new("invalid JSON: expected value", literal_start(text, offset)),
+        "control character (\\u0000-\\u001F) found while parsing a string" => {
+            SyntaxError::new("invalid JSON: unescaped control character in a string", control_character(text, offset))
+                .with_hint(r"escape it, for example a newline as \n")
+        }
+        "trailing characters" => SyntaxError::new("invalid JSON: unexpected text after the object", offset),
+        // Such as a number.
+        problem if problem.starts_with("invalid ") => SyntaxError::new(problem, offset),
+        problem => SyntaxError::new(format!("invalid JSON: {problem}"), offset),
     }
+}
+
+/// `serde_json` reports the byte before it in a value that it skips, and itself in a key.
+fn control_character(text: &str, offset: usize) -> usize {
+    offset + text.bytes().skip(offset).position(|byte| byte < b' ').unwrap_or_default()
+}
+
+fn literal_start(text: &str, offset: usize) -> usize {
+    let before = text.get(..offset).unwrap_or_default();
+    before.trim_end_matches(|c: char| c.is_ascii_alphanumeric()).len()
 }
 
 /// The offset of `serde_json`'s line (from 1) and column (in bytes, from 1; 0 for the newline before it).
@@ -246,15 +276,21 @@ mod tests {
 
     #[test]
     fn syntax_errors_have_offsets() {
-        assert_eq!(error(""), ("the text ends too early".into(), 0));
-        assert_eq!(error("{\"a\": 1"), ("the text ends too early".into(), 7));
-        assert_eq!(error(" [1]"), ("an array".into(), 1));
-        assert_eq!(error("null"), ("null".into(), 0));
-        assert_eq!(error("\"x\""), ("a string".into(), 0));
-        assert_eq!(error("{} x"), ("trailing characters".into(), 3));
-        assert_eq!(error("{\"a\": NaN}"), ("expected value".into(), 6));
-        assert_eq!(error("{\n\"a\" 1}"), ("expected `:`".into(), 6));
-        assert_eq!(error("\u{feff}{}"), ("a byte order mark".into(), 0));
+        assert_eq!(error(""), ("invalid JSON: unexpected end of input".into(), 0));
+        assert_eq!(error("{\"a\": 1"), ("invalid JSON: unexpected end of input".into(), 7));
+        assert_eq!(error(" [1]"), ("expected a JSON object, found an array".into(), 1));
+        assert_eq!(error("null"), ("expected a JSON object, found null".into(), 0));
+        assert_eq!(error("\"x\""), ("expected a JSON object, found a string".into(), 0));
+        assert_eq!(error("{} x"), ("invalid JSON: unexpected text after the object".into(), 3));
+        assert_eq!(error("{\"a\": NaN}"), ("invalid JSON: expected value".into(), 6));
+        assert_eq!(error("{\"a\": nope}"), ("invalid JSON: expected value".into(), 6));
+        assert_eq!(error("{a: 1}"), ("invalid JSON: object keys must be in double quotes".into(), 1));
+        for (text, offset) in [("{\"a\": \"\n\"}", 7), ("{\"a\": \"é\n\"}", 9), ("{\"a\n\": 1}", 3)] {
+            assert_eq!(error(text), ("invalid JSON: unescaped control character in a string".into(), offset));
+        }
+        assert_eq!(error("{\"a\": 01}"), ("invalid number".into(), 7));
+        assert_eq!(error("{\n\"a\" 1}"), ("invalid JSON: expected `:`".into(), 6));
+        assert_eq!(error("\u{feff}{}"), ("invalid JSON: byte order mark".into(), 0));
         let bytes = [b"{\"a\": \"", &[0xff][..], b"\"}"].concat();
         let error = invalid_utf8(&bytes, std::str::from_utf8(&bytes).unwrap_err());
         assert_eq!((error.message.as_str(), error.offset), ("invalid UTF-8 (byte 0xFF)", 7));

@@ -143,12 +143,16 @@ pub fn closest_match<'a>(name: &str, candidates: impl IntoIterator<Item = &'a st
         .map(|(_, candidate)| candidate)
 }
 
-/// Names the known methods, and the one that was probably meant.
-pub(crate) fn suggestion(method: &str, version: ApiVersion) -> String {
-    let names: Vec<&str> = method_names(version).collect();
-    let guess = closest_match(method, names.iter().copied()).filter(|&name| name != method);
-    let guess = guess.map_or_else(String::new, |name| format!(": did you mean {name}?"));
-    format!("known methods are {}{guess}", names.join(", "))
+/// The method that was probably meant, and the known ones; `None` where this is one of them.
+pub(crate) fn suggestion(method: &str, version: ApiVersion) -> Option<String> {
+    if is_known_method(method, version) {
+        return None;
+    }
+    let known_methods = format!("known methods: {}", method_names(version).collect::<Vec<_>>().join(", "));
+    Some(match closest_match(method, method_names(version)) {
+        Some(name) => format!("did you mean {name}? ({known_methods})"),
+        None => known_methods,
+    })
 }
 
 /// What to do where one of these methods is unknown; `None` where all are known.
@@ -156,8 +160,8 @@ pub(crate) fn unknown_method_hint<'a>(
     mut methods: impl Iterator<Item = &'a str>,
     version: ApiVersion,
 ) -> Option<String> {
-    let method = methods.find(|method| !is_known_method(method, version))?;
-    Some(format!("the server has no method {method}, or not with these params; {}", suggestion(method, version)))
+    let (method, suggestion) = methods.find_map(|method| Some((method, suggestion(method, version)?)))?;
+    Some(format!("unknown method {method}, or invalid params; {suggestion}"))
 }
 
 /// What is wrong with a command's params, in either version of the API.
@@ -193,7 +197,17 @@ impl ParamErrors {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ParamError {
     param: RequiredParam,
-    problem: &'static str,
+    problem: Problem,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Problem {
+    Missing,
+    Empty,
+    /// The type that it has instead, with its article.
+    WrongType(&'static str),
+    /// A channel in the list is empty or not a string.
+    InvalidEntry,
 }
 
 impl ParamError {
@@ -201,14 +215,32 @@ impl ParamError {
         Some(Self { param, problem: param.problem(params)? })
     }
 
-    pub(crate) fn key(self) -> &'static str {
-        self.param.key()
+    /// What to do about it, where the message does not say so itself.
+    pub(crate) fn hint(self) -> Option<&'static str> {
+        match self.problem {
+            Problem::Missing if self.param == RequiredParam::DataOrB64 => Some("add one to the params"),
+            Problem::Missing => Some("add it to the params"),
+            Problem::WrongType("a string") => Some("put it in brackets"),
+            Problem::WrongType("a number" | "a boolean") if self.param != RequiredParam::Channels => {
+                Some("put it in quotes")
+            }
+            Problem::Empty | Problem::WrongType(_) | Problem::InvalidEntry => None,
+        }
     }
 }
 
 impl fmt::Display for ParamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.param, self.problem)
+        let (key, expected) = (self.param.key(), self.param.expected_type());
+        match self.problem {
+            Problem::Missing if self.param == RequiredParam::DataOrB64 => {
+                write!(f, r#"missing param "data" (any JSON value) or "b64data""#)
+            }
+            Problem::Missing => write!(f, "missing param {key:?} ({expected})"),
+            Problem::Empty => write!(f, "param {key:?} must not be empty"),
+            Problem::WrongType(found) => write!(f, "param {key:?} must be {expected}, found {found}"),
+            Problem::InvalidEntry => write!(f, "param {key:?} contains an empty or non-string entry"),
+        }
     }
 }
 
@@ -241,54 +273,45 @@ impl RequiredParam {
         }
     }
 
+    fn expected_type(self) -> &'static str {
+        match self {
+            Self::NonEmptyString(_) => "a non-empty string",
+            Self::User => "a string",
+            Self::Channels => "an array of strings",
+            Self::Data | Self::DataOrB64 => "any JSON value",
+        }
+    }
+
     /// What is wrong with it in these params, if anything.
-    fn problem(self, params: &RawObject<'_>) -> Option<&'static str> {
-        let value = effective_value(params, self.key());
+    fn problem(self, params: &RawObject<'_>) -> Option<Problem> {
+        let Some(value) = effective_value(params, self.key()) else {
+            let is_replaced = self == Self::DataOrB64 && effective_value(params, "b64data").is_some();
+            let is_null = params.get_all(self.key()).next().is_some();
+            let problem = if is_null { Problem::WrongType("null") } else { Problem::Missing };
+            return (!is_replaced).then_some(problem);
+        };
         match self {
             Self::NonEmptyString(_) => string_problem(value),
-            Self::User => {
-                value.map_or(Some("it is missing"), |user| (!user.starts_with('"')).then_some("it is no string"))
-            }
+            Self::User => (!value.starts_with('"')).then(|| Problem::WrongType(json::type_name(value))),
             Self::Channels => channels_problem(value),
-            Self::Data => value.is_none().then_some("it is missing"),
-            Self::DataOrB64 => {
-                (value.is_none() && effective_value(params, "b64data").is_none()).then_some("it is missing")
-            }
+            Self::Data | Self::DataOrB64 => None,
         }
     }
 }
 
-impl fmt::Display for RequiredParam {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.key())?;
-        f.write_str(match self {
-            Self::NonEmptyString(_) => ", a string that is not empty",
-            Self::User => ", a string",
-            Self::Channels => ", a list of channels",
-            Self::Data => ", any JSON value",
-            Self::DataOrB64 => ", any JSON value, or b64data",
-        })
-    }
-}
-
-fn string_problem(value: Option<&str>) -> Option<&'static str> {
+fn string_problem(value: &str) -> Option<Problem> {
     match value {
-        None => Some("it is missing"),
-        Some("\"\"") => Some("it is empty"),
-        Some(value) if !value.starts_with('"') => Some("it is no string"),
-        Some(_) => None,
+        "\"\"" => Some(Problem::Empty),
+        value if !value.starts_with('"') => Some(Problem::WrongType(json::type_name(value))),
+        _ => None,
     }
 }
 
-fn channels_problem(value: Option<&str>) -> Option<&'static str> {
-    let Some(value) = value else { return Some("it is missing") };
+fn channels_problem(value: &str) -> Option<Problem> {
     match json::as_array(value) {
-        None => Some("it is no list"),
-        Some(channels) if channels.is_empty() => Some("it is empty"),
-        Some(channels) => channels
-            .into_iter()
-            .any(|channel| string_problem(Some(channel)).is_some())
-            .then_some("a channel in it is no string, or empty"),
+        None => Some(Problem::WrongType(json::type_name(value))),
+        Some(channels) if channels.is_empty() => Some(Problem::Empty),
+        Some(channels) => channels.into_iter().find_map(string_problem).map(|_| Problem::InvalidEntry),
     }
 }
 
@@ -336,48 +359,53 @@ mod tests {
     fn rejects(method: &str, params: &str, key: &str, problem: &str) {
         for version in [ApiVersion::V1, ApiVersion::V2] {
             let error = check(method, params, version);
-            assert!(error.starts_with(key) && error.ends_with(&format!(": {problem}")), "{error}");
+            assert!(error.contains(&format!("param {key:?}")) && error.contains(problem), "{error}");
         }
     }
 
     #[test]
     fn publish_requires_channel_and_data() {
         accepts("publish", r#"{"channel": "news", "data": null}"#);
-        rejects("publish", r#"{"data": 1}"#, "channel", "it is missing");
-        rejects("publish", r#"{"channel": "", "data": 1}"#, "channel", "it is empty");
-        rejects("publish", r#"{"channel": 5, "data": 1}"#, "channel", "it is no string");
-        rejects("publish", r#"{"channel": null, "data": 1}"#, "channel", "it is missing");
-        rejects("publish", r#"{"channel": "news"}"#, "data", "it is missing");
+        rejects("publish", r#"{"data": 1}"#, "channel", "missing param");
+        rejects("publish", r#"{"channel": "", "data": 1}"#, "channel", "must not be empty");
+        rejects("publish", r#"{"channel": 5, "data": 1}"#, "channel", "must be a non-empty string, found a number");
+        rejects("publish", r#"{"channel": null, "data": 1}"#, "channel", "found null");
+        rejects("publish", r#"{"channel": "news"}"#, "data", "missing param");
     }
 
     #[test]
     fn broadcast_requires_channels_and_data() {
         accepts("broadcast", r#"{"channels": ["a", "b"], "data": {}}"#);
-        rejects("broadcast", r#"{"data": 1}"#, "channels", "it is missing");
-        rejects("broadcast", r#"{"channels": [], "data": 1}"#, "channels", "it is empty");
-        rejects("broadcast", r#"{"channels": "a", "data": 1}"#, "channels", "it is no list");
+        rejects("broadcast", r#"{"data": 1}"#, "channels", "missing param");
+        rejects("broadcast", r#"{"channels": [], "data": 1}"#, "channels", "must not be empty");
+        rejects(
+            "broadcast",
+            r#"{"channels": "a", "data": 1}"#,
+            "channels",
+            "must be an array of strings, found a string",
+        );
         for bad in [r#"["a", ""]"#, r#"["a", null]"#, r#"["a", 1]"#] {
             let params = format!(r#"{{"channels": {bad}, "data": 1}}"#);
-            rejects("broadcast", &params, "channels", "a channel in it is no string, or empty");
+            rejects("broadcast", &params, "channels", "contains an empty or non-string entry");
         }
-        rejects("broadcast", r#"{"channels": ["a"], "channels": null, "data": 1}"#, "channels", "it is missing");
-        rejects("broadcast", r#"{"channels": ["a"]}"#, "data", "it is missing");
+        rejects("broadcast", r#"{"channels": ["a"], "channels": null, "data": 1}"#, "channels", "found null");
+        rejects("broadcast", r#"{"channels": ["a"]}"#, "data", "missing param");
     }
 
     #[test]
     fn user_may_be_empty_but_not_missing() {
         accepts("disconnect", r#"{"user": ""}"#);
-        rejects("disconnect", "{}", "user", "it is missing");
-        rejects("disconnect", r#"{"user": null}"#, "user", "it is missing");
-        rejects("disconnect", r#"{"user": 42}"#, "user", "it is no string");
-        rejects("unsubscribe", r#"{"channel": "a"}"#, "user", "it is missing");
+        rejects("disconnect", "{}", "user", "missing param");
+        rejects("disconnect", r#"{"user": null}"#, "user", "found null");
+        rejects("disconnect", r#"{"user": 42}"#, "user", "must be a string, found a number");
+        rejects("unsubscribe", r#"{"channel": "a"}"#, "user", "missing param");
     }
 
     #[test]
     fn channel_methods_require_channel() {
         for method in ["presence", "history"] {
             accepts(method, r#"{"channel": "a"}"#);
-            rejects(method, "{}", "channel", "it is missing");
+            rejects(method, "{}", "channel", "missing param");
         }
         for method in ["presence_stats", "history_remove", "map_stats"] {
             assert_eq!(check(method, "{}", ApiVersion::V1), FINE);
@@ -407,7 +435,7 @@ mod tests {
         accepts("publish", r#"{"channel": 5, "Channel": "a", "data": 1}"#);
         accepts("publish", r#"{"channel": "a", "channel": null, "data": 1}"#);
         accepts("disconnect", r#"{"uſer": "a"}"#);
-        rejects("publish", r#"{"channel": "a", "CHANNEL": "", "data": 1}"#, "channel", "it is empty");
+        rejects("publish", r#"{"channel": "a", "CHANNEL": "", "data": 1}"#, "channel", "must not be empty");
     }
 
     #[test]

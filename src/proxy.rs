@@ -37,7 +37,7 @@ impl Proxy {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let rest = match text.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-            Some(_) => return Err(invalid("only proxies of the scheme http:// are supported")),
+            Some(_) => return Err(invalid("unsupported proxy scheme (only http:// is supported)")),
             None => text,
         };
         let authority = rest.trim_end_matches('/');
@@ -45,10 +45,10 @@ impl Proxy {
             Some((credentials, authority)) => (Some(credentials), authority),
             None => (None, authority),
         };
-        let (host, port) = split_port(authority).map_err(|_| invalid("its port is no number from 1 to 65535"))?;
+        let (host, port) = split_port(authority).map_err(|_| invalid("invalid proxy port (expected 1 to 65535)"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b)) {
-            return Err(invalid("its host is not valid"));
+            return Err(invalid("invalid proxy host"));
         }
         Ok(Self { host: host.to_owned(), port: port.unwrap_or(1080), authorization: credentials.map(authorization) })
     }
@@ -59,8 +59,8 @@ impl Proxy {
     }
 }
 
-fn invalid(what: &str) -> Error {
-    Error::invalid(format!("the proxy cannot be used: {what}")).with_hint("write http://HOST:PORT, or unset it")
+fn invalid(message: &str) -> Error {
+    Error::invalid(message).with_hint("set http://HOST:PORT, or unset it")
 }
 
 fn authorization(credentials: &str) -> SecretString {

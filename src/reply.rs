@@ -94,7 +94,8 @@ impl ReplyError {
         &self.message
     }
 
-    /// The broadcast channel that the error refers to, verbatim: a JSON string with its quotes.
+    /// The broadcast channel that the error refers to, verbatim: a JSON string with its quotes. If the server reports more
+    /// channels than were sent, the position of the channel in its list, from 1.
     pub fn channel(&self) -> Option<&str> {
         self.channel.as_deref()
     }
@@ -117,16 +118,17 @@ impl ReplyError {
     }
 }
 
-pub(crate) const HINT_NAMESPACE: &str = "the part of the channel before : has to be a namespace of the server's config";
-pub(crate) const HINT_ENABLE: &str = "switch it on for this channel in the server's config";
-pub(crate) const HINT_CHECK_BEFORE_RETRY: &str = "the command may have run: look before repeating";
+pub(crate) const HINT_NAMESPACE: &str =
+    "the channel's namespace (the part before the colon) must exist in the server's config";
+pub(crate) const HINT_ENABLE: &str = "enable it for this channel in the server's config";
+pub(crate) const HINT_CHECK_BEFORE_RETRY: &str = "the command may have been executed: check before retrying";
 
 impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(channel) = &self.channel {
             write!(f, "channel {channel}: ")?;
         }
-        f.write_str(if self.message.is_empty() { "refused without a reason" } else { &self.message })?;
+        f.write_str(if self.message.is_empty() { "rejected without a reason" } else { &self.message })?;
         if let Some(code) = self.code {
             write!(f, " ({code})")?;
         }

@@ -295,11 +295,11 @@ fn wrong_credential_type_names_correct_one() {
     let v6 = Server::version(6);
     let error = Client::new(&v6.address(), SECRET).unwrap().publish("news", &1).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
-    assert!(error.to_string().contains("write api_key instead of secret"), "{error}");
+    assert!(error.to_string().contains("set api_key instead of secret"), "{error}");
     let v1 = Server::version(1);
     let error = Client::with_api_key(&v1.address(), API_KEY).unwrap().publish("news", &1).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
-    assert!(error.to_string().contains("write secret instead of api_key"), "{error}");
+    assert!(error.to_string().contains("set secret instead of api_key"), "{error}");
 }
 
 #[test]

@@ -10,13 +10,13 @@ mod fixtures;
 #[path = "support/server/mod.rs"]
 mod server;
 
-use fixtures::{Fixture, VERSIONS};
+use fixtures::{CURRENT_VERSIONS, Fixture, VERSIONS};
 use server::{ApiForm, Centrifugo, ClosedPort, GARBAGE, HangingServer, Response, Server, Step};
 
 /// Request line and headers of a recorded request, as far as they matter.
 fn request_head(fixture: &Fixture) -> String {
-    let mut head =
-        format!("POST {} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n", fixture.path, fixture.body.len());
+    let (verb, path, length) = (&fixture.verb, &fixture.path, fixture.body.len());
+    let mut head = format!("{verb} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n");
     for (name, value) in &fixture.headers {
         head += &[name, ": ", value, "\r\n"].concat();
     }
@@ -86,14 +86,25 @@ fn connect(server: &Server) -> TcpStream {
 
 /// A server with the settings of the recorded one.
 fn server_for(fixture: &Fixture) -> Server {
-    let centrifugo = Centrifugo::version(fixture.major());
-    match fixture.name.as_str() {
-        "server-without-secret" | "server-without-key" => Server::start(centrifugo.without_credential()),
-        "insecure-server" => Server::start(centrifugo.insecure()),
-        "plain-http-to-tls-port" => Server::start(centrifugo).script(server::plain_http_to_tls_port()),
-        name if name.starts_with("engine-down") => Server::start(centrifugo.engine_down()),
-        _ => Server::start(centrifugo),
+    let mut centrifugo = Centrifugo::version(fixture.major());
+    let name = fixture.name.trim_start_matches("method-").trim_start_matches("batch-");
+    if name.starts_with("server-without-") {
+        centrifugo = centrifugo.without_credential();
     }
+    if name.starts_with("insecure-server") {
+        centrifugo = centrifugo.insecure();
+    }
+    if name.starts_with("root-prefix") {
+        centrifugo = centrifugo.at_root();
+    }
+    if name.contains("engine-down") {
+        centrifugo = centrifugo.engine_down();
+    }
+    if name.starts_with("transport-") && !name.starts_with("transport-header-") {
+        centrifugo = centrifugo.transport_errors();
+    }
+    let server = Server::start(centrifugo);
+    if name == "plain-http-to-tls-port" { server.script(server::plain_http_to_tls_port()) } else { server }
 }
 
 /// Recreates the state before the recording: messages, subscribers, earlier requests.
@@ -121,15 +132,31 @@ fn set_up(server: &Server, fixture: &Fixture) {
         "idempotency-second" => send_fixtures(server, fixture, &["idempotency-first"]),
         "idempotency-history" => send_fixtures(server, fixture, &["idempotency-first", "idempotency-second"]),
         "internal-error-second" => centrifugo.publish_binary("binary", b"\x00\x01"),
-        "channels" | "presence" | "presence-stats" => {
+        "method-history-b64data-no-json" | "batch-unwritable-reply" => centrifugo.publish_binary("bin", b"\x00\x01"),
+        "batch-idempotency-after-method" => {
+            let publish = r#"{"channel":"bim","data":1,"idempotency_key":"k"}"#;
+            let request = authorized_request_to("/api/publish", publish);
+            send(&mut connect(server), &request).expect("the server responds");
+        }
+        "channels" | "presence" | "presence-stats" | "batch-mixed" => {
             for (client, user) in clients_of(fixture) {
                 centrifugo.join("news", &client, &user, r#"{"name":"Ann"}"#);
             }
         }
         "unsubscribe-no-channel" => ["a", "b"].iter().for_each(|channel| centrifugo.join(channel, "c", "44", "")),
         "unsubscribe-no-user" | "disconnect-no-user" => centrifugo.join("news", "nobody", "", ""),
+        _ if fixture.is_current() => publish_news(centrifugo, earlier_messages(fixture)),
         _ => {}
     }
+}
+
+/// How many messages the recorded server had in `news`: the first offset of the response tells.
+fn earlier_messages(fixture: &Fixture) -> usize {
+    let [request, response] =
+        [&fixture.body, &fixture.response.body].map(|body| String::from_utf8_lossy(body).into_owned());
+    let offset = response.split_once("\"offset\":").filter(|_| request.contains("\"channel\":\"news\""));
+    let offset = offset.map(|(_, rest)| rest.split(',').next().unwrap_or_default());
+    offset.map_or(0, |offset| offset.parse::<usize>().expect("an offset is a number") - 1)
 }
 
 fn publish_news(centrifugo: &Centrifugo, times: usize) {
@@ -147,8 +174,11 @@ fn send_fixtures(server: &Server, fixture: &Fixture, names: &[&str]) {
 /// The clients in a presence response, whose ids differ in every recording; two clients if it has none.
 fn clients_of(fixture: &Fixture) -> Vec<(String, String)> {
     let read_response: Value = serde_json::from_slice(&fixture.response.body).expect("the response is JSON");
-    let presence =
-        if fixture.major() == 1 { &read_response[0]["body"]["data"] } else { &read_response["result"]["presence"] };
+    let presence = match fixture.name.as_str() {
+        "batch-mixed" => &read_response["replies"][6]["presence"]["presence"],
+        _ if fixture.major() == 1 => &read_response[0]["body"]["data"],
+        _ => &read_response["result"]["presence"],
+    };
     let named = |(client, of): (&String, &Value)| {
         (client.clone(), of["user"].as_str().expect("a client has a user").to_owned())
     };
@@ -202,13 +232,17 @@ fn replay(fixture: &Fixture) {
     if let Some((_, channels)) = fixture.description.split_once("the message was delivered to: ") {
         assert_eq!(delivered.join(", "), channels, "{context}");
     }
+    let centrifugo = server.centrifugo();
+    if fixture.is_current() {
+        assert_delivered_as_described(fixture, centrifugo, &delivered);
+        return;
+    }
     if fixture.description.contains("the third has run") {
         assert_eq!(delivered.len(), 2, "{context}");
     }
     if fixture.description.contains("the third has not run") {
         assert_eq!(delivered.len(), 1, "{context}");
     }
-    let centrifugo = server.centrifugo();
     match fixture.name.as_str() {
         "unsubscribe-no-channel" => {
             let are_gone = fixture.description.contains("both subscriptions are gone");
@@ -220,6 +254,32 @@ fn replay(fixture: &Fixture) {
         }
         _ => {}
     }
+}
+
+/// Checks the messages that a request of the current form left behind; an HTTP error or an API error delivers none.
+fn assert_delivered_as_described(fixture: &Fixture, centrifugo: &Centrifugo, delivered: &[String]) {
+    let (description, context) = (&fixture.description, format!("{} {}", fixture.version, fixture.name));
+    let response = String::from_utf8_lossy(&fixture.response.body);
+    if description.contains("the third has run") {
+        let commands: Value = serde_json::from_slice(&fixture.body).expect("the request is JSON");
+        for number in [0, 2] {
+            let channel = commands["commands"][number]["publish"]["channel"].as_str().expect("it is a publish");
+            assert!(delivered.iter().any(|name| name == channel), "{context}: {channel} in {delivered:?}");
+        }
+    } else if let Some((_, data)) = description.split_once("history: ") {
+        assert_eq!(format!("[{}]", centrifugo.messages_as_text("bim").join(", ")), data, "{context}");
+    } else if description.contains("published by publish: [2], by broadcast: []") {
+        assert_eq!((delivered.len(), centrifugo.messages_as_text("tm-p")), (1, vec!["2".to_owned()]), "{context}");
+    } else if !response.contains("\"offset\":") && !response.contains("Internal") {
+        assert_eq!(delivered, [""; 0], "{context}");
+    }
+}
+
+fn replay_all_current(index: usize) {
+    let (version, count) = CURRENT_VERSIONS[index];
+    let cases = Fixture::load_all_current(version);
+    assert_eq!(cases.len(), count, "recordings of {version}");
+    cases.iter().for_each(replay);
 }
 
 fn replay_all(index: usize) {
@@ -254,9 +314,56 @@ fn matches_recorded_v6_9_1() {
     replay_all(4);
 }
 
-/// A request with the credential of the test servers.
+#[test]
+fn matches_recorded_current_form_of_v1_8_0() {
+    replay_all_current(0);
+}
+
+#[test]
+fn matches_recorded_current_form_of_v2_8_6() {
+    replay_all_current(1);
+}
+
+#[test]
+fn matches_recorded_current_form_of_v3_2_3() {
+    replay_all_current(2);
+}
+
+#[test]
+fn matches_recorded_current_form_of_v5_4_9() {
+    replay_all_current(3);
+}
+
+#[test]
+fn matches_recorded_current_form_of_v6_9_1() {
+    replay_all_current(4);
+}
+
+#[test]
+fn matches_recorded_current_form_of_v7like() {
+    replay_all_current(5);
+}
+
+/// The form before the current one.
+fn old_form(major: u8) -> ApiForm {
+    if major == 1 { ApiForm::V1 } else { ApiForm::Legacy }
+}
+
+/// A request of the current form with the credential of the test servers.
+fn authorized_request_to(path: &str, body: &str) -> Vec<u8> {
+    let (auth, length) = (ApiForm::Current.auth_header(b""), body.len());
+    format!("POST {path} HTTP/1.1\r\nHost: test\r\n{auth}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+/// Posts a body; status and body of the response.
+fn post_to(server: &Server, path: &str, body: &str) -> (u16, String) {
+    let received = send(&mut connect(server), &authorized_request_to(path, body)).expect("the server responds");
+    (received.status, normalize(&received.body))
+}
+
+/// A request of an old form with the credential of the test servers.
 fn authorized_request(major: u8, body: &str) -> Vec<u8> {
-    let form = ApiForm::of_version(major);
+    let form = old_form(major);
     let auth = form.auth_header(body.as_bytes());
     let head = format!("POST {} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n{auth}\r\n", form.path());
     format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
@@ -265,7 +372,7 @@ fn authorized_request(major: u8, body: &str) -> Vec<u8> {
 /// Posts commands, given one per line; status and body of the response.
 fn post_commands(server: &Server, major: u8, commands: &str) -> (u16, String) {
     let commands: Vec<&str> = commands.split('\n').collect();
-    let body = ApiForm::of_version(major).request_body(&commands);
+    let body = old_form(major).request_body(&commands);
     let received = send(&mut connect(server), &authorized_request(major, &body)).expect("the server responds");
     (received.status, normalize(&received.body))
 }
@@ -382,7 +489,7 @@ fn request_checks_match_version() {
         (6, ("application/json", "text/plain"), 200),
     ] {
         let server = Server::version(major);
-        let body = ApiForm::of_version(major).request_body(&[PUBLISH]);
+        let body = old_form(major).request_body(&[PUBLISH]);
         let request =
             String::from_utf8(authorized_request(major, &body)).expect("it is UTF-8").replacen(change.0, change.1, 1);
         let received = send(&mut connect(&server), request.as_bytes()).expect("the server responds");
@@ -396,13 +503,23 @@ fn prefixed_server_serves_only_its_prefix() {
     for major in [1, 6] {
         let server = Server::start(Centrifugo::version(major).with_prefix("/rt"));
         assert_eq!(post_commands(&server, major, PUBLISH).0, 404);
-        let body = ApiForm::of_version(major).request_body(&[PUBLISH]);
+        let body = old_form(major).request_body(&[PUBLISH]);
         let request =
             String::from_utf8(authorized_request(major, &body)).expect("it is UTF-8").replacen("/api", "/rt/api", 1);
         assert_eq!(send(&mut connect(&server), request.as_bytes()).expect("the server responds").status, 200);
         // In absolute form, as sent to a proxy.
         let request = request.replacen("/rt/api", "http://host:1/rt/api", 1);
         assert_eq!(send(&mut connect(&server), request.as_bytes()).expect("the server responds").status, 200);
+    }
+    let server = Server::start(Centrifugo::version(7).with_prefix("/rt"));
+    for (path, body, status) in [
+        ("/api/info", "{}", 404),
+        ("/rt/info", "{}", 404),
+        ("/rt/api/info", "{}", 200),
+        ("/api/batch", "{}", 404),
+        ("/rt/api/batch", "{}", 200),
+    ] {
+        assert_eq!(post_to(&server, path, body).0, status, "{path}");
     }
 }
 
@@ -411,7 +528,7 @@ fn connection_serves_plain_and_chunked_requests() {
     for major in ALL_VERSIONS {
         let server = Server::version(major);
         let mut stream = connect(&server);
-        let body = ApiForm::of_version(major).request_body(&[PUBLISH]);
+        let body = old_form(major).request_body(&[PUBLISH]);
         let plain = authorized_request(major, &body);
         let chunks = format!("1\r\n{}\r\n{:x};x=y\r\n{}\r\n0\r\n\r\n", &body[..1], body.len() - 1, &body[1..]);
         let head = String::from_utf8_lossy(&plain).replace(&body, "");
@@ -453,6 +570,130 @@ fn large_body_is_rejected_early_and_closed() {
         let received = read_response(&mut stream).expect("the server responds");
         assert_eq!((received.status, received.headers.is_empty()), (401, !is_closed));
     }
+}
+
+#[test]
+fn current_form_rejects_large_body_early() {
+    let length = 256 * 1024 + 1;
+    for (major, path, status) in [
+        (4, "/api/publish", 404),
+        (4, "/api/batch", 404),
+        (7, "/api", 404),
+        (7, "/api/nope", 404),
+        (7, "/api/publish", 401),
+        (7, "/api/batch", 401),
+    ] {
+        let server = Server::version(major);
+        let mut stream = connect(&server);
+        let head = format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).expect("the request is sent");
+        let received = read_response(&mut stream).expect("the server responds");
+        let is_closed = received.headers.contains(&("Connection".to_owned(), "close".to_owned()));
+        assert_eq!((received.status, is_closed), (status, true), "{major} {path}");
+    }
+}
+
+#[test]
+fn old_server_keeps_connection_after_404() {
+    let server = Server::version(4);
+    let mut stream = connect(&server);
+    let body = ApiForm::Current.request_body(&[PUBLISH]);
+    let current = authorized_request_to("/api/publish", &body);
+    assert_eq!(send(&mut stream, &current).expect("the server responds").status, 404);
+    assert_eq!(send(&mut stream, &authorized_request(4, PUBLISH)).expect("the server responds").status, 200);
+    assert_eq!((server.connections(), server.centrifugo().messages("a").len()), (1, 1));
+}
+
+#[test]
+fn versions_have_their_forms() {
+    for (major, has_legacy, has_current) in
+        [(2, true, false), (3, true, false), (4, true, false), (5, true, true), (6, true, true), (7, false, true)]
+    {
+        let server = Server::version(major);
+        let status = |is_served| if is_served { 200 } else { 404 };
+        assert_eq!(post_to(&server, "/api", PUBLISH).0, status(has_legacy), "{major}");
+        let body = ApiForm::Current.request_body(&[PUBLISH]);
+        assert_eq!(post_to(&server, ApiForm::Current.path(), &body).0, status(has_current), "{major}");
+        let body = ApiForm::Current.request_body(&[PUBLISH, PUBLISH]);
+        assert_eq!(post_to(&server, ApiForm::Current.batch_path(), &body).0, status(has_current), "{major}");
+        let expected = usize::from(has_legacy) + 3 * usize::from(has_current);
+        assert_eq!(server.centrifugo().executed(), vec!["publish"; expected], "{major}");
+    }
+}
+
+#[test]
+fn parallel_batch_reverses_messages_but_not_replies() {
+    for (parallel, messages, offsets) in [("true", ["3", "2", "1"], [3, 2, 1]), ("false", ["1", "2", "3"], [1, 2, 3])] {
+        let server = Server::version(7);
+        let publish = |data: usize| PUBLISH.replace(":1}", &format!(":{data}}}"));
+        let batch = ApiForm::Current.request_body(&[publish(1), publish(2), publish(3)]);
+        let batch = batch.replacen('{', &format!("{{\"parallel\":{parallel},"), 1);
+        let replies =
+            offsets.map(|offset| format!(r#"{{"publish":{{"offset":{offset},"epoch":"xxxxxxxx"}}}}"#)).join(",");
+        assert_eq!(post_to(&server, "/api/batch", &batch), (200, format!("{{\"replies\":[{replies}]}}")));
+        assert_eq!(server.centrifugo().messages_as_text("a"), messages);
+    }
+}
+
+#[test]
+fn forms_share_idempotency_keys() {
+    let server = Server::version(6);
+    let command = PUBLISH.replace("\"data\"", "\"idempotency_key\":\"k\",\"data\"");
+    let current = ApiForm::Current;
+    for (path, body) in [
+        ("/api/publish", current.request_body(&[&command])),
+        ("/api", command.clone()),
+        ("/api/batch", current.request_body(&[&command, &command])),
+    ] {
+        let (status, replies) = post_to(&server, path, &body);
+        assert_eq!((status, replies.contains("\"offset\":1,")), (200, true), "{path}: {replies}");
+    }
+    assert_eq!(server.centrifugo().delivered(), ["a"]);
+}
+
+#[test]
+fn current_form_rejects_too_deep_nesting() {
+    for (commands, max_depth) in [(1, 9_999), (2, 9_996)] {
+        for (depth, status) in [(max_depth, 200), (max_depth + 1, 400)] {
+            let server = Server::version(7);
+            let data = "[".repeat(depth) + &"]".repeat(depth);
+            let form = ApiForm::Current;
+            let (path, body) = if commands == 1 {
+                (form.path(), form.request_body(&[PUBLISH]))
+            } else {
+                (form.batch_path(), form.request_body(&[PUBLISH, PUBLISH]))
+            };
+            let body = body.replace("\"data\":1", &format!("\"data\":{data}"));
+            assert_eq!(post_to(&server, path, &body).0, status, "{path} {depth}");
+        }
+    }
+}
+
+#[test]
+fn one_wrong_type_rejects_batch() {
+    for bad in [r#"{"history":{"channel":"a","since":{"offset":-1}}}"#, r#"{"publish":1,"history":{}}"#, "[]", "5"] {
+        let server = Server::version(7);
+        let batch = ApiForm::Current.request_body(&[PUBLISH, PUBLISH]).replace("]}", &format!(",{bad}]}}"));
+        assert_eq!(post_to(&server, "/api/batch", &batch), (400, "Bad Request\n".to_owned()), "{bad}");
+        assert_eq!(server.centrifugo().executed(), [""; 0], "{bad}");
+    }
+}
+
+#[test]
+fn current_bodies_match_server() {
+    let server = Server::version(7);
+    let form = ApiForm::Current;
+    let plain = PUBLISH.replace("\"a\"", "\"plain:a\"");
+    let reply = r#"{"result":{}}"#;
+    let one = post_to(&server, form.path(), &form.request_body(&[&plain]));
+    assert_eq!(one, (200, form.response_body(&[reply])));
+    let batch = post_to(&server, form.batch_path(), &form.batch_request_body(&[&plain]));
+    assert_eq!(batch, (200, form.batch_response_body(&[reply])));
+    let none = post_to(&server, form.batch_path(), &form.batch_request_body(&[""; 0]));
+    assert_eq!(none, (200, form.batch_response_body(&[""; 0])));
+    let error = r#"{"error":{"code":102,"message":"unknown channel"}}"#;
+    let mixed = form.request_body(&[&plain, &PUBLISH.replace("\"a\"", "\"nope:a\"")]);
+    assert_eq!(post_to(&server, form.batch_path(), &mixed), (200, form.response_body(&[reply, error])));
 }
 
 #[test]

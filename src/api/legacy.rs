@@ -62,11 +62,11 @@ fn reply_error(code: u64, message: String, is_temporary: bool) -> ReplyError {
         100 | 111 => (ErrorKind::OutcomeUnknown, reply::HINT_CHECK_BEFORE_RETRY),
         _ if is_temporary => (ErrorKind::OutcomeUnknown, reply::HINT_CHECK_BEFORE_RETRY),
         102 => (ErrorKind::Rejected, reply::HINT_NAMESPACE),
-        104 => (ErrorKind::Rejected, "this server has no such method, or not in this edition"),
-        107 => (ErrorKind::Rejected, "check the params: the types of their values, and keys that are missing"),
+        104 => (ErrorKind::Rejected, "this server or edition does not support the method"),
+        107 => (ErrorKind::Rejected, "check the params for wrong types and missing keys"),
         108 => (ErrorKind::Rejected, reply::HINT_ENABLE),
-        112 => (ErrorKind::Rejected, "the history was lost in between: read it without since"),
-        _ => (ErrorKind::Rejected, "repeating does not help"),
+        112 => (ErrorKind::Rejected, r#"omit "since": the history no longer reaches back to that position"#),
+        _ => (ErrorKind::Rejected, "retrying will not help"),
     };
     ReplyError::new(kind, Some(code), message, hint)
 }
@@ -82,7 +82,7 @@ fn channel_errors(result: Option<&str>, command: Option<&Command>) -> Option<Vec
     let mut errors = Vec::new();
     for (index, response) in json::as_array(responses)?.into_iter().enumerate() {
         if let Some(error) = json::as_object(response)?.get_last("error").map_or(Some(None), parse_error)? {
-            let channel = channels.get(index).map_or_else(|| format!("number {}", index + 1), |&name| name.to_owned());
+            let channel = channels.get(index).map_or_else(|| (index + 1).to_string(), |&name| name.to_owned());
             errors.push(error.with_channel(channel));
         }
     }
@@ -94,17 +94,22 @@ pub(super) fn status_hint(response: &HttpResponse, commands: &[Command]) -> Opti
     let hint = match response.status {
         // Centrifugo 1 redirects /api to /api/ (seen on 1.8.0).
         301 | 307 | 308 if response.redirect_target().ends_with("/api/") => {
-            "this is Centrifugo 1: write secret instead of api_key in the section"
+            "this is Centrifugo 1: set secret instead of api_key"
         }
         400 => {
             return Some(
                 methods::unknown_method_hint(commands.iter().map(Command::method), ApiVersion::V2).unwrap_or_else(
-                    || "check the params: this version may not have the method, or not nest this deep".to_owned(),
+                    || {
+                        "check the params; this server version may not support the method or this nesting depth"
+                            .to_owned()
+                    },
                 ),
             );
         }
-        401 => "the server knows another API key, or none: write the one of its config as api_key",
-        404 => "check the address's path and port: the API may be elsewhere, on an internal port, or off",
+        401 => "wrong API key, or none configured on the server: copy api_key from the server's config",
+        404 => {
+            "check the path and port of the address: the API may be at another path, on an internal port, or disabled"
+        }
         _ => return None,
     };
     Some(hint.to_owned())

@@ -30,12 +30,12 @@ impl HttpResponse {
         }
         // Servers execute nothing before they have the complete body, so an early 200 says nothing about the commands.
         if self.is_early {
-            return Err(unknown("answered before the request was through").with_subject(request.url()));
+            return Err(unknown("response received before the request was fully sent").with_subject(request.url()));
         }
         let text =
             String::from_utf8(self.body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         parse(&Arc::new(text), request).map_err(|error| match &self.proxy {
-            Some(proxy) => error.with_subject(format!("{} (by the proxy {proxy})", request.url())),
+            Some(proxy) => error.with_subject(format!("{} (via proxy {proxy})", request.url())),
             None => error.with_subject(request.url()),
         })
     }
@@ -60,7 +60,7 @@ fn parse(response: &Arc<String>, request: &HttpRequest<'_>) -> Result<Vec<Reply>
             reply_errors(text, request.version, command).or_else(|| unrecognized_reply(text))
         };
         let Some(errors) = errors else {
-            return Err(unknown("the answer is JSON, but no list of replies").with_replies(replies));
+            return Err(unknown("unexpected JSON in the response: not a list of replies").with_replies(replies));
         };
         if errors.is_empty() {
             last_success = Some((text, method));
@@ -71,30 +71,27 @@ fn parse(response: &Arc<String>, request: &HttpRequest<'_>) -> Result<Vec<Reply>
     if replies.len() == request.commands().len() {
         return Ok(replies);
     }
-    let counts = format!(
-        "{} for {}",
-        count(replies.len(), "reply", "replies"),
-        count(request.commands().len(), "command", "commands")
-    );
-    Err(unknown(counts).with_replies(replies))
+    let (expected, got) = (request.commands().len(), replies.len());
+    let s = if expected == 1 { "reply" } else { "replies" };
+    Err(unknown(format!("expected {expected} {s}, got {got}")).with_replies(replies))
 }
 
 fn parse_error(response: &str, error: &serde_json::Error) -> Error {
     let response = response.trim_start();
     unknown(if response.is_empty() {
-        "the answer is empty"
+        "empty response"
     } else if response.starts_with('<') {
-        "the answer is HTML or XML, not JSON: it is not Centrifugo's"
+        "response is HTML or XML, not JSON: not a Centrifugo API"
     } else if error.is_eof() {
-        "the answer is cut off"
+        "truncated response"
     } else {
-        "the answer is not the JSON it should be"
+        "invalid JSON in the response"
     })
 }
 
 fn unknown(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::OutcomeUnknown, message)
-        .with_hint("the command may have run: look before repeating, and check the address")
+        .with_hint("the command may have been executed: check before retrying, and check the address")
 }
 
 /// The errors in one reply; `None` where it is no reply.
@@ -111,16 +108,17 @@ fn reply_errors(text: &str, version: ApiVersion, command: Option<&Command>) -> O
 
 /// An object that is not a proper reply is printed, but does not say whether its command was executed.
 fn unrecognized_reply(text: &str) -> Option<Vec<ReplyError>> {
-    let message = "the reply is not understood".to_owned();
+    let message = "unrecognized reply".to_owned();
     let error = ReplyError::new(ErrorKind::OutcomeUnknown, None, message, reply::HINT_CHECK_BEFORE_RETRY);
     text.starts_with('{').then(|| vec![error])
 }
 
 /// Adds what follows from the command.
 fn with_hints(error: ReplyError, command: &Command, version: ApiVersion) -> ReplyError {
-    let error = match error.code() {
-        Some(104) => error.with_suggestion(methods::suggestion(command.method(), version)),
-        _ => error,
+    let is_unknown_method = error.code() == Some(104);
+    let error = match is_unknown_method.then(|| methods::suggestion(command.method(), version)).flatten() {
+        Some(suggestion) => error.with_suggestion(suggestion),
+        None => error,
     };
     let whole_broadcast = error.channel().is_none() && methods::is_broadcast(command.method());
     if whole_broadcast && error.kind() == ErrorKind::Rejected { error.with_hint(HINT_BROADCAST) } else { error }
@@ -128,11 +126,7 @@ fn with_hints(error: ReplyError, command: &Command, version: ApiVersion) -> Repl
 
 /// Centrifugo 1 and 2 stop at the invalid channel and do not say which it is.
 const HINT_BROADCAST: &str =
-    "the channels before the bad one may have got it; check the channels, their namespaces and the data";
-
-fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
+    "channels before the invalid one may have received the message; check the channels, namespaces and data";
 
 #[cfg(test)]
 mod tests {
@@ -163,15 +157,15 @@ mod tests {
     }
 
     /// The kinds of the errors in a single reply.
-    fn error_kinds(version: ApiVersion, answer: &str) -> Vec<ErrorKind> {
-        let replies = into_replies(version, &commands(1), 200, answer).unwrap();
+    fn error_kinds(version: ApiVersion, response: &str) -> Vec<ErrorKind> {
+        let replies = into_replies(version, &commands(1), 200, response).unwrap();
         replies[0].errors().iter().map(ReplyError::kind).collect()
     }
 
     #[track_caller]
-    fn assert_unknown(version: ApiVersion, answer: &str) {
-        let error = into_replies(version, &commands(1), 200, answer).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{answer}");
+    fn assert_unknown(version: ApiVersion, response: &str) {
+        let error = into_replies(version, &commands(1), 200, response).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{response}");
     }
 
     #[test]
@@ -203,42 +197,42 @@ mod tests {
 
     #[test]
     fn reply_without_error_is_success() {
-        for answer in
+        for response in
             ["{}", r#"{"result":{}}"#, r#"{"result":null}"#, r#"{"id":1,"result":{"offset":1}}"#, r#"{"id":1}"#, "{}\n"]
         {
-            assert_eq!(error_kinds(ApiVersion::V2, answer), [], "{answer}");
+            assert_eq!(error_kinds(ApiVersion::V2, response), [], "{response}");
         }
     }
 
     #[test]
     fn non_reply_responses_are_unknown() {
-        for answer in ["", " ", "null", "{}", "[", "[1]", "<html>", r#"[{"error":null}] x"#, "[[]]"] {
-            assert_unknown(ApiVersion::V1, answer);
+        for response in ["", " ", "null", "{}", "[", "[1]", "<html>", r#"[{"error":null}] x"#, "[[]]"] {
+            assert_unknown(ApiVersion::V1, response);
         }
-        for answer in ["", "[]", "1", "<html>", "{} x", "{"] {
-            assert_unknown(ApiVersion::V2, answer);
+        for response in ["", "[]", "1", "<html>", "{} x", "{"] {
+            assert_unknown(ApiVersion::V2, response);
         }
     }
 
     #[test]
     fn unrecognized_objects_are_printed_and_unknown() {
-        for answer in ["[{}]", r#"[{"error":1}]"#, r#"[{"body":null}]"#] {
-            assert_eq!(error_kinds(ApiVersion::V1, answer), [ErrorKind::OutcomeUnknown], "{answer}");
+        for response in ["[{}]", r#"[{"error":1}]"#, r#"[{"body":null}]"#] {
+            assert_eq!(error_kinds(ApiVersion::V1, response), [ErrorKind::OutcomeUnknown], "{response}");
         }
-        for answer in [r#"{"message":"hi"}"#, r#"{"error":"x"}"#, r#"{"error":{}}"#, r#"{"error":{"code":"107"}}"#] {
-            assert_eq!(error_kinds(ApiVersion::V2, answer), [ErrorKind::OutcomeUnknown], "{answer}");
+        for response in [r#"{"message":"hi"}"#, r#"{"error":"x"}"#, r#"{"error":{}}"#, r#"{"error":{"code":"107"}}"#] {
+            assert_eq!(error_kinds(ApiVersion::V2, response), [ErrorKind::OutcomeUnknown], "{response}");
         }
     }
 
     #[test]
     fn wrong_reply_count_is_unknown() {
         for (given, expected) in
-            [(0, "0 replies for 2 commands"), (1, "1 reply for 2 commands"), (3, "3 replies for 2 commands")]
+            [(0, "expected 2 replies, got 0"), (1, "expected 2 replies, got 1"), (3, "expected 2 replies, got 3")]
         {
             let first = format!("[{}]", vec![r#"{"error":null}"#; given].join(","));
             let later = vec!["{}"; given].join("\n");
-            for (version, answer) in [(ApiVersion::V1, first), (ApiVersion::V2, later)] {
-                let error = into_replies(version, &commands(2), 200, &answer).unwrap_err();
+            for (version, response) in [(ApiVersion::V1, first), (ApiVersion::V2, later)] {
+                let error = into_replies(version, &commands(2), 200, &response).unwrap_err();
                 assert_eq!((error.kind(), error.replies().len()), (ErrorKind::OutcomeUnknown, given));
                 assert!(error.to_string().contains(expected), "{error}");
             }
@@ -248,30 +242,40 @@ mod tests {
     #[test]
     fn broadcast_errors_name_their_channel() {
         let broadcast = [Command::new("BROADCAST", r#"{"channels":["a","nope:b"],"data":1}"#).unwrap()];
-        let answer = r#"{"result":{"responses":[{"result":{}},{"error":{"code":100,"message":"x"}}]}}"#;
-        let replies = into_replies(ApiVersion::V2, &broadcast, 200, answer).unwrap();
+        let response = r#"{"result":{"responses":[{"result":{}},{"error":{"code":100,"message":"x"}}]}}"#;
+        let replies = into_replies(ApiVersion::V2, &broadcast, 200, response).unwrap();
         let [error] = replies[0].errors() else { panic!("{replies:?}") };
         assert_eq!((error.channel(), error.kind()), (Some("\"nope:b\""), ErrorKind::OutcomeUnknown));
+        let more = r#"{"result":{"responses":[{},{},{"error":{"code":102,"message":"x"}}]}}"#;
+        let replies = into_replies(ApiVersion::V2, &broadcast, 200, more).unwrap();
+        assert!(replies[0].errors()[0].to_string().starts_with("channel 3: x (102); "));
         // The same data inside the result of another method is nobody's error.
-        assert_eq!(error_kinds(ApiVersion::V2, answer), []);
+        assert_eq!(error_kinds(ApiVersion::V2, response), []);
     }
 
     #[test]
-    fn unknown_method_lists_known_ones() {
+    fn unknown_method_names_closest_and_known() {
         let command = [Command::new("publsh", "{}").unwrap()];
-        let refused = into_replies(ApiVersion::V1, &command, 400, "Bad Request\n").unwrap_err().to_string();
-        assert!(refused.contains("known methods are publish, broadcast,"), "{refused}");
-        assert!(refused.ends_with(": did you mean publish?"), "{refused}");
-        let replies =
-            into_replies(ApiVersion::V2, &command, 200, r#"{"error":{"code":104,"message":"not found"}}"#).unwrap();
-        assert!(replies[0].errors()[0].to_string().ends_with(": did you mean publish?"));
+        let rejected = into_replies(ApiVersion::V1, &command, 400, "Bad Request\n").unwrap_err().to_string();
+        let hint = "unknown method publsh, or invalid params; did you mean publish? (known methods: publish, broadcast, \
+                    unsubscribe, disconnect, presence, history, channels, stats, node)";
+        assert!(rejected.ends_with(&format!("; {hint}")), "{rejected}");
+        let not_found = r#"{"error":{"code":104,"message":"not found"}}"#;
+        let replies = into_replies(ApiVersion::V2, &command, 200, not_found).unwrap();
+        assert!(replies[0].errors()[0].to_string().contains("; did you mean publish? (known methods: publish, "));
+        let command = [Command::new("frobnicate", "{}").unwrap()];
+        let replies = into_replies(ApiVersion::V2, &command, 200, not_found).unwrap();
+        assert!(replies[0].errors()[0].to_string().contains("; known methods: publish, broadcast, subscribe, "));
+        let command = [Command::new("rpc", "{}").unwrap()];
+        let replies = into_replies(ApiVersion::V2, &command, 200, not_found).unwrap();
+        assert!(replies[0].errors()[0].to_string().ends_with("; this server or edition does not support the method"));
     }
 
     #[test]
     fn early_200_is_unknown() {
         let (endpoint, commands) = (endpoint(ApiVersion::V2), commands(1));
         let request = HttpRequest::new(&endpoint, &commands).unwrap();
-        let answer = |status, is_early| HttpResponse {
+        let response = |status, is_early| HttpResponse {
             status,
             location: None,
             retry_after: None,
@@ -279,9 +283,9 @@ mod tests {
             is_early,
             body: b"{}".to_vec(),
         };
-        assert!(answer(200, false).into_replies(&request).is_ok());
-        assert_eq!(answer(200, true).into_replies(&request).unwrap_err().kind(), ErrorKind::OutcomeUnknown);
-        assert_eq!(answer(401, true).into_replies(&request).unwrap_err().kind(), ErrorKind::Rejected);
+        assert!(response(200, false).into_replies(&request).is_ok());
+        assert_eq!(response(200, true).into_replies(&request).unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+        assert_eq!(response(401, true).into_replies(&request).unwrap_err().kind(), ErrorKind::Rejected);
     }
 
     #[test]
@@ -290,9 +294,9 @@ mod tests {
         let commands = commands(1);
         let request = HttpRequest::new(&endpoint, &commands).unwrap();
         let body = b"[{\"error\":null,\"body\":\"\xff\"}]".to_vec();
-        let answer =
+        let response =
             HttpResponse { status: 200, location: None, retry_after: None, proxy: None, is_early: false, body };
-        assert_eq!(answer.into_replies(&request).unwrap()[0].text(), "{\"error\":null,\"body\":\"\u{fffd}\"}");
+        assert_eq!(response.into_replies(&request).unwrap()[0].text(), "{\"error\":null,\"body\":\"\u{fffd}\"}");
     }
 
     const V1_REPLIES: [&str; 4] = [
@@ -309,7 +313,7 @@ mod tests {
     ];
 
     /// Replies, and a response made of them with whitespace between.
-    fn answer() -> impl Strategy<Value = (ApiVersion, Vec<&'static str>, String)> {
+    fn response() -> impl Strategy<Value = (ApiVersion, Vec<&'static str>, String)> {
         let space = || select(vec!["", " ", "\n", "\r\n\t"]);
         let first = prop::collection::vec(select(V1_REPLIES.to_vec()), 1..5);
         let later = prop::collection::vec(select(V2_REPLIES.to_vec()), 1..5);
@@ -327,17 +331,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn replies_are_verbatim((version, texts, answer) in answer()) {
+        fn replies_are_verbatim((version, texts, response) in response()) {
             let commands = commands(texts.len());
-            let replies = into_replies(version, &commands, 200, &answer).unwrap();
+            let replies = into_replies(version, &commands, 200, &response).unwrap();
             prop_assert_eq!(replies.iter().map(Reply::text).collect::<Vec<_>>(), texts);
         }
 
         #[test]
-        fn truncated_response_is_an_error((version, texts, answer) in answer()) {
+        fn truncated_response_is_an_error((version, texts, response) in response()) {
             let commands = commands(texts.len());
-            for end in (0..answer.trim_end().len()).filter(|&end| answer.is_char_boundary(end)) {
-                let error = into_replies(version, &commands, 200, &answer[..end]).unwrap_err();
+            for end in (0..response.trim_end().len()).filter(|&end| response.is_char_boundary(end)) {
+                let error = into_replies(version, &commands, 200, &response[..end]).unwrap_err();
                 prop_assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
                 prop_assert!(error.replies().len() < texts.len());
             }

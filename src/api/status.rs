@@ -13,8 +13,8 @@ pub(super) fn status_error(response: &HttpResponse, request: &HttpRequest<'_>) -
     let several = request.commands().len() > 1;
     let kind = status_kind(response.status, several, response.proxy.is_some(), response.body.is_empty());
     let message = match response.status {
-        300..=399 => format!("redirected ({}) to {}", response.status, redirect_target(response)),
-        413 => format!("a request of {} bytes is too large (413)", request.body_len()),
+        300..=399 => redirect(response),
+        413 => format!("request of {} bytes is too large (413)", request.body_len()),
         status => with_name(status),
     };
     let proxy = response.proxy.as_deref().filter(|_| !matches!(response.status, 300..=399 | 401 | 413));
@@ -64,10 +64,11 @@ fn status_name(status: u16) -> &'static str {
     }
 }
 
-fn redirect_target(response: &HttpResponse) -> String {
+/// A redirect with its target.
+fn redirect(response: &HttpResponse) -> String {
     match response.location {
-        Some(_) => response.redirect_target(),
-        None => "an address that it does not name".to_owned(),
+        Some(_) => format!("redirected ({}) to {}", response.status, response.redirect_target()),
+        None => format!("redirected ({}) without a Location header", response.status),
     }
 }
 
@@ -75,9 +76,9 @@ fn redirect_target(response: &HttpResponse) -> String {
 fn hint(response: &HttpResponse, request: &HttpRequest<'_>, kind: ErrorKind) -> String {
     let several = request.commands().len() > 1;
     let common = match response.status {
-        400 if is_plain_http_to_tls(&response.body) => "the server wants TLS: write https:// in the address",
+        400 if is_plain_http_to_tls(&response.body) => "the server requires TLS: use https:// in the address",
         400 if several => {
-            "some of the commands may have run: look before repeating, and check their methods and params"
+            "some commands may have been executed: check before retrying, and check their methods and params"
         }
         status => {
             let commands = request.commands();
@@ -94,13 +95,13 @@ fn hint(response: &HttpResponse, request: &HttpRequest<'_>, kind: ErrorKind) -> 
 /// What to do about a status that means the same in all forms of the API.
 fn common_hint(response: &HttpResponse, several: bool, kind: ErrorKind) -> &'static str {
     match response.status {
-        300..=399 => "redirects are not followed: write the address that the server is really at",
-        407 if response.proxy.is_some() => "write the credentials into the proxy's URL, http://USER:PASSWORD@HOST:PORT",
-        413 if several => "send fewer commands at once, with a smaller --batch",
-        413 => "send less, or raise the limit of the proxy before the server",
+        300..=399 => "redirects are not followed: set address to the final URL",
+        407 if response.proxy.is_some() => "use valid credentials in the proxy URL, http://USER:PASSWORD@HOST:PORT",
+        413 if several => "send fewer commands per request",
+        413 => "send less data, or raise the limit of the proxy in front of the server",
         408 | 425 | 429 | 503 if kind == ErrorKind::SafeToRetry => "nothing was accepted: try again later",
         _ if kind == ErrorKind::OutcomeUnknown => reply::HINT_CHECK_BEFORE_RETRY,
-        _ => "check the address, and any proxy before the server",
+        _ => "check the address and any proxy in front of the server",
     }
 }
 

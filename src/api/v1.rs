@@ -66,13 +66,13 @@ pub(super) fn status_hint(status: u16, commands: &[Command]) -> Option<String> {
         400 => {
             return Some(
                 methods::unknown_method_hint(commands.iter().map(Command::method), ApiVersion::V1).unwrap_or_else(
-                    || "check the types of the params' values; a server without a secret says the same".to_owned(),
+                    || "check the types of the params; a server without a secret responds the same way".to_owned(),
                 ),
             );
         }
-        401 => "the server signs with another secret: write the one of its config as secret",
+        401 => "wrong secret: copy it from the server's config",
         404 => {
-            "if this is Centrifugo 2 or later, write api_key instead of secret; else check the address's path and port"
+            "for Centrifugo 2 or later, set api_key instead of secret; otherwise check the path and port of the address"
         }
         _ => return None,
     };

@@ -4,19 +4,19 @@ use std::io;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectError {
-    #[error("cannot look up {0}")]
+    #[error("could not resolve host {0}")]
     Dns(String, #[source] io::Error),
     /// No address of the host accepted the connection; the error is that of the last one.
-    #[error("cannot connect to {0}")]
+    #[error("could not connect to {0}")]
     Connect(String, #[source] io::Error),
     /// The proxy refused to open a tunnel.
-    #[error("the proxy answered {0}")]
+    #[error("proxy responded with status {0}")]
     TunnelRefused(u16),
     /// The proxy's response is not HTTP, or there was none.
-    #[error("the proxy gave no proper answer")]
+    #[error("no valid response from proxy")]
     InvalidProxyResponse,
     /// The request line for a proxy does not fit into the buffer.
-    #[error("the address is too long for a proxy")]
+    #[error("address too long for a proxied request")]
     RequestLineTooLong,
 }
 

@@ -22,60 +22,60 @@ pub(super) fn before_send(error: &ureq::Error, timeout: Duration, proxy: Option<
 fn connection_failure(error: &ureq::Error, timeout: Duration) -> Error {
     match error {
         ureq::Error::Timeout(_) => safe_to_retry(
-            format!("no connection within {} s", timeout.as_secs_f64()),
+            format!("connection timed out after {} s", timeout.as_secs_f64()),
             "nothing was sent: check the address, or raise the timeout",
         ),
         ureq::Error::Rustls(error) => tls_errors::tls_failure(error),
         ureq::Error::Io(error) => match tls_errors::inside(error) {
             Some(error) => tls_errors::tls_failure(error),
             None => safe_to_retry(
-                format!("connection lost before anything was sent: {}", os_error_text(error)),
-                "is it a server that speaks TLS? if not, write http://",
+                format!("connection lost: {}", os_error_text(error)),
+                "nothing was sent: use http:// if the server does not use TLS",
             ),
         },
-        _ => safe_to_retry("no connection", "nothing was sent: check the address"),
+        _ => safe_to_retry("connection failed", "nothing was sent: check the address"),
     }
 }
 
 /// No connection, or no tunnel through the proxy; where there is a proxy, it is what was connected to.
 fn connect_failure(error: &ConnectError, proxy: Option<&str>) -> Error {
-    let the_proxy = proxy.map_or_else(|| "the proxy".to_owned(), |proxy| format!("the proxy {proxy}"));
+    let the_proxy = proxy.map_or_else(|| "proxy".to_owned(), |proxy| format!("proxy {proxy}"));
     match error {
         ConnectError::Dns(_, error) if proxy.is_some() => safe_to_retry(
-            format!("cannot look up {the_proxy}: {}", os_error_text(error)),
-            "nothing was sent: check the proxy's URL and the network",
+            format!("could not resolve {the_proxy}: {}", os_error_text(error)),
+            "nothing was sent: check the proxy URL and the network",
         ),
         ConnectError::Dns(host, error) => safe_to_retry(
-            format!("cannot look up {host}: {}", os_error_text(error)),
-            "nothing was sent: check the host's name and the network",
+            format!("could not resolve host {host}: {}", os_error_text(error)),
+            "nothing was sent: check the hostname and the network",
         ),
         ConnectError::Connect(_, error) if proxy.is_some() => safe_to_retry(
-            format!("cannot connect to {the_proxy}: {}", os_error_text(error)),
-            "nothing was sent: is the proxy running, and is its URL right?",
+            format!("could not connect to {the_proxy}: {}", os_error_text(error)),
+            "nothing was sent: check that the proxy is running and its URL is correct",
         ),
         ConnectError::Connect(name, error) => safe_to_retry(
-            format!("cannot connect to {name}: {}", os_error_text(error)),
-            "nothing was sent: is the server running, and is the port right?",
+            format!("could not connect to {name}: {}", os_error_text(error)),
+            "nothing was sent: check that the server is running and the port is correct",
         ),
         ConnectError::TunnelRefused(407) => safe_to_retry(
-            format!("{the_proxy} wants credentials (407)"),
-            "nothing was sent: write the right ones into the proxy's URL, http://USER:PASSWORD@HOST:PORT",
+            format!("{the_proxy} requires authentication (407)"),
+            "nothing was sent: use valid credentials in the proxy URL, http://USER:PASSWORD@HOST:PORT",
         ),
         ConnectError::TunnelRefused(status @ 500..) => safe_to_retry(
-            format!("{the_proxy} could not connect to the server ({status})"),
-            "nothing was sent: check the address, and that the server is running, or name the host in NO_PROXY",
+            format!("{the_proxy} could not reach the server ({status})"),
+            "nothing was sent: check the address and that the server is running, or add the host to NO_PROXY",
         ),
         ConnectError::TunnelRefused(status) => safe_to_retry(
-            format!("{the_proxy} refused to connect to the server ({status})"),
-            "nothing was sent: allow it in the proxy, or name the host in NO_PROXY",
+            format!("{the_proxy} refused the tunnel ({status})"),
+            "nothing was sent: allow the host in the proxy, or add it to NO_PROXY",
         ),
         ConnectError::InvalidProxyResponse => safe_to_retry(
-            format!("{the_proxy} gave no proper answer"),
-            "nothing was sent: check that the proxy's URL names an HTTP proxy",
+            format!("no valid response from {the_proxy}"),
+            "nothing was sent: check that the proxy URL points to an HTTP proxy",
         ),
         ConnectError::RequestLineTooLong => safe_to_retry(
-            "the address is too long for a proxy",
-            "nothing was sent: shorten its path, or name the host in NO_PROXY",
+            "address too long for a proxied request",
+            "nothing was sent: shorten the path, or add the host to NO_PROXY",
         ),
     }
 }
@@ -83,23 +83,25 @@ fn connect_failure(error: &ConnectError, proxy: Option<&str>) -> Error {
 /// The error after at least one byte of the request was handed to the connection.
 pub(super) fn after_send(error: &ureq::Error, timeout: Duration, has_peer_closed: bool) -> Error {
     match error {
-        ureq::Error::Timeout(_) => outcome_unknown(format!("no answer within {} s", timeout.as_secs_f64()))
-            .with_hint(format!("{HINT_CHECK_BEFORE_RETRY}, or raise the timeout")),
-        ureq::Error::BodyExceedsLimit(_) => {
-            outcome_unknown(format!("the answer is longer than {} MB", MAX_RESPONSE_BYTES / (1024 * 1024)))
+        ureq::Error::Timeout(_) => {
+            outcome_unknown(format!("timed out after {} s waiting for a response", timeout.as_secs_f64()))
+                .with_hint(format!("{HINT_CHECK_BEFORE_RETRY}, or raise the timeout"))
         }
-        ureq::Error::LargeResponseHeader(..) => outcome_unknown("the head of the answer is too long"),
+        ureq::Error::BodyExceedsLimit(_) => {
+            outcome_unknown(format!("response larger than {} MB", MAX_RESPONSE_BYTES / (1024 * 1024)))
+        }
+        ureq::Error::LargeResponseHeader(..) => outcome_unknown("response headers too large"),
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => outcome_unknown(CONNECTION_CLOSED),
         ureq::Error::Io(error) => match tls_errors::inside(error) {
             Some(error) if tls_errors::is_certificate_required(error) => tls_errors::tls_failure(error),
-            _ => outcome_unknown(format!("the connection was lost: {}", os_error_text(error))),
+            _ => outcome_unknown(format!("connection lost: {}", os_error_text(error))),
         },
         // A close inside a chunk's frame is invalid HTTP too, but the close is the cause.
-        _ => outcome_unknown(if has_peer_closed { CONNECTION_CLOSED } else { "the answer is no proper HTTP" }),
+        _ => outcome_unknown(if has_peer_closed { CONNECTION_CLOSED } else { "invalid HTTP response" }),
     }
 }
 
-const CONNECTION_CLOSED: &str = "the connection was closed before the answer was whole";
+const CONNECTION_CLOSED: &str = "connection closed before the response was complete";
 
 fn safe_to_retry(message: impl Into<String>, hint: &str) -> Error {
     Error::new(ErrorKind::SafeToRetry, message).with_hint(hint)

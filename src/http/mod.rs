@@ -1,5 +1,5 @@
-//! Sends a request and returns the response, whatever it says; for failures it decides whether anything can have been
-//! accepted.
+//! Sends a request and returns the response, whatever its status; for failures it decides whether anything can have
+//! been accepted.
 //!
 //! # What this relies on in ureq
 //!

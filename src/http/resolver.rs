@@ -16,7 +16,7 @@ use super::connect_error::ConnectError;
 use super::route::Route;
 use crate::address::Address;
 
-/// The most addresses of a host that are tried: ureq's list holds no more.
+/// The maximum number of addresses tried for a host: ureq's list holds no more.
 const MAX_ADDRESSES: usize = 16;
 
 /// Looks up the server, or the proxy in front of it.

@@ -75,7 +75,7 @@ impl TcpTransport {
                     let blocked = is_timeout(&error);
                     self.ignore_transient(error)?;
                     if blocked && self.is_plaintext && self.has_early_response()? {
-                        return Err(io::Error::other("answered before the request was through").into());
+                        return Err(io::Error::other("response received before the request was fully sent").into());
                     }
                 }
             }
@@ -212,7 +212,7 @@ impl Transport for TcpTransport {
         }
     }
 
-    /// ureq asks when it is done with a connection and again before it uses it: the second answer counts.
+    /// ureq asks when it is done with a connection and again before it uses it: the second result counts.
     fn is_open(&mut self) -> bool {
         let is_just_used = std::mem::take(&mut self.response_awaited);
         !self.attempt.is_reuse_forbidden()

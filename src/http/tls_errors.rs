@@ -12,25 +12,24 @@ pub(super) fn tls_failure(error: &rustls::Error) -> Error {
         rustls::Error::InvalidCertificate(error) => certificate_failure(error),
         // A plain HTTP response cannot be parsed as TLS.
         rustls::Error::InvalidMessage(_) => safe_to_retry(
-            "the server does not speak TLS",
-            "nothing was sent: write http:// in the address, or the port that speaks TLS",
+            "the server does not use TLS on this port",
+            "nothing was sent: use http://, or the server's TLS port",
         ),
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => not_retryable(
-            "the server wants a certificate of its client",
-            "nothing was accepted: such are not supported; use an address of the server that does without",
+            "the server requires a client certificate",
+            "nothing was accepted: use an address that does not require one, since client certificates are not supported",
         ),
         rustls::Error::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure)
         | rustls::Error::PeerIncompatible(_) => safe_to_retry(
-            "the server offers no TLS that is safe",
-            "nothing was sent: TLS 1.2 or 1.3 has to be switched on in the server",
+            "TLS handshake failed: no common TLS version or cipher",
+            "nothing was sent: enable TLS 1.2 or 1.3 with a modern cipher suite on the server",
         ),
         // The platform's verifier found no certificates anywhere.
         rustls::Error::General(_) => not_retryable(
-            "no certificates to trust were found",
-            "nothing was sent: check the PEM file or the folder that SSL_CERT_FILE or SSL_CERT_DIR names; without \
-             them, install the system's CA certificates",
+            "no CA certificates found",
+            "nothing was sent: check SSL_CERT_FILE or SSL_CERT_DIR, or install the system's CA certificates",
         ),
-        error => safe_to_retry(format!("TLS failed: {error}"), "nothing was sent: check the server's TLS"),
+        error => safe_to_retry(format!("TLS error: {error}"), "nothing was sent: check the server's TLS configuration"),
     }
 }
 
@@ -38,8 +37,8 @@ fn certificate_failure(error: &CertificateError) -> Error {
     match error {
         // A bad signature comes from an authority that was made anew under its old name.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => certificate_error(
-            "is signed by an authority that is not trusted",
-            "nothing was sent: set SSL_CERT_FILE to the PEM file of that authority, or check the address",
+            "is signed by an unknown CA",
+            "nothing was sent: set SSL_CERT_FILE to the CA's PEM file, or check the address",
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             certificate_error("has expired", "nothing was sent: renew it, or check this machine's clock")
@@ -48,18 +47,18 @@ fn certificate_failure(error: &CertificateError) -> Error {
             certificate_error("is not valid yet", "nothing was sent: check this machine's clock")
         }
         CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => certificate_error(
-            "names no host",
-            "nothing was sent: the server needs one with its host as subjectAltName; the common name does not count",
+            "has no subjectAltName",
+            "nothing was sent: the certificate must list the hostname there (the common name is ignored)",
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => certificate_error(
-            "is for another host",
-            "nothing was sent: write the name that the certificate is for in the address",
+            "does not match the hostname",
+            "nothing was sent: in the address, use the hostname that the certificate was issued for",
         ),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => wrong_key_usage(),
         CertificateError::Other(other) => match other.0.downcast_ref() {
             Some(webpki::Error::CaUsedAsEndEntity) => certificate_error(
-                "is that of an authority, not usable for servers",
-                "nothing was sent: the server needs one that an authority has signed, without the CA flag",
+                "is a CA certificate",
+                "nothing was sent: the server needs a certificate issued by a CA, without the CA flag",
             ),
             Some(_) => unverifiable(),
             // The platform's verifier does not export the type that it uses for this.
@@ -70,22 +69,18 @@ fn certificate_failure(error: &CertificateError) -> Error {
 }
 
 fn wrong_key_usage() -> Error {
-    certificate_error(
-        "is not usable for servers",
-        "nothing was sent: the server needs one with the extended key usage serverAuth",
-    )
+    certificate_error("is not valid for servers", "nothing was sent: it needs the extended key usage serverAuth")
 }
 
 fn unverifiable() -> Error {
     certificate_error(
-        "cannot be checked",
-        "nothing was sent: the server needs one of X.509 version 3, signed with a current algorithm, for a host that its \
-         authority may sign for",
+        "cannot be verified",
+        "nothing was sent: it must be X.509 v3, use a current signature algorithm, and satisfy its CA's name constraints",
     )
 }
 
 fn certificate_error(problem: &str, hint: &str) -> Error {
-    not_retryable(&format!("the server's certificate {problem}"), hint)
+    not_retryable(&format!("server certificate {problem}"), hint)
 }
 
 fn safe_to_retry(message: impl Into<String>, hint: &str) -> Error {

@@ -222,17 +222,18 @@ fn section_key_overrides_default_secret() {
 
 #[test]
 fn bad_values_report_line() {
-    let hint = "write http:// or https://";
     for (line, message) in [
         ("address =", "address is empty; write its value after the ="),
-        ("address = marked:8000", &format!("the address has no scheme; {hint} before it")),
-        ("address = ftp://marked", &format!("the address has an unknown scheme; {hint}")),
+        ("address = marked:8000", "address has no scheme; add http:// or https://"),
+        ("address = ftp://marked", "unsupported scheme in address; use http:// or https://"),
+        ("address = \"http://marked\"", "address starts with a quote; remove the quotes"),
+        ("address = 'http://marked'", "address starts with a quote; remove the quotes"),
         (
             "address = http://u:marked@h",
-            "the address holds credentials (an @); leave them out: the key secret or api_key proves who you are",
+            "address contains credentials (@); remove them and set secret or api_key instead",
         ),
-        ("address = http://h?marked", "the address has a query; leave out all from the ? on"),
-        ("address = http://h#marked", "the address has a fragment; leave out all from the # on"),
+        ("address = http://h?marked", "address contains a query string; remove the ? and everything after it"),
+        ("address = http://h#marked", "address contains a fragment; remove the # and everything after it"),
         (
             "address = http://%(marked)s:8000",
             "address holds %(, which refers to another key; write the value itself, and %%( for %(",
@@ -249,13 +250,13 @@ fn bad_values_report_line() {
         ),
         (
             "secret = mar\x07ked marked",
-            "the secret holds the control character U+0007; write the secret of the server's config, on one line",
+            "secret contains a control character (U+0007); copy it from the server's config, on one line",
         ),
         ("api_key = \t", "api_key is empty; write its value after the ="),
         (
             "api_key = markéd marked",
-            "the API key holds the character U+00E9; a key is printable ASCII without white space: choose such a key in the \
-             server's config",
+            "invalid character U+00E9 in API key; the server accepts only printable ASCII without whitespace: change the key \
+             in the server's config",
         ),
         ("secret_file =", "secret_file is empty; write its value after the ="),
     ] {
@@ -417,12 +418,12 @@ fn secret_file_can_be_a_pipe() {
 
 #[test]
 fn bad_secret_file_names_both_files() {
-    let one_line = "write the secret of the server's config, on one line";
+    let one_line = "copy it from the server's config, on one line";
     for (content, message) in [
-        (&b""[..], "the secret is empty; write the secret of the server's config".to_owned()),
-        (b"\r\n", "the secret is empty; write the secret of the server's config".to_owned()),
-        (b"marked\n\n", format!("the secret holds the control character U+000A; {one_line}")),
-        (b"mar\tked marked", format!("the secret holds the control character U+0009; {one_line}")),
+        (&b""[..], "secret is empty; copy it from the server's config".to_owned()),
+        (b"\r\n", "secret is empty; copy it from the server's config".to_owned()),
+        (b"marked\n\n", format!("secret contains a control character (U+000A); {one_line}")),
+        (b"mar\tked marked", format!("secret contains a control character (U+0009); {one_line}")),
         (b"marked\nmarked\xe9\n", "line 2: not UTF-8; save the file as UTF-8".to_owned()),
         (b"\xef\xbb\xbfmarked\n", "begins with a byte order mark; save the file without it".to_owned()),
     ] {
@@ -433,8 +434,8 @@ fn bad_secret_file_names_both_files() {
     dry_run(cent).assert_output(
         2,
         "",
-        "cent: ~/.centrc: line 3: api_key_file: [HOME]/key: the API key holds the character U+0020; a key is printable ASCII \
-         without white space: choose such a key in the server's config\n",
+        "cent: ~/.centrc: line 3: api_key_file: [HOME]/key: invalid character U+0020 in API key; the server accepts only \
+         printable ASCII without whitespace: change the key in the server's config\n",
     );
 }
 
@@ -444,7 +445,7 @@ fn unreadable_secret_file_names_both_files() {
         ("gone", "[HOME]/gone: no such file; write it, or mend the path"),
         ("/", "/: a directory; name a file"),
         ("/dev/zero", "/dev/zero: longer than 1 MB; name another file"),
-        ("/dev/null", "/dev/null: the secret is empty; write the secret of the server's config"),
+        ("/dev/null", "/dev/null: secret is empty; copy it from the server's config"),
     ] {
         let cent = cent().config(format!("[bananas]\naddress = http://h\nsecret_file = {path}\n"));
         dry_run(cent).assert_output(2, "", &format!("cent: ~/.centrc: line 3: secret_file: {message}\n"));

@@ -28,7 +28,7 @@ fn assert_fails(form: ApiForm, script: &Script, exit: i32, message: &str) {
 
 #[test]
 fn faults_map_to_exit_status_and_retry() {
-    const CLOSED: &str = "the connection was closed before the answer was whole";
+    const CLOSED: &str = "connection closed before the response was complete";
     let unavailable = |status| reject(&Response::new(status).header("Retry-After", "0"));
     let faults: Vec<(Script, i32, &str)> = vec![
         (fail_during_request(0, Step::Close), 4, CLOSED),
@@ -38,7 +38,7 @@ fn faults_map_to_exit_status_and_retry() {
         (fail_during_response(12, Step::Close), 4, CLOSED),
         (fail_during_response(60, Step::Reset), 4, ""),
         (fail_during_response(120, Step::Close), 4, CLOSED),
-        (corrupt_response(40), 4, "the answer is no proper HTTP"),
+        (corrupt_response(40), 4, "invalid HTTP response"),
         (respond(&Response::json("<html>")), 4, "HTML or XML"),
         (respond(&Response::new(204)), 4, "HTTP status 204"),
         (respond(&Response::new(502)), 4, "bad gateway (502)"),

@@ -9,7 +9,7 @@ use crate::support::server::{
 };
 use crate::{ApiForm, Legacy, PLAIN, V1};
 
-const CHECK_HINT: &str = "the command may have run: look before repeating";
+const CHECK_HINT: &str = "the command may have been executed: check before retrying";
 
 /// A publish of [`PLAIN`].
 fn publish(cent: Cent) -> Cent {
@@ -108,8 +108,8 @@ fn credentials_from_files_are_used() {
 #[test]
 fn wrong_credential_is_unauthorized() {
     for (form, hint) in [
-        (V1, "the server signs with another secret: write the one of its config as secret"),
-        (Legacy, "the server knows another API key, or none: write the one of its config as api_key"),
+        (V1, "wrong secret: copy it from the server's config"),
+        (Legacy, "wrong API key, or none configured on the server: copy api_key from the server's config"),
     ] {
         let server = Server::start(form.centrifugo().with_credential("another"));
         let url = form.url(&server.address());
@@ -124,7 +124,7 @@ fn early_rejection_of_large_body_is_reported() {
     let server = Server::start(Centrifugo::version(6).with_credential("another"));
     let params = format!(r#"{{"channel": "a", "data": "{}"}}"#, "x".repeat(20_000_000));
     let output = Legacy.cent(&server).stdin_bytes(params.clone()).args(&["bananas", "publish", LONG_TIMEOUT]).run();
-    let hint = "the server knows another API key, or none: write the one of its config as api_key";
+    let hint = "wrong API key, or none configured on the server: copy api_key from the server's config";
     output.assert_output(1, "", &format!("cent: {}/api: unauthorized (401); {hint}\n", server.address()));
     assert!(server.requests()[0].body().len() < params.len());
     // Also if the other side leaves the connection open and stops reading.
@@ -134,7 +134,7 @@ fn early_rejection_of_large_body_is_reported() {
         let output = form.cent(&server).stdin_bytes(params.clone()).args(&["bananas", "publish", LONG_TIMEOUT]).run();
         assert_eq!(output.exit_code(), Some(1), "{}", output.stderr());
         assert!(
-            output.stderr().contains(" bytes is too large (413); send less, or raise the limit"),
+            output.stderr().contains(" bytes is too large (413); send less data, or raise the limit"),
             "{}",
             output.stderr()
         );
@@ -144,13 +144,13 @@ fn early_rejection_of_large_body_is_reported() {
 #[test]
 fn wrong_credential_type_names_correct_one() {
     let later = Legacy.server();
-    let message = "not found (404); if this is Centrifugo 2 or later, write api_key instead of secret; else check the \
-                   address's path and port";
+    let message = "not found (404); for Centrifugo 2 or later, set api_key instead of secret; otherwise check the \
+                   path and port of the address";
     let text = format!("cent: {}/api/: {message}\n", later.address());
     publish(V1.cent(&later)).run().assert_output(1, "", &text);
 
     let first = V1.server();
-    let message = "redirected (301) to /api/; this is Centrifugo 1: write secret instead of api_key in the section";
+    let message = "redirected (301) to /api/; this is Centrifugo 1: set secret instead of api_key";
     let text = format!("cent: {}/api: {message}\n", first.address());
     publish(Legacy.cent(&first)).run().assert_output(1, "", &text);
 }
@@ -159,22 +159,17 @@ fn wrong_credential_type_names_correct_one() {
 fn redirects_are_reported_without_query() {
     for (form, code) in [(V1, 301), (Legacy, 302), (V1, 307), (Legacy, 308), (V1, 303)] {
         let moved = status(code).header("Location", "https://user:marked@elsewhere.example/x?token=marked#marked");
-        let hint = "redirects are not followed: write the address that the server is really at";
+        let hint = "redirects are not followed: set address to the final URL";
         assert_response_fails(form, &moved, 1, &format!("redirected ({code}) to https://elsewhere.example/x; {hint}"));
     }
-    let hint = "redirects are not followed: write the address that the server is really at";
-    assert_response_fails(
-        V1,
-        &status(304),
-        1,
-        &format!("redirected (304) to an address that it does not name; {hint}"),
-    );
+    let hint = "redirects are not followed: set address to the final URL";
+    assert_response_fails(V1, &status(304), 1, &format!("redirected (304) without a Location header; {hint}"));
 }
 
 #[test]
 fn http_status_maps_to_exit_status() {
     let retry_hint = "nothing was accepted: try again later";
-    let address = "check the address, and any proxy before the server";
+    let address = "check the address and any proxy in front of the server";
     for form in ApiForm::ALL {
         for (code, exit, message) in [
             (403, 1, format!("forbidden (403); {address}")),
@@ -204,7 +199,7 @@ fn http_status_maps_to_exit_status() {
 #[test]
 fn plain_http_to_tls_port_is_reported() {
     for form in ApiForm::ALL {
-        let hint = "the server wants TLS: write https:// in the address";
+        let hint = "the server requires TLS: use https:// in the address";
         assert_fails(form, plain_http_to_tls_port(), 1, &format!("bad request (400); {hint}"));
     }
 }
@@ -215,13 +210,13 @@ fn bad_request_lists_possible_causes() {
         V1,
         &Response::plain(400, "Bad Request"),
         1,
-        "bad request (400); check the types of the params' values; a server without a secret says the same",
+        "bad request (400); check the types of the params; a server without a secret responds the same way",
     );
     assert_response_fails(
         Legacy,
         &Response::plain(400, "Bad Request"),
         1,
-        "bad request (400); check the params: this version may not have the method, or not nest this deep",
+        "bad request (400); check the params; this server version may not support the method or this nesting depth",
     );
 }
 
@@ -234,41 +229,36 @@ fn invalid_response_is_unknown() {
             form,
             &page,
             4,
-            &format!("the answer is HTML or XML, not JSON: it is not Centrifugo's; {hint}"),
+            &format!("response is HTML or XML, not JSON: not a Centrifugo API; {hint}"),
         );
-        assert_response_fails(
-            form,
-            &Response::json("nonsense"),
-            4,
-            &format!("the answer is not the JSON it should be; {hint}"),
-        );
-        assert_response_fails(form, &Response::json("[{"), 4, &format!("the answer is cut off; {hint}"));
+        assert_response_fails(form, &Response::json("nonsense"), 4, &format!("invalid JSON in the response; {hint}"));
+        assert_response_fails(form, &Response::json("[{"), 4, &format!("truncated response; {hint}"));
     }
-    assert_response_fails(V1, &status(200), 4, &format!("the answer is empty; {hint}"));
-    assert_response_fails(Legacy, &status(200), 4, &format!("0 replies for 1 command; {hint}"));
+    assert_response_fails(V1, &status(200), 4, &format!("empty response; {hint}"));
+    assert_response_fails(Legacy, &status(200), 4, &format!("expected 1 reply, got 0; {hint}"));
     assert_response_fails(
         V1,
         &Response::json("[1]"),
         4,
-        &format!("the answer is JSON, but no list of replies; {hint}"),
+        &format!("unexpected JSON in the response: not a list of replies; {hint}"),
     );
     assert_response_fails(
         Legacy,
         &Response::json("[]"),
         4,
-        &format!("the answer is JSON, but no list of replies; {hint}"),
+        &format!("unexpected JSON in the response: not a list of replies; {hint}"),
     );
 }
 
 #[test]
 fn wrong_reply_count_is_unknown_and_printed() {
     let hint = format!("{CHECK_HINT}, and check the address");
-    let none = format!("0 replies for 1 command; {hint}");
+    let none = format!("expected 1 reply, got 0; {hint}");
     assert_response_fails(V1, &V1.replies("", 0), 4, &none);
     for (form, reply) in [(V1, r#"{"method":"publish","error":null,"body":null}"#), (Legacy, "{}")] {
         let server = form.server().script(respond(&form.replies(reply, 2)));
         let output = publish(form.cent(&server)).arg("-c").run();
-        let text = format!("cent: {}: 2 replies for 1 command; {hint}\n", form.url(&server.address()));
+        let text = format!("cent: {}: expected 1 reply, got 2; {hint}\n", form.url(&server.address()));
         output.assert_output(4, &format!("[{reply},{reply}]\n"), &text);
     }
 }
@@ -277,8 +267,7 @@ fn wrong_reply_count_is_unknown_and_printed() {
 fn unrecognized_reply_is_unknown_and_printed() {
     for (form, reply) in [(V1, r#"{"error":1}"#), (Legacy, r#"{"message":"hi"}"#)] {
         let server = form.server().script(respond(&form.replies(reply, 1)));
-        let text =
-            format!("cent: {}: publish: the reply is not understood; {CHECK_HINT}\n", form.url(&server.address()));
+        let text = format!("cent: {}: publish: unrecognized reply; {CHECK_HINT}\n", form.url(&server.address()));
         publish(form.cent(&server)).arg("-c").run().assert_output(4, &format!("[{reply}]\n"), &text);
     }
 }
@@ -287,7 +276,7 @@ fn unrecognized_reply_is_unknown_and_printed() {
 fn overlong_headers_are_reported() {
     for form in ApiForm::ALL {
         let long = Response::new(200).header("X-Long", &"x".repeat(20_000));
-        assert_response_fails(form, &long, 4, &format!("the head of the answer is too long; {CHECK_HINT}"));
+        assert_response_fails(form, &long, 4, &format!("response headers too large; {CHECK_HINT}"));
     }
 }
 
@@ -307,14 +296,14 @@ fn response_over_64_mb_is_an_error() {
     for form in ApiForm::ALL {
         let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n".to_vec();
         let script = vec![Step::Execute, Step::Send(head), Step::SendRepeated(vec![b' '; 1_000_000], 100), Step::Close];
-        assert_fails(form, script, 4, &format!("the answer is longer than 64 MB; {CHECK_HINT}"));
+        assert_fails(form, script, 4, &format!("response larger than 64 MB; {CHECK_HINT}"));
     }
 }
 
 #[test]
 fn lost_connection_is_unknown() {
-    let closed = format!("the connection was closed before the answer was whole; {CHECK_HINT}");
-    let reset = format!("the connection was lost: connection reset by peer; {CHECK_HINT}");
+    let closed = format!("connection closed before the response was complete; {CHECK_HINT}");
+    let reset = format!("connection lost: connection reset by peer; {CHECK_HINT}");
     for form in ApiForm::ALL {
         assert_fails(form, fail_during_request(1, Step::Close), 4, &closed);
         assert_fails(form, fail_during_response(0, Step::Close), 4, &closed);
@@ -324,7 +313,7 @@ fn lost_connection_is_unknown() {
             form,
             vec![Step::Execute, Step::Send(GARBAGE.to_vec()), Step::Close],
             4,
-            &format!("the answer is no proper HTTP; {CHECK_HINT}"),
+            &format!("invalid HTTP response; {CHECK_HINT}"),
         );
     }
 }
@@ -335,8 +324,8 @@ fn connection_refused_is_not_accepted() {
         let port = ClosedPort::bind();
         let host = port.address().replace("http://", "");
         let text = format!(
-            "cent: {}: cannot connect to {host}: connection refused; nothing was sent: is the server running, and is the \
-             port right?\n",
+            "cent: {}: could not connect to {host}: connection refused; nothing was sent: check that the server is \
+             running and the port is correct\n",
             form.url(&port.address())
         );
         publish(form.cent_at(&port.address())).run().assert_output(3, "", &text);
@@ -349,8 +338,11 @@ fn dns_failure_is_not_accepted() {
     let output = publish(V1.cent_at("http://nowhere.invalid:8000")).run();
     assert_eq!((output.exit_code(), output.stdout().as_str()), (Some(3), ""), "{}", output.stderr());
     let text = output.stderr();
-    assert!(text.starts_with("cent: http://nowhere.invalid:8000/api/: cannot look up nowhere.invalid: "), "{text}");
-    assert!(text.ends_with("; nothing was sent: check the host's name and the network\n"), "{text}");
+    assert!(
+        text.starts_with("cent: http://nowhere.invalid:8000/api/: could not resolve host nowhere.invalid: "),
+        "{text}"
+    );
+    assert!(text.ends_with("; nothing was sent: check the hostname and the network\n"), "{text}");
 }
 
 /// Publishes with a timeout of one second, which is enough to connect on a busy machine; checks that the call does not
@@ -359,7 +351,7 @@ fn dns_failure_is_not_accepted() {
 fn assert_times_out(form: ApiForm, address: &str) {
     let start = Instant::now();
     let output = publish(form.cent_at(address)).args(&["--timeout", "1"]).run();
-    let message = format!("no answer within 1 s; {CHECK_HINT}, or raise the timeout");
+    let message = format!("timed out after 1 s waiting for a response; {CHECK_HINT}, or raise the timeout");
     output.assert_output(4, "", &format!("cent: {}: {message}\n", form.url(address)));
     // Well above the timeout, for a busy machine; well below the default of five seconds.
     assert!(start.elapsed() < Duration::from_secs(4));
@@ -395,7 +387,10 @@ fn timeout_option_overrides_section() {
         cent().config(format!("[bananas]\naddress = {}\nsecret = s\ntimeout = {seconds}\n", server.address()))
     };
     let text = |seconds: &str| {
-        format!("cent: {}/api/: no answer within {seconds} s; {CHECK_HINT}, or raise the timeout\n", server.address())
+        format!(
+            "cent: {}/api/: timed out after {seconds} s waiting for a response; {CHECK_HINT}, or raise the timeout\n",
+            server.address()
+        )
     };
     publish(with_timeout("0.75")).run().assert_output(4, "", &text("0.75"));
     publish(with_timeout("60")).args(&["--timeout=1.25"]).run().assert_output(4, "", &text("1.25"));

@@ -107,8 +107,8 @@ fn blank_lines_are_counted_but_not_sent() {
     let server = V1.server();
     let input = format!("\n{}\r\n \t\n{}\n{{\"channel\": \"nope:a\", \"data\": 1}}", line(1).trim(), line(2).trim());
     let output = publish_lines(V1, &server).stdin_bytes(input).run();
-    let refusal = "line 5: publish: namespace not found; the part of the channel before : has to be a namespace of the \
-                   server's config";
+    let refusal = "line 5: publish: namespace not found; the channel's namespace (the part before the colon) must exist \
+                   in the server's config";
     assert_eq!(
         stderr_without_duration(&output),
         format!("cent: {refusal}\ncent: 3 commands answered (2 accepted, 1 refused)")
@@ -146,17 +146,17 @@ fn without_method_lines_are_complete_commands() {
 
 #[test]
 fn invalid_command_reports_line_number() {
-    let form = r#"write {"method": "publish", "params": {…}}"#;
+    let form = r#"expected {"method": "publish", "params": {…}}"#;
     for (text, message) in [
-        ("{}", format!("the command names no method; {form}")),
-        (r#"{"method": "channels", "uid": "1"}"#, format!("a command has no key \"uid\"; {form}")),
-        (r#"{"method": ""}"#, "the method is empty; name one, such as publish".to_owned()),
-        (r#"{"method": "channels", "params": []}"#, format!("the params are an array, no object; {form}")),
+        ("{}", format!("missing key \"method\" in command; {form}")),
+        (r#"{"method": "channels", "uid": "1"}"#, format!("unknown key \"uid\" in command; {form}")),
+        (r#"{"method": ""}"#, "method is empty; use a method name such as publish".to_owned()),
+        (r#"{"method": "channels", "params": []}"#, format!("\"params\" must be an object, found an array; {form}")),
         (
             r#"{"method": "history"}"#,
-            "history needs channel, a string that is not empty: it is missing; add channel to the params".to_owned(),
+            "history: missing param \"channel\" (a non-empty string); add it to the params".to_owned(),
         ),
-        (r#"{"method": 1} "#, format!("the method is a number, no string; {form}")),
+        (r#"{"method": 1} "#, format!("\"method\" must be a string, found a number; {form}")),
     ] {
         let server = V1.server();
         let output = V1
@@ -176,11 +176,11 @@ fn bad_line_stops_run_after_earlier_lines() {
         let server = form.server();
         let input = publish_params(1..=5000) + "{\"channel\": \"plain:a\", 5001}\n" + &publish_params(5002..=10_000);
         let output = publish_lines(form, &server).stdin_bytes(input).run();
-        let object = "params are one JSON object, such as {\"channel\": \"news\"}";
+        let object = "use params such as {\"channel\": \"news\"}";
         assert_eq!(
             output.stderr(),
             format!(
-                "cent: standard input, line 5001: no JSON object: key must be a string at line 5001, column 24; {object}\n\
+                "cent: standard input, line 5001: invalid JSON: object keys must be in double quotes at line 5001, column 24; {object}\n\
                  cent:   {{\"channel\": \"plain:a\", 5001}}\ncent:                          ^\n\
                  cent: lines 1 to 5000 accepted; from line 5001 on nothing was accepted: go on with tail -n +5001\n"
             )
@@ -212,7 +212,7 @@ fn broadcast_channel_error_is_reported_by_line() {
     let server = Legacy.server();
     let input = "{\"channels\": [\"plain:a\", \"nope:b\"], \"data\": 1}\n";
     let output = Legacy.cent(&server).args(&["bananas", "broadcast", "--lines", "-q"]).stdin_bytes(input).run();
-    let hint = "the part of the channel before : has to be a namespace of the server's config";
+    let hint = "the channel's namespace (the part before the colon) must exist in the server's config";
     output.assert_output(
         1,
         "",
@@ -317,12 +317,12 @@ fn failed_request_stops_run_with_exact_summary() {
 fn wrong_reply_count_is_unknown_and_printed() {
     let server = Legacy.server().script(respond(&Response::json("{}\n{}")));
     let output = publish_lines(Legacy, &server).stdin_bytes(publish_params(1..=5)).run();
-    let hint = "the command may have run: look before repeating, and check the address";
+    let hint = "the command may have been executed: check before retrying, and check the address";
     let summary = "no line accepted; lines 1 to 5 unknown, may have run: look first (tail -n +1); no line is left";
     output.assert_output(
         4,
         "{}\n{}\n",
-        &format!("cent: {}/api: 2 replies for 5 commands; {hint}\ncent: {summary}\n", server.address()),
+        &format!("cent: {}/api: expected 5 replies, got 2; {hint}\ncent: {summary}\n", server.address()),
     );
 }
 

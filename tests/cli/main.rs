@@ -44,7 +44,7 @@ impl ApiForm {
     fn published(self) -> &'static str {
         match self {
             V1 => "[\n  {\n    \"method\": \"publish\",\n    \"error\": null,\n    \"body\": null\n  }\n]\n",
-            Legacy => "[\n  {\n    \"result\": {}\n  }\n]\n",
+            Legacy | ApiForm::Current => "[\n  {\n    \"result\": {}\n  }\n]\n",
         }
     }
 
@@ -52,7 +52,7 @@ impl ApiForm {
     fn publish_reply(self) -> &'static str {
         match self {
             V1 => r#"{"method":"publish","error":null,"body":null}"#,
-            Legacy => r#"{"result":{}}"#,
+            Legacy | ApiForm::Current => r#"{"result":{}}"#,
         }
     }
 }

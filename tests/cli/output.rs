@@ -104,8 +104,8 @@ fn quiet_prints_only_errors() {
     let server = V1.server();
     let output =
         V1.cent(&server).args(&["-q", "bananas", "publish", "--params", r#"{"channel": "nope:a", "data": 1}"#]);
-    let message = "publish: namespace not found; the part of the channel before : has to be a namespace of the server's \
-                   config";
+    let message = "publish: namespace not found; the channel's namespace (the part before the colon) must exist in the \
+                   server's config";
     output.run().assert_output(1, "", &format!("cent: {}/api/: {message}\n", server.address()));
 }
 
@@ -123,9 +123,9 @@ fn assert_reply_errors(form: ApiForm, centrifugo: Centrifugo, method: &str, para
 
 #[test]
 fn reply_errors_have_hints() {
-    let namespace = "the part of the channel before : has to be a namespace of the server's config";
-    let available = "switch it on for this channel in the server's config";
-    let check_hint = "the command may have run: look before repeating";
+    let namespace = "the channel's namespace (the part before the colon) must exist in the server's config";
+    let available = "enable it for this channel in the server's config";
+    let check_hint = "the command may have been executed: check before retrying";
     let unknown_namespace = r#"{"channel": "nope:a", "data": 1}"#;
     let plain_channel = r#"{"channel": "plain:a"}"#;
     assert_reply_errors(
@@ -201,11 +201,12 @@ fn reply_errors_have_hints() {
 
 #[test]
 fn partial_broadcast_failure_names_channels() {
-    let namespace = "the part of the channel before : has to be a namespace of the server's config";
+    let namespace = "the channel's namespace (the part before the colon) must exist in the server's config";
     let params = r#"{"channels": ["plain:a", "nope:b", "plain:c", "nope:d"], "data": 1}"#;
     let errors = ["nope:b", "nope:d"].map(|name| format!("channel \"{name}\": unknown channel (102); {namespace}"));
     assert_reply_errors(Legacy, Centrifugo::version(6), "broadcast", params, 1, &[&errors[0], &errors[1]]);
-    let partial = "the channels before the bad one may have got it; check the channels, their namespaces and the data";
+    let partial =
+        "channels before the invalid one may have received the message; check the channels, namespaces and data";
     assert_reply_errors(
         V1,
         Centrifugo::version(1),
@@ -325,7 +326,7 @@ fn control_characters_in_errors_are_escaped() {
     let reply = "[{\"method\":\"publish\",\"error\":\"\\u001b[2J\u{9b}2J\\nnext\",\"body\":null}]";
     let server = V1.server().script(respond(&Response::json(reply)));
     let output = publish(V1.cent(&server)).arg("-q").run();
-    let text = "publish: \\u{1b}[2J\\u{9b}2J\ncent: next; the command may have run: look before repeating";
+    let text = "publish: \\u{1b}[2J\\u{9b}2J\ncent: next; the command may have been executed: check before retrying";
     output.assert_output(4, "", &format!("cent: {}/api/: {text}\n", server.address()));
 }
 

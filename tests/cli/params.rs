@@ -58,7 +58,7 @@ fn stdin_device_is_never_read() {
         .output()
         .unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
-    assert!(message.starts_with("cent: publish needs channel, "), "{message}");
+    assert!(message.starts_with("cent: publish: missing param \"channel\" (a non-empty string); "), "{message}");
     assert_eq!(output.status.code(), Some(2));
 }
 
@@ -169,24 +169,43 @@ fn unreadable_params_file_is_reported() {
 
 #[test]
 fn invalid_json_reports_location() {
-    let object = "params are one JSON object, such as {\"channel\": \"news\"}";
-    for (params, problem, snippet, marker) in [
-        ("[1]", "an array at line 1, column 1", "[1]", "^"),
-        ("  \"x\"", "a string at line 1, column 3", "  \"x\"", "  ^"),
-        ("null", "null at line 1, column 1", "null", "^"),
-        ("1", "a number at line 1, column 1", "1", "^"),
-        ("true", "a boolean at line 1, column 1", "true", "^"),
-        ("{", "the text ends too early at line 1, column 2", "{", " ^"),
-        ("{\"a\": NaN}", "expected value at line 1, column 7", "{\"a\": NaN}", "      ^"),
-        ("{'a': 1}", "key must be a string at line 1, column 2", "{'a': 1}", " ^"),
-        ("{\"ä\": 1}}", "trailing characters at line 1, column 9", "{\"ä\": 1}}", "        ^"),
-        ("{\"a\": 01}", "invalid number at line 1, column 8", "{\"a\": 01}", "       ^"),
-        ("{\n  \"a\": 1,\n}", "trailing comma at line 3, column 1", "}", "^"),
-        ("\u{feff}{}", "a byte order mark at line 1, column 1", "\u{feff}{}", "^"),
-        ("channel=news", "expected value at line 1, column 1", "channel=news", "^"),
+    let object = "use params such as {\"channel\": \"news\"}";
+    let escape = r"escape it, for example a newline as \n";
+    for (params, problem, hint, snippet, marker) in [
+        ("[1]", "expected a JSON object, found an array at line 1, column 1", object, "[1]", "^"),
+        ("  \"x\"", "expected a JSON object, found a string at line 1, column 3", object, "  \"x\"", "  ^"),
+        ("null", "expected a JSON object, found null at line 1, column 1", object, "null", "^"),
+        ("1", "expected a JSON object, found a number at line 1, column 1", object, "1", "^"),
+        ("true", "expected a JSON object, found a boolean at line 1, column 1", object, "true", "^"),
+        ("{", "invalid JSON: unexpected end of input at line 1, column 2", object, "{", " ^"),
+        ("{\"a\": NaN}", "invalid JSON: expected value at line 1, column 7", object, "{\"a\": NaN}", "      ^"),
+        (
+            "{'a': 1}",
+            "invalid JSON: object keys must be in double quotes at line 1, column 2",
+            object,
+            "{'a': 1}",
+            " ^",
+        ),
+        (
+            "{\"ä\": 1}}",
+            "invalid JSON: unexpected text after the object at line 1, column 9",
+            object,
+            "{\"ä\": 1}}",
+            "        ^",
+        ),
+        ("{\"a\": 01}", "invalid number at line 1, column 8", object, "{\"a\": 01}", "       ^"),
+        ("{\n  \"a\": 1,\n}", "invalid JSON: trailing comma at line 3, column 1", object, "}", "^"),
+        ("\u{feff}{}", "invalid JSON: byte order mark at line 1, column 1", "remove it", "\u{feff}{}", "^"),
+        (
+            "{\"a\": \"\n\"}",
+            "invalid JSON: unescaped control character in a string at line 1, column 8",
+            escape,
+            "{\"a\": \"",
+            "       ^",
+        ),
+        ("channel=news", "invalid JSON: expected value at line 1, column 1", object, "channel=news", "^"),
     ] {
-        let text =
-            format!("cent: --params: no JSON object: {problem}; {object}\ncent:   {snippet}\ncent:   {marker}\n");
+        let text = format!("cent: --params: {problem}; {hint}\ncent:   {snippet}\ncent:   {marker}\n");
         cent().config(CONFIG).args(&["bananas", "publish", "--params", params]).run().assert_output(2, "", &text);
     }
 }
@@ -194,14 +213,11 @@ fn invalid_json_reports_location() {
 #[test]
 fn rejects_invalid_utf8() {
     let output = cent().config(CONFIG).stdin_bytes(b"{\"channel\": \"a\xff\"}").args(&["bananas", "publish"]).run();
-    let object = "params are one JSON object, such as {\"channel\": \"news\"}";
     output.assert_output(
         2,
         "",
-        &format!(
-            "cent: standard input: no JSON object: invalid UTF-8 (byte 0xFF) at line 1, column 15; {object}\n\
-             cent:   {{\"channel\": \"a\u{fffd}\"}}\ncent:                 ^\n"
-        ),
+        "cent: standard input: invalid UTF-8 (byte 0xFF) at line 1, column 15; encode the text as UTF-8\n\
+         cent:   {\"channel\": \"a\u{fffd}\"}\ncent:                 ^\n",
     );
 }
 
@@ -211,39 +227,70 @@ fn long_line_is_shown_around_error() {
     let output = cent().config(CONFIG).args(&["bananas", "publish", "--params", &params]).run();
     assert_eq!((output.exit_code(), output.stdout().as_str()), (Some(2), ""));
     assert!(output.stderr().lines().all(|line| line.chars().count() < 140), "{}", output.stderr());
-    assert!(output.stderr().contains("key must be a string at line 1, column 10017;"), "{}", output.stderr());
+    assert!(
+        output.stderr().contains("object keys must be in double quotes at line 1, column 10017;"),
+        "{}",
+        output.stderr()
+    );
 }
 
 #[test]
 fn required_params_are_checked_before_sending() {
-    let channel = "channel, a string that is not empty";
-    let (channels, data, user) = ("channels, a list of channels", "data, any JSON value", "user, a string");
-    let b64 = "data, any JSON value, or b64data";
-    for (section, method, params, requirement, problem, key) in [
-        ("bananas", "publish", "{}", channel, "it is missing", "channel"),
-        ("bananas", "publish", r#"{"channel": "", "data": 1}"#, channel, "it is empty", "channel"),
-        ("bananas", "publish", r#"{"channel": 5, "data": 1}"#, channel, "it is no string", "channel"),
-        ("bananas", "publish", r#"{"chanel": "a", "data": 1}"#, channel, "it is missing", "channel"),
-        ("bananas", "publish", r#"{"channel": "a"}"#, data, "it is missing", "data"),
-        ("bananas", "publish", r#"{"channel": "a", "b64data": ""}"#, data, "it is missing", "data"),
-        ("live", "publish", r#"{"channel": "a"}"#, b64, "it is missing", "data"),
-        ("bananas", "broadcast", r#"{"channels": [], "data": 1}"#, channels, "it is empty", "channels"),
-        ("bananas", "broadcast", r#"{"channels": ["a"]}"#, data, "it is missing", "data"),
-        ("live", "broadcast", r#"{"channels": ["a"]}"#, b64, "it is missing", "data"),
-        ("bananas", "history", "{}", channel, "it is missing", "channel"),
-        ("live", "presence_stats", "{}", channel, "it is missing", "channel"),
-        ("live", "history_remove", "{}", channel, "it is missing", "channel"),
-        ("bananas", "disconnect", "{}", user, "it is missing", "user"),
-        ("live", "disconnect", r#"{"user": null}"#, user, "it is missing", "user"),
-        ("live", "DISCONNECT", "{}", user, "it is missing", "user"),
-        ("live", "refresh", "{}", user, "it is missing", "user"),
-        ("live", "subscribe", r#"{"channel": "a"}"#, user, "it is missing", "user"),
-        ("live", "subscribe", r#"{"user": "a"}"#, channel, "it is missing", "channel"),
-        ("live", "unsubscribe", r#"{"user": "a"}"#, channel, "it is missing", "channel"),
-        ("bananas", "unsubscribe", r#"{"channel": "a"}"#, user, "it is missing", "user"),
+    let channel = r#"missing param "channel" (a non-empty string); add it to the params"#;
+    let data = r#"missing param "data" (any JSON value); add it to the params"#;
+    let data_or_b64 = r#"missing param "data" (any JSON value) or "b64data"; add one to the params"#;
+    let user = r#"missing param "user" (a string); add it to the params"#;
+    let array = r#"param "channels" must be an array of strings, found"#;
+    for (section, method, params, problem) in [
+        ("bananas", "publish", "{}", channel),
+        ("bananas", "publish", r#"{"channel": "", "data": 1}"#, r#"param "channel" must not be empty"#),
+        (
+            "bananas",
+            "publish",
+            r#"{"channel": 5, "data": 1}"#,
+            r#"param "channel" must be a non-empty string, found a number; put it in quotes"#,
+        ),
+        (
+            "bananas",
+            "publish",
+            r#"{"channel": {}, "data": 1}"#,
+            r#"param "channel" must be a non-empty string, found an object"#,
+        ),
+        ("bananas", "publish", r#"{"chanel": "a", "data": 1}"#, channel),
+        ("bananas", "publish", r#"{"channel": "a"}"#, data),
+        ("bananas", "publish", r#"{"channel": "a", "b64data": ""}"#, data),
+        ("live", "publish", r#"{"channel": "a"}"#, data_or_b64),
+        ("bananas", "broadcast", r#"{"channels": [], "data": 1}"#, r#"param "channels" must not be empty"#),
+        ("live", "broadcast", r#"{"channels": "a", "data": 1}"#, &format!("{array} a string; put it in brackets")),
+        ("live", "broadcast", r#"{"channels": 1, "data": 1}"#, &format!("{array} a number")),
+        (
+            "live",
+            "broadcast",
+            r#"{"channels": [1], "data": 1}"#,
+            r#"param "channels" contains an empty or non-string entry"#,
+        ),
+        (
+            "bananas",
+            "broadcast",
+            r#"{"data": 1}"#,
+            r#"missing param "channels" (an array of strings); add it to the params"#,
+        ),
+        ("bananas", "broadcast", r#"{"channels": ["a"]}"#, data),
+        ("live", "broadcast", r#"{"channels": ["a"]}"#, data_or_b64),
+        ("bananas", "history", "{}", channel),
+        ("live", "presence_stats", "{}", channel),
+        ("live", "history_remove", "{}", channel),
+        ("bananas", "disconnect", "{}", user),
+        ("live", "disconnect", r#"{"user": null}"#, r#"param "user" must be a string, found null"#),
+        ("live", "disconnect", r#"{"user": 42}"#, r#"param "user" must be a string, found a number; put it in quotes"#),
+        ("live", "DISCONNECT", "{}", user),
+        ("live", "refresh", "{}", user),
+        ("live", "subscribe", r#"{"channel": "a"}"#, user),
+        ("live", "subscribe", r#"{"user": "a"}"#, channel),
+        ("live", "unsubscribe", r#"{"user": "a"}"#, channel),
+        ("bananas", "unsubscribe", r#"{"channel": "a"}"#, user),
     ] {
-        let message = format!("{method} needs {requirement}: {problem}; add {key} to the params");
-        assert_rejected(&[section, method, "--params", params], &message);
+        assert_rejected(&[section, method, "--params", params], &format!("{method}: {problem}"));
     }
 }
 

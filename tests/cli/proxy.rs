@@ -123,17 +123,16 @@ fn no_proxy_hosts_are_contacted_directly() {
 fn invalid_proxy_is_rejected_before_sending() {
     let server = Server::version(1).expect_no_connection();
     for (value, reason) in [
-        ("socks5://marked:marked@127.0.0.1:1080", "only proxies of the scheme http:// are supported"),
-        ("socks5h://127.0.0.1", "only proxies of the scheme http:// are supported"),
-        ("https://127.0.0.1:3128", "only proxies of the scheme http:// are supported"),
-        ("http://marked:marked@:3128", "its host is not valid"),
-        ("http://", "its host is not valid"),
-        ("127.0.0.1:99999", "its port is no number from 1 to 65535"),
-        ("http://marked:mark/ed@h:port", "its port is no number from 1 to 65535"),
+        ("socks5://marked:marked@127.0.0.1:1080", "unsupported proxy scheme (only http:// is supported)"),
+        ("socks5h://127.0.0.1", "unsupported proxy scheme (only http:// is supported)"),
+        ("https://127.0.0.1:3128", "unsupported proxy scheme (only http:// is supported)"),
+        ("http://marked:marked@:3128", "invalid proxy host"),
+        ("http://", "invalid proxy host"),
+        ("127.0.0.1:99999", "invalid proxy port (expected 1 to 65535)"),
+        ("http://marked:mark/ed@h:port", "invalid proxy port (expected 1 to 65535)"),
     ] {
         for name in ["http_proxy", "HTTP_PROXY", "ALL_PROXY"] {
-            let message =
-                format!("cent: {name}: the proxy cannot be used: {reason}; write http://HOST:PORT, or unset it\n");
+            let message = format!("cent: {name}: {reason}; set http://HOST:PORT, or unset it\n");
             publish(cent_for(&server.address()).env(name, value)).assert_output(2, "", &message);
             publish(cent_for(&server.address()).env(name, value).arg("--dry-run")).assert_output(2, "", &message);
         }
@@ -223,17 +222,17 @@ fn unreachable_proxy_is_named() {
             3,
             "",
             &format!(
-                "cent: {address}/api/: cannot connect to the proxy {name}: connection refused; nothing was sent: is the \
-                 proxy running, and is its URL right?\n"
+                "cent: {address}/api/: could not connect to proxy {name}: connection refused; nothing was sent: check that \
+                 the proxy is running and its URL is correct\n"
             ),
         );
         let output = publish(cent_for(address).env("ALL_PROXY", "no-such-host.invalid:3128"));
         assert_eq!((output.exit_code(), output.stdout().as_str()), (Some(3), ""));
         // The reason comes from the operating system.
-        let start = format!("cent: {address}/api/: cannot look up the proxy no-such-host.invalid:3128: ");
+        let start = format!("cent: {address}/api/: could not resolve proxy no-such-host.invalid:3128: ");
         assert!(output.stderr().starts_with(&start), "{}", output.stderr());
         assert!(
-            output.stderr().ends_with("; nothing was sent: check the proxy's URL and the network\n"),
+            output.stderr().ends_with("; nothing was sent: check the proxy URL and the network\n"),
             "{}",
             output.stderr()
         );
@@ -242,18 +241,18 @@ fn unreachable_proxy_is_named() {
 
 #[test]
 fn refused_tunnel_is_reported() {
-    let needs_credentials = "wants credentials (407); nothing was sent: write the right ones into the proxy's URL, \
-                 http://USER:PASSWORD@HOST:PORT";
+    let needs_credentials = "requires authentication (407); nothing was sent: use valid credentials in the proxy \
+                 URL, http://USER:PASSWORD@HOST:PORT";
     let refused = |status| {
         format!(
-            "refused to connect to the server ({status}); nothing was sent: allow it in the proxy, or name the host in \
+            "refused the tunnel ({status}); nothing was sent: allow the host in the proxy, or add it to \
              NO_PROXY"
         )
     };
     let failed = |status| {
         format!(
-            "could not connect to the server ({status}); nothing was sent: check the address, and that the server is \
-             running, or name the host in NO_PROXY"
+            "could not reach the server ({status}); nothing was sent: check the address and that the server is \
+             running, or add the host to NO_PROXY"
         )
     };
     for (status, message) in [
@@ -268,7 +267,7 @@ fn refused_tunnel_is_reported() {
         let proxy = Server::version(1).script(reject(&Response::new(status).body("why")));
         let name = proxy.address().replace("http://", "");
         let output = publish(cent_for("https://rt.invalid").env("HTTPS_PROXY", proxy.address()));
-        output.assert_output(3, "", &format!("cent: https://rt.invalid/api/: the proxy {name} {message}\n"));
+        output.assert_output(3, "", &format!("cent: https://rt.invalid/api/: proxy {name} {message}\n"));
         assert_eq!(proxy.requests().len(), 1);
     }
 }
@@ -284,8 +283,8 @@ fn invalid_proxy_response_is_reported() {
             3,
             "",
             &format!(
-                "cent: https://rt.invalid/api/: the proxy {name} gave no proper answer; nothing was sent: check that the \
-                 proxy's URL names an HTTP proxy\n"
+                "cent: https://rt.invalid/api/: no valid response from proxy {name}; nothing was sent: check that \
+                 the proxy URL points to an HTTP proxy\n"
             ),
         );
     }
@@ -302,7 +301,7 @@ fn timeout_applies_to_proxy() {
             3,
             "",
             &format!(
-                "cent: https://rt.invalid/api/: no connection within 1.5 s (by the proxy {name}); nothing was sent: \
+                "cent: https://rt.invalid/api/: connection timed out after 1.5 s (via proxy {name}); nothing was sent: \
                  check the address, or raise the timeout\n"
             ),
         );
@@ -315,17 +314,17 @@ fn timeout_applies_to_proxy() {
         4,
         "",
         &format!(
-            "cent: http://rt.invalid/api/: no answer within 2 s (by the proxy {name}); the command may have run: look \
-             before repeating, or raise the timeout\n"
+            "cent: http://rt.invalid/api/: timed out after 2 s waiting for a response (via proxy {name}); the \
+             command may have been executed: check before retrying, or raise the timeout\n"
         ),
     );
 }
 
 #[test]
 fn proxy_responses_map_to_exit_status() {
-    let check_hint = "the command may have run: look before repeating";
+    let check_hint = "the command may have been executed: check before retrying";
     let retry_hint = "nothing was accepted: try again later";
-    let address_hint = "check the address, and any proxy before the server";
+    let address_hint = "check the address and any proxy in front of the server";
     for (status, body, exit, message, hint) in [
         (502, "<html>", 4, "bad gateway (502)", check_hint),
         (503, "<html>", 4, "service unavailable (503)", check_hint),
@@ -338,7 +337,7 @@ fn proxy_responses_map_to_exit_status() {
             "<html>",
             3,
             "proxy authentication required (407)",
-            "write the credentials into the proxy's URL, http://USER:PASSWORD@HOST:PORT",
+            "use valid credentials in the proxy URL, http://USER:PASSWORD@HOST:PORT",
         ),
     ] {
         let proxy = Server::version(1).script(respond(&Response::new(status).body(body)));
@@ -346,7 +345,7 @@ fn proxy_responses_map_to_exit_status() {
         publish(cent_for("http://rt.invalid").env("HTTP_PROXY", proxy.address())).assert_output(
             exit,
             "",
-            &format!("cent: http://rt.invalid/api/: {message} (by the proxy {name}); {hint}\n"),
+            &format!("cent: http://rt.invalid/api/: {message} (via proxy {name}); {hint}\n"),
         );
         assert_eq!(proxy.requests().len(), 1);
     }
@@ -356,8 +355,8 @@ fn proxy_responses_map_to_exit_status() {
         4,
         "",
         &format!(
-            "cent: http://rt.invalid/api/ (by the proxy {name}): the answer is HTML or XML, not JSON: it is not \
-             Centrifugo's; {check_hint}, and check the address\n"
+            "cent: http://rt.invalid/api/ (via proxy {name}): response is HTML or XML, not JSON: not a \
+             Centrifugo API; {check_hint}, and check the address\n"
         ),
     );
 }
@@ -365,9 +364,9 @@ fn proxy_responses_map_to_exit_status() {
 #[test]
 fn tunnel_responses_are_not_attributed_to_proxy() {
     for (status, exit, message) in [
-        (407, 1, "proxy authentication required (407); check the address, and any proxy before the server"),
-        (403, 1, "forbidden (403); check the address, and any proxy before the server"),
-        (502, 4, "bad gateway (502); the command may have run: look before repeating"),
+        (407, 1, "proxy authentication required (407); check the address and any proxy in front of the server"),
+        (403, 1, "forbidden (403); check the address and any proxy in front of the server"),
+        (502, 4, "bad gateway (502); the command may have been executed: check before retrying"),
     ] {
         let (tunnel, ca) = start_tunnel(TUNNEL_OPEN);
         tunnel.server.add_script(respond(&Response::new(status)));
@@ -385,8 +384,8 @@ fn tunnel_verifies_server_certificate() {
         3,
         "",
         &format!(
-            "cent: https://rt.invalid/api/: the server's certificate is signed by an authority that is not trusted (by the \
-             proxy {name}); nothing was sent: set SSL_CERT_FILE to the PEM file of that authority, or check the address\n"
+            "cent: https://rt.invalid/api/: server certificate is signed by an unknown CA (via \
+             proxy {name}); nothing was sent: set SSL_CERT_FILE to the CA's PEM file, or check the address\n"
         ),
     );
     assert_eq!((tunnel.connect_requests().len(), tunnel.server.requests().len()), (1, 0));

@@ -104,7 +104,7 @@ fn connection_refused_is_retried() {
     let output = publish(V1.cent_at(&port.address())).args(&["--retry=1"]).run();
     let text = output.stderr();
     assert_eq!((output.exit_code(), text.lines().count()), (Some(3), 2), "{text}");
-    assert!(text.contains("is the port right?; try 1 of 2, the next one in "), "{text}");
+    assert!(text.contains("the port is correct; try 1 of 2, the next one in "), "{text}");
 }
 
 #[test]

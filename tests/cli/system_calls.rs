@@ -146,6 +146,6 @@ fn slow_dns_times_out() {
         let call = form.cent_at(&server.address().replace("127.0.0.1", "localhost"));
         let output = call.args(&["bananas", "channels", "--timeout=0.5"]).run_under(&strace).run();
         assert_eq!(output.exit_code(), Some(3), "{}", output.stderr());
-        assert!(output.stderr().contains("no connection within 0.5 s; nothing was sent"), "{}", output.stderr());
+        assert!(output.stderr().contains("connection timed out after 0.5 s; nothing was sent"), "{}", output.stderr());
     }
 }

@@ -53,7 +53,7 @@ fn server_messages_in_errors_are_escaped() {
     for form in ApiForm::ALL {
         let reply = match form {
             V1 => format!(r#"{{"method":"publish","error":"{raw}{escaped}","body":null}}"#),
-            Legacy => format!(r#"{{"error":{{"code":102,"message":"{raw}{escaped}"}}}}"#),
+            Legacy | ApiForm::Current => format!(r#"{{"error":{{"code":102,"message":"{raw}{escaped}"}}}}"#),
         };
         for response in [
             form.replies(&reply, 1),

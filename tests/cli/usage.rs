@@ -59,8 +59,8 @@ fn unknown_method_suggests_nearest() {
         let server = form.server();
         let url = form.url(&server.address());
         let message = format!(
-            "cent: {url}: bad request (400); the server has no method publsh, or not with these params; \
-             known methods are {known_methods}: did you mean publish?\n"
+            "cent: {url}: bad request (400); unknown method publsh, or invalid params; did you mean publish? \
+             (known methods: {known_methods})\n"
         );
         form.cent(&server).args(&["bananas", "publsh"]).run().assert_output(1, "", &message);
     }

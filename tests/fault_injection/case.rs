@@ -197,8 +197,8 @@ impl Case {
         let has_message = expected.messages.is_empty()
             || kind.is_none()
             || expected.messages.iter().any(|expected| message.contains(expected));
-        let has_check_hint =
-            kind != Some(ErrorKind::OutcomeUnknown) || message.contains("may have run: look before repeating");
+        let has_check_hint = kind != Some(ErrorKind::OutcomeUnknown)
+            || message.contains("may have been executed: check before retrying");
         let has_address = kind.is_none() || message.starts_with(&server.address()) && !message.contains('\n');
         let is_executed = executed.is_empty() != expected.executed;
         if expected.outcomes.contains(&kind) && has_message && has_check_hint && has_address && is_executed {

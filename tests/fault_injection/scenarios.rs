@@ -112,20 +112,22 @@ fn with_headers(headers: &str, body: &[u8]) -> Vec<u8> {
     [format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
 }
 
-const CLOSED: &[&str] = &["the connection was closed before the answer was whole"];
+const CLOSED: &[&str] = &["connection closed before the response was complete"];
 const RESET: &[&str] =
-    &["the connection was lost: connection reset by peer", "the connection was closed before the answer was whole"];
-const TIMED_OUT: &[&str] = &["no answer within 0.", "no answer within 3.84 s"];
-const INVALID_HTTP: &[&str] = &["the answer is no proper HTTP"];
-const CORRUPT: &[&str] = &[
-    "the answer is no proper HTTP",
-    "the answer is not the JSON it should be",
-    "the connection was closed before the answer was whole",
-];
-const TRUNCATED: &[&str] = &["the answer is cut off", "the answer is empty", "0 replies for "];
-const INVALID_JSON: &[&str] = &["the answer is not the JSON it should be"];
-const NOT_REPLIES: &[&str] = &["the answer is JSON, but no list of replies", "the answer is not the JSON it should be"];
-const EARLY: &[&str] = &["answered before the request was through"];
+    &["connection lost: connection reset by peer", "connection closed before the response was complete"];
+const TIMED_OUT: &[&str] = &["timed out after 0.", "timed out after 3.84 s waiting for a response"];
+const INVALID_HTTP: &[&str] = &["invalid HTTP response"];
+const CORRUPT: &[&str] =
+    &["invalid HTTP response", "invalid JSON in the response", "connection closed before the response was complete"];
+const TRUNCATED: &[&str] =
+    &["truncated response", "empty response", "expected 1 reply, got 0", "expected 3 replies, got 0"];
+/// The start of a response: cut inside a reply or between replies.
+const SHORTENED: &[&str] =
+    &["truncated response", "empty response", "expected 1 reply, got", "expected 3 replies, got"];
+const INVALID_JSON: &[&str] = &["invalid JSON in the response"];
+const NOT_REPLIES: &[&str] =
+    &["unexpected JSON in the response: not a list of replies", "invalid JSON in the response"];
+const EARLY: &[&str] = &["response received before the request was fully sent"];
 
 /// More than the socket buffers hold if nobody reads: 5 MB on Linux.
 const LARGE_BYTES: usize = 8_000_000;
@@ -206,8 +208,7 @@ impl Scenarios {
                     .on_connections(2),
                 (false, false) => unknown(RESET).on_connections(2),
                 // The first of several replies may be complete.
-                (false, true) => unknown(if spec.commands > 1 { &["the answer", "for 3 commands"] } else { TRUNCATED })
-                    .on_connections(2),
+                (false, true) => unknown(if spec.commands > 1 { SHORTENED } else { TRUNCATED }).on_connections(2),
             };
             let closed = Expected { messages: if cut().messages == RESET { CLOSED } else { cut().messages }, ..cut() };
             self.add(name("closed"), spec, send_and(sent, Step::Close), closed.clone());
@@ -255,10 +256,10 @@ impl Scenarios {
                 }
                 let expected = match (status, spec.commands, body) {
                     (408 | 425 | 429, ..) | (503, _, "") => not_accepted(&["nothing was accepted: try again later"]),
-                    (400, 2.., _) => unknown(&["some of the commands may have run"]),
-                    (300..400, ..) => rejected(&["to an address that it does not name; redirects are not followed"]),
+                    (400, 2.., _) => unknown(&["some commands may have been executed"]),
+                    (300..400, ..) => rejected(&["without a Location header; redirects are not followed"]),
                     (400..500, ..) => rejected(&["; "]),
-                    _ => unknown(&["may have run"]),
+                    _ => unknown(&["may have been executed"]),
                 };
                 let number = status.to_string();
                 assert!(status == 413 || expected.messages.len() == 1, "{number}");
@@ -282,12 +283,12 @@ impl Scenarios {
                 format!("status {status}"),
                 spec,
                 send(response.to_bytes()),
-                unknown(&["may have run"]).on_connections(2),
+                unknown(&["may have been executed"]).on_connections(2),
             );
         }
         for status in [204, 205] {
             let script = send_and(Response::new(status).to_bytes(), Step::Close);
-            self.add(format!("status {status}"), spec, script, unknown(&["may have run"]));
+            self.add(format!("status {status}"), spec, script, unknown(&["may have been executed"]));
         }
         for location in ["https://elsewhere/api/?token=x", "/login", ""] {
             let response = Response::new(302).header("Location", location);
@@ -344,14 +345,14 @@ impl Scenarios {
             unknown(CLOSED).on_connections(2),
         );
         let switched = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
-        self.add("101", spec, send_and(switched, Step::Close), unknown(&["may have run"]));
+        self.add("101", spec, send_and(switched, Step::Close), unknown(&["may have been executed"]));
     }
 
     fn content_lengths(&mut self, exchange: &Exchange) {
         let (spec, body) = (exchange.spec, exchange.body());
         for missing in 1..=body.len() {
             let length = body.len() - missing;
-            let expected = unknown(&["the answer", "for 1 command;", "for 3 commands;"]).on_connections(2);
+            let expected = unknown(SHORTENED).on_connections(2);
             let script = send_and(with_length(length, body), Step::Close);
             self.add(format!("a length that is {missing} too small"), spec, script, expected);
         }
@@ -440,8 +441,7 @@ impl Scenarios {
         ] {
             self.add(name, spec, send(with_headers(&headers, body)), expected);
         }
-        let long =
-            &["the head of the answer is too long", "the answer is no proper HTTP", "closed before the answer was"];
+        let long = &["response headers too large", "invalid HTTP response", "closed before the response was"];
         for (name, headers) in [
             ("a header of 100 KB", format!("X: {}\r\n", "a".repeat(100_000))),
             ("10,000 headers", "X: a\r\n".repeat(10_000)),
@@ -487,14 +487,14 @@ impl Scenarios {
         // Unrecognized replies; for several commands one reply is also too few.
         for reply in ["{\"message\":\"hello\"}", "{\"error\":1}"] {
             let body = spec.form().response_body(&[reply]);
-            let expected = unknown(&["the reply is not understood", "1 reply for 3 commands"]).on_connections(1);
+            let expected = unknown(&["unrecognized reply", "expected 3 replies, got 1"]).on_connections(1);
             self.add(format!("the body {body}"), spec, send(response(body.as_bytes())), expected);
         }
         for (name, body, messages) in [
             ("HTML", "<html><body>It works!</body></html>", "HTML or XML"),
             ("XML", "<?xml version=\"1.0\"?><a/>", "HTML or XML"),
-            ("NaN", "[NaN]", "not the JSON it should be"),
-            ("a byte order mark", "\u{feff}[{}]", "not the JSON it should be"),
+            ("NaN", "[NaN]", "invalid JSON in the response"),
+            ("a byte order mark", "\u{feff}[{}]", "invalid JSON in the response"),
         ] {
             let messages: &'static [&'static str] = Box::leak(Box::new([messages]));
             self.add(
@@ -508,13 +508,16 @@ impl Scenarios {
         let reply = match spec.form() {
             ApiForm::V1 => r#"{"method":"publish","error":null,"body":null}"#,
             ApiForm::Legacy => "{}",
+            ApiForm::Current => r#"{"result":{}}"#,
         };
         for times in [0, 1, 2, 3, 4, 100] {
             let expected = match times {
                 _ if times == spec.commands => success().on_connections(1),
                 0 if spec.major == 6 => unknown(TRUNCATED),
-                _ => unknown(if spec.commands == 1 { &[" for 1 command;"] } else { &[" for 3 commands;"] })
-                    .on_connections(1),
+                _ => {
+                    unknown(if spec.commands == 1 { &["expected 1 reply, got"] } else { &["expected 3 replies, got"] })
+                        .on_connections(1)
+                }
             };
             let script = send(spec.form().replies(reply, times).to_bytes());
             self.add(format!("{times} replies"), spec, script, expected);
@@ -578,13 +581,13 @@ impl Scenarios {
         let chunk = b"1\r\n \r\n".to_vec();
         let mut script = send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         script.extend((0..60).flat_map(|_| [Step::Send(chunk.clone()), Step::SendSlowly(drip)]));
-        self.add("chunk by chunk", spec, script, unknown(&["the answer", "no answer within"]));
+        self.add("chunk by chunk", spec, script, unknown(&["invalid HTTP response", "timed out after"]));
     }
 
     fn too_long_responses(&mut self, exchange: &Exchange) {
         let spec = exchange.spec;
         let max_bytes = usize::try_from(cent::MAX_RESPONSE_BYTES).expect("the limit fits a usize");
-        let too_long_responses = unknown(&["the answer is longer than 64 MB"]).on_connections(2);
+        let too_long_responses = unknown(&["response larger than 64 MB"]).on_connections(2);
         let block = vec![b' '; 1 << 20];
         let headers = Step::Send(with_length(max_bytes + 1, b""));
         let script =
@@ -618,7 +621,7 @@ impl Scenarios {
         for bytes in if spec.commands == 1 { &[0, 1, 1000, 20_000, 100_000][..] } else { &[1000] } {
             let bytes = *bytes;
             let name = |end: &str| format!("{end} after {bytes} bytes of 8 MB");
-            let lost = &["the connection was lost: ", "the connection was closed before the answer was whole"];
+            let lost = &["connection lost: ", "connection closed before the response was complete"];
             let stop = |end: Step| vec![Step::Read(bytes), end];
             self.add(name("closed"), spec, stop(Step::Close), unknown(lost).not_executed().on_connections(2));
             self.add(name("reset"), spec, stop(Step::Reset), unknown(lost).not_executed().on_connections(2));

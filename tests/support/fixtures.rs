@@ -11,9 +11,13 @@ use serde_json::Value;
 
 use super::server::Response;
 
-/// The recorded versions, and the number of their recordings.
+/// The recorded versions, and the number of their recordings of the old forms of the API.
 pub const VERSIONS: [(&str, usize); 5] =
     [("v1.8.0", 52), ("v2.8.6", 54), ("v3.2.3", 61), ("v5.4.9", 65), ("v6.9.1", 66)];
+
+/// As [`VERSIONS`], for the current form.
+pub const CURRENT_VERSIONS: [(&str, usize); 6] =
+    [("v1.8.0", 6), ("v2.8.6", 7), ("v3.2.3", 3), ("v5.4.9", 10), ("v6.9.1", 63), ("v7like", 8)];
 
 /// A recorded request and its response.
 pub struct Fixture {
@@ -21,6 +25,8 @@ pub struct Fixture {
     pub name: String,
     /// What the recording shows, and what was executed.
     pub description: String,
+    /// The HTTP method.
+    pub verb: String,
     pub path: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -39,6 +45,7 @@ impl Fixture {
             version: version.to_owned(),
             name: name.to_owned(),
             description: exchange["case"].as_str().expect("the description is a string").to_owned(),
+            verb: request["verb"].as_str().unwrap_or("POST").to_owned(),
             path: request["path"].as_str().expect("the path is a string").to_owned(),
             headers: headers(request),
             body: body(request),
@@ -50,20 +57,37 @@ impl Fixture {
         }
     }
 
-    /// All recordings of a version.
+    /// All recordings of the old forms by a version.
     pub fn load_all(version: &str) -> Vec<Self> {
+        Self::load_names(version, |name| !is_current(name))
+    }
+
+    /// All recordings of the current form by a version.
+    pub fn load_all_current(version: &str) -> Vec<Self> {
+        Self::load_names(version, is_current)
+    }
+
+    fn load_names(version: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Self> {
         let files = fs::read_dir(version_dir(version)).expect("the directory of a version is readable");
         let names = files.map(|file| file.expect("the file is readable").path());
         names
-            .map(|path| {
-                Self::load(version, path.file_stem().and_then(|name| name.to_str()).expect("the file has a name"))
-            })
+            .map(|path| path.file_stem().and_then(|name| name.to_str()).expect("the file has a name").to_owned())
+            .filter(|name| is_wanted(name))
+            .map(|name| Self::load(version, &name))
             .collect()
+    }
+
+    pub fn is_current(&self) -> bool {
+        is_current(&self.name)
     }
 
     pub fn major(&self) -> u8 {
         self.version[1..2].parse().expect("the version starts with a number")
     }
+}
+
+fn is_current(name: &str) -> bool {
+    name.starts_with("method-") || name.starts_with("batch-")
 }
 
 fn version_dir(version: &str) -> PathBuf {

@@ -365,10 +365,7 @@ mod tests {
 
     #[test]
     fn value_errors_report_line() {
-        assert_error(
-            "[a]\naddress = h\nsecret = x\n",
-            "x: line 2: the address has no scheme; write http:// or https:// before it",
-        );
+        assert_error("[a]\naddress = h\nsecret = x\n", "x: line 2: address has no scheme; add http:// or https://");
         assert_error(
             "\u{feff}[DEFAULT]\r\ntimeout = 0\r\n\r\n# note\r\n[a]\r\naddress = http://h\r\nsecret = x\r\n",
             "x: line 2: timeout is not a number of seconds above 0, such as 5 or 0.5",

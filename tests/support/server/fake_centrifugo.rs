@@ -1,14 +1,14 @@
-//! Centrifugo's HTTP API with a memory engine, versions 1 to 6, as recorded in `tests/fixtures/replies`.
+//! Centrifugo's HTTP API with a memory engine, versions 1 to 7, as recorded in `tests/fixtures/replies`.
 //!
-//! Here is what all forms of the API share: paths and the state of channels. The forms are in [`v1`](super::v1) and
-//! [`legacy`](super::legacy).
+//! Here is what all forms of the API share: paths, the API key and the state of channels. The forms are in
+//! [`v1`](super::v1), [`legacy`](super::legacy) and [`current`](super::current).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::api_form::ApiForm;
 use super::http::{Request, Response};
-use super::{json, legacy, v1};
+use super::{current, json, legacy, v1};
 
 /// The secret of version 1.
 pub const SECRET: &str = "secret-of-the-test-server";
@@ -20,12 +20,25 @@ pub const API_KEY: &str = "key-of-the-test-server";
 /// Channels without a `:` have history and presence, those in the namespace `plain` do not; no other namespace exists.
 pub struct Centrifugo {
     pub(super) major: u8,
-    form: ApiForm,
-    prefix: String,
+    /// Where the API is: `/api`, below a prefix, or empty for the root.
+    api_path: String,
     pub(super) credential: Option<String>,
     pub(super) insecure: bool,
     pub(super) engine_down: bool,
+    pub(super) transport_errors: bool,
     state: Mutex<State>,
+}
+
+/// What serves a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    V1,
+    RedirectToV1,
+    Legacy,
+    /// The current form with one command.
+    Method(&'static str),
+    /// The current form with any number of commands.
+    Batch,
 }
 
 /// Channels and subscribers, and a log of what was executed.
@@ -85,24 +98,28 @@ impl Namespace {
 }
 
 impl Centrifugo {
-    /// The newest recorded release of this major version, from 1 to 6. Version 4 was not recorded: it responds as 3
-    /// does, except that unsubscribe and similar methods have a result.
+    /// The newest recorded release of this major version, from 1 to 7. Version 4 was not recorded: it responds as 3
+    /// does, except that unsubscribe and similar methods have a result. Version 7 is 6 without the legacy form.
     pub fn version(major: u8) -> Self {
-        let form = ApiForm::of_version(major);
         Self {
             major,
-            form,
-            prefix: String::new(),
-            credential: Some(form.credential().to_owned()),
+            api_path: "/api".to_owned(),
+            credential: Some(ApiForm::of_version(major).credential().to_owned()),
             insecure: false,
             engine_down: false,
+            transport_errors: false,
             state: Mutex::default(),
         }
     }
 
     /// Serves the API below a path, such as `/rt`.
     pub fn with_prefix(self, prefix: &str) -> Self {
-        Self { prefix: prefix.to_owned(), ..self }
+        Self { api_path: format!("{prefix}/api"), ..self }
+    }
+
+    /// Serves the API at `/` instead of `/api`; the legacy form then gets the requests to all other paths.
+    pub fn at_root(self) -> Self {
+        Self { api_path: String::new(), ..self }
     }
 
     /// Uses another secret or API key.
@@ -123,6 +140,12 @@ impl Centrifugo {
     /// Cannot reach its Redis engine.
     pub fn engine_down(self) -> Self {
         Self { engine_down: true, ..self }
+    }
+
+    /// Reports errors of single methods of the current form as HTTP statuses (transport error mode), as the header
+    /// `X-Centrifugo-Error-Mode: transport` does for one request.
+    pub fn transport_errors(self) -> Self {
+        Self { transport_errors: true, ..self }
     }
 
     /// Subscribes a client to a channel; `info` is JSON text, or empty.
@@ -175,14 +198,45 @@ impl Centrifugo {
         if clean != head.path {
             return Some(self.redirect(&clean));
         }
-        let path = head.path.strip_prefix(self.prefix.as_str()).unwrap_or_default();
-        let not_found = || Some(Response::plain(404, "404 page not found"));
-        match (self.form, path) {
-            (ApiForm::V1, "/api") => Some(self.redirect(&format!("{}/api/", self.prefix))),
-            (ApiForm::V1, path) => (!path.starts_with("/api/")).then(not_found)?,
-            (ApiForm::Legacy, "/api") => legacy::early_rejection(self, head),
-            (ApiForm::Legacy, _) => not_found(),
+        let Some(route) = self.route(&head.path) else { return Some(Response::plain(404, "404 page not found")) };
+        match route {
+            Route::RedirectToV1 => Some(self.redirect(&format!("{}/", self.api_path))),
+            // The body is signed, so it is read first.
+            Route::V1 => None,
+            Route::Legacy | Route::Method(_) | Route::Batch if head.method != "POST" => Some(Response::new(405)),
+            Route::Legacy | Route::Method(_) | Route::Batch => {
+                (!self.insecure && !self.has_key(head)).then(|| Response::new(401))
+            }
         }
+    }
+
+    fn route(&self, path: &str) -> Option<Route> {
+        let below = path.strip_prefix(&self.api_path)?;
+        let name = below.strip_prefix('/');
+        if self.major == 1 {
+            return name.map(|_| Route::V1).or_else(|| below.is_empty().then_some(Route::RedirectToV1));
+        }
+        let current = name.filter(|_| self.major >= 5).and_then(|name| match name {
+            "batch" => Some(Route::Batch),
+            method => current::method_of(method, self.major).map(Route::Method),
+        });
+        let is_legacy = self.major < 7 && (below.is_empty() || self.api_path.is_empty());
+        current.or(is_legacy.then_some(Route::Legacy))
+    }
+
+    /// Whether a request has the API key. Since version 5 the key can also be in `X-API-Key`, which then counts instead
+    /// of `Authorization`, or in the query.
+    fn has_key(&self, head: &Request) -> bool {
+        let Some(known) = &self.credential else { return false };
+        let authorization: Vec<&str> = head.header("Authorization").unwrap_or_default().split_whitespace().collect();
+        let is_authorized =
+            matches!(authorization.as_slice(), [scheme, key] if scheme.eq_ignore_ascii_case("apikey") && key == known);
+        if self.major < 5 {
+            return is_authorized;
+        }
+        let key = head.header("X-API-Key").filter(|key| !key.is_empty());
+        let mut query = head.query.split('&').filter_map(|param| param.strip_prefix("api_key="));
+        key.map_or(is_authorized, |key| key == known) || query.next() == Some(known)
     }
 
     fn redirect(&self, location: &str) -> Response {
@@ -191,11 +245,15 @@ impl Centrifugo {
 
     /// Executes a complete request and returns the response.
     pub fn handle(&self, request: &Request) -> Response {
-        let early_rejection = self.early_rejection(request);
-        early_rejection.unwrap_or_else(|| match self.form {
-            ApiForm::V1 => v1::handle(self, request),
-            ApiForm::Legacy => legacy::handle(self, request),
-        })
+        if let Some(rejection) = self.early_rejection(request) {
+            return rejection;
+        }
+        match self.route(&request.path).expect("other paths were rejected") {
+            Route::V1 | Route::RedirectToV1 => v1::handle(self, request),
+            Route::Legacy => legacy::handle(self, request),
+            Route::Method(method) => current::handle_method(self, method, request),
+            Route::Batch => current::handle_batch(self, request),
+        }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

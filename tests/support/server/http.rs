@@ -15,6 +15,8 @@ pub struct Request {
     pub method: String,
     /// The path of the request line, without the query and without the origin of an absolute URL.
     pub path: String,
+    /// What follows the `?` of the request line.
+    pub query: String,
     pub headers: Vec<(String, String)>,
     head_len: usize,
     decoded_body: Option<Vec<u8>>,
@@ -29,10 +31,12 @@ impl Request {
         let mut words = lines.next().unwrap_or_default().split(' ');
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let target = target.split_once("://").map_or(target, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let header = |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
         Self {
             method: method.to_owned(),
-            path: target.split('?').next().unwrap_or_default().to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
             headers: lines.filter_map(header).collect(),
             head_len,
             decoded_body: None,

@@ -355,6 +355,12 @@ impl<'a> GoObject<'a> {
         self.last(name, |value| Self::parse(value).ok())
     }
 
+    /// The elements of the array, or none; null clears earlier values.
+    pub fn array(&self, name: &str) -> Result<Vec<&'a [u8]>, TypeMismatch> {
+        let elements = |value| if value == b"null" { Some(Vec::new()) } else { parse_array(value) };
+        self.all(name).try_fold(Vec::new(), |_, value| elements(value).ok_or(TypeMismatch))
+    }
+
     /// The list of strings, or an empty one; null clears earlier values.
     pub fn strings(&self, name: &str) -> Result<Vec<String>, TypeMismatch> {
         let mut last = Vec::new();

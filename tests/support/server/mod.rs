@@ -23,11 +23,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 mod api_form;
+mod current;
 mod fake_centrifugo;
 mod fault_script;
 mod http;
 mod json;
 mod legacy;
+mod methods;
 mod v1;
 
 use self::http::RequestReader;
@@ -88,7 +90,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Server {
-    /// Serves the newest recorded release of this major version, from 1 to 6.
+    /// Serves the newest recorded release of this major version, from 1 to 7.
     pub fn version(major: u8) -> Self {
         Self::start(Centrifugo::version(major))
     }
