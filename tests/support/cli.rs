@@ -13,6 +13,8 @@ pub struct Cent {
     home: TempDir,
     command: Command,
     stdin_bytes: Option<Vec<u8>>,
+    /// Standard output, unless it is captured.
+    stdout: Option<Stdio>,
 }
 
 /// Without the caller's home, proxies, `SSL_CERT_*`, `CENT_CONFIG` and backtraces.
@@ -20,7 +22,7 @@ pub fn cent() -> Cent {
     let home = tempfile::tempdir().expect("a temporary directory is created");
     let mut command = Command::new(env!("CARGO_BIN_EXE_cent"));
     command.env_clear().env("HOME", home.path()).current_dir(home.path());
-    Cent { home, command, stdin_bytes: None }
+    Cent { home, command, stdin_bytes: None, stdout: None }
 }
 
 impl Cent {
@@ -97,12 +99,13 @@ impl Cent {
 
     /// Redirects standard output, which is captured by default.
     pub fn stdout(mut self, output: impl Into<Stdio>) -> Self {
-        self.command.stdout(output);
+        self.stdout = Some(output.into());
         self
     }
 
     /// Runs the program to its end.
     pub fn run(mut self) -> CentOutput {
+        self.command.stdout(self.stdout.take().unwrap_or_else(Stdio::piped)).stderr(Stdio::piped());
         let output = match self.stdin_bytes.take() {
             Some(content) => run_with_stdin(&mut self.command, content),
             None => self.command.output().expect("the program starts"),
@@ -120,12 +123,7 @@ impl Cent {
 
 /// Writes standard input from a thread, because reading and writing in turn could deadlock.
 fn run_with_stdin(command: &mut Command, content: Vec<u8>) -> Output {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("the stream is piped");
     let writer = std::thread::spawn(move || {
         // The program may exit before it has read everything.
