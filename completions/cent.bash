@@ -1,12 +1,12 @@
 # Completion of cent for bash 3.2 or newer; bash-completion is not needed.
 
-# Splits a line into words, quotes and backslashes taken away, nothing expanded: COMP_WORDS is cut at = : and @, and
-# holds the quotes. Sets
+# Splits a line into words, removes quotes and backslashes, and expands nothing: COMP_WORDS would be split at = : and @,
+# and contain the quotes. Sets
 #   words     the words before the last one
 #   cur       the last one
 #   quote     the quote that is open at its end
-#   kept      how many characters of it readline leaves alone
-#   closed    not empty if it holds a quoted part that is closed
+#   kept      how many of its characters readline does not replace
+#   closed    not empty if it has a quoted part that is closed
 #   redirect  not empty if it is the file of a redirection
 _cent_split() {
     local line=$1 chunk char begun=''
@@ -42,7 +42,7 @@ _cent_split() {
                 [\'\"]) quote=$char kept=${#cur} begun=1 ;;
                 \\) cur+=${line:0:1} line=${line:1} begun=1 ;;
                 @)
-                    # Readline takes it along.
+                    # Readline replaces it too.
                     [[ $COMP_WORDBREAKS == *@* ]] && kept=${#cur}
                     cur+=$char begun=1
                     ;;
@@ -59,8 +59,8 @@ _cent_split() {
     done
 }
 
-# Reads words. Sets section, method, config, the option that waits for its value, and none where no SECTION is wanted.
-_cent_read() {
+# Parses words. Sets section, method, config, the option whose value is missing, and none if there can be no SECTION.
+_cent_parse() {
     local word plain=''
     section='' method='' option='' none=''
     config=${CENT_CONFIG:-$HOME/.centrc}
@@ -85,9 +85,9 @@ _cent_read() {
     [[ $config == '~/'* ]] && config=$HOME/${config#'~/'}
 }
 
-# Asks the program that is to be run about the config file; a pipe is left to it, and without a file there is nothing to
-# ask.
-_cent_ask() {
+# Runs the program of this command line with its config file. Does nothing if that is a pipe, because the program itself
+# has to read it, or if it does not exist.
+_cent_run() {
     [[ -f $config && -r $config ]] || return
     local program=${words[0]}
     [[ $program == '~/'* ]] && program=$HOME/${program#'~/'}
@@ -95,7 +95,7 @@ _cent_ask() {
     "$program" --config="$config" "$@" 2>/dev/null </dev/null
 }
 
-# Offers those of the words given that cur begins, quoted as it is.
+# Offers those of these words that begin with cur, with the quotes of cur.
 _cent_offer() {
     local word text
     for word; do
@@ -114,13 +114,13 @@ _cent_offer() {
         esac
         COMPREPLY+=("$text")
     done
-    # More is to come; bash 3.2 has no compopt.
+    # The word is not complete yet. Bash 3.2 has no compopt.
     if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[=/] ]]; then
         compopt -o nospace 2>/dev/null
     fi
 }
 
-# Offers files; $1 is what stands before the path in cur.
+# Offers files; $1 is the part of cur before the path.
 _cent_files() {
     local path=${cur#"$1"} file home='' files=()
     [[ $path == '~/'* && $1 != *@ ]] && home=$HOME/ path=$HOME/${path#'~/'}
@@ -132,7 +132,7 @@ _cent_files() {
     _cent_offer "${files[@]}"
 }
 
-# Offers values of an option; $2 is what stands before the value in cur.
+# Offers values of an option; $2 is the part of cur before the value.
 _cent_values() {
     case $1 in
         --config) _cent_files "$2" ;;
@@ -146,21 +146,21 @@ _cent_sections() {
     local name names=()
     while IFS= read -r name; do
         [[ -z $name || $name == -* ]] || names+=("$name")
-    done <<<"$(_cent_ask --sections)"
+    done <<<"$(_cent_run --sections)"
     _cent_offer "${names[@]}"
 }
 
-# A dry run sends nothing, and shows which of the two forms the section's server is spoken to in.
+# A dry run sends nothing, and shows which version of the API the section is for.
 _cent_methods() {
-    local first='publish broadcast unsubscribe disconnect presence history channels stats node'
-    local later='publish broadcast subscribe unsubscribe disconnect refresh presence presence_stats history
+    local v1='publish broadcast unsubscribe disconnect presence history channels stats node'
+    local v2='publish broadcast subscribe unsubscribe disconnect refresh presence presence_stats history
         history_remove channels info rpc map_publish map_remove map_read_state map_read_stream map_stats map_clear
         shared_poll_publish'
     local IFS=$' \t\n'
-    case $(_cent_ask --dry-run -- "$section" info) in
-        *$'\nX-API-Sign: '*) _cent_offer $first ;;
-        *$'\nAuthorization: '*) _cent_offer $later ;;
-        *) _cent_offer $first $later ;;
+    case $(_cent_run --dry-run -- "$section" info) in
+        *$'\nX-API-Sign: '*) _cent_offer $v1 ;;
+        *$'\nAuthorization: '*) _cent_offer $v2 ;;
+        *) _cent_offer $v1 $v2 ;;
     esac
 }
 
@@ -172,15 +172,15 @@ _cent_options() {
 _cent() {
     local words cur quote kept closed redirect section method config option none all
     COMPREPLY=()
-    # --config counts behind the cursor too.
+    # --config may be after the cursor, too.
     _cent_split "$COMP_LINE "
-    _cent_read
+    _cent_parse
     all=$config
     _cent_split "${COMP_LINE:0:COMP_POINT}"
-    _cent_read
+    _cent_parse
     config=$all
     if [[ -n $closed ]]; then
-        # Readline does not say where such a word begins.
+        # Readline does not report where such a word begins.
         return
     elif [[ -n $redirect ]]; then
         _cent_files ''

@@ -1,7 +1,7 @@
 # Completion of cent for fish.
 
-# The words before the cursor that are no options and no values of options, without the program.
-function __cent_words
+# The positional arguments before the cursor.
+function __cent_arguments
     set -l skip
     set -l plain
     for word in (commandline -opc)[2..-1]
@@ -23,15 +23,15 @@ function __cent_words
     end
 end
 
-function __cent_wants_word
-    set -l words (__cent_words)
+function __cent_is_at_argument
+    set -l words (__cent_arguments)
     test (count $words) -eq $argv[1]
     and not string match -qr -- '^--(sections|completions(=.*)?)$' (commandline -opc)
 end
 
-# Asks the program that is to be run about the config file of this line; a pipe is left to it, and without a file there
-# is nothing to ask.
-function __cent_ask
+# Runs the program of this command line with its config file. Does nothing if that is a pipe, because the program itself
+# has to read it, or if it does not exist.
+function __cent_run
     set -l config $HOME/.centrc
     test -n "$CENT_CONFIG"; and set config $CENT_CONFIG
     set -l words (commandline -op)
@@ -54,22 +54,22 @@ function __cent_ask
 end
 
 function __cent_sections
-    __cent_ask --sections | string match -v -- '-*'
+    __cent_run --sections | string match -v -- '-*'
 end
 
-# A dry run sends nothing, and shows which of the two forms the section's server is spoken to in.
+# A dry run sends nothing, and shows which version of the API the section is for.
 function __cent_methods
-    set -l first publish broadcast unsubscribe disconnect presence history channels stats node
-    set -l later publish broadcast subscribe unsubscribe disconnect refresh presence presence_stats history \
+    set -l v1 publish broadcast unsubscribe disconnect presence history channels stats node
+    set -l v2 publish broadcast subscribe unsubscribe disconnect refresh presence presence_stats history \
         history_remove channels info rpc map_publish map_remove map_read_state map_read_stream map_stats map_clear \
         shared_poll_publish
-    set -l request (__cent_ask --dry-run -- (__cent_words)[1] info)
+    set -l request (__cent_run --dry-run -- (__cent_arguments)[1] info)
     if string match -q -- 'X-API-Sign: *' $request
-        printf '%s\n' $first
+        printf '%s\n' $v1
     else if string match -q -- 'Authorization: *' $request
-        printf '%s\n' $later
+        printf '%s\n' $v2
     else
-        printf '%s\n' $first $later | sort -u
+        printf '%s\n' $v1 $v2 | sort -u
     end
 end
 
@@ -85,20 +85,20 @@ function __cent_params
 end
 
 complete -c cent -f
-complete -c cent -n '__cent_wants_word 0' -k -a '(__cent_sections)'
-complete -c cent -n '__cent_wants_word 1' -k -a '(__cent_methods)'
-complete -c cent -l params -x -a '(__cent_params)' -d 'Params: a JSON object, @FILE, or -'
-complete -c cent -l config -r -F -d 'Config file instead of ~/.centrc'
-complete -c cent -l timeout -x -d 'Limit for one try'
-complete -c cent -l retry -x -d 'Tries after the first, if nothing was accepted'
-complete -c cent -s l -l lines -d 'Many commands: params a line of standard input'
-complete -c cent -l batch -x -d 'With --lines: commands a request'
-complete -c cent -s c -l compact -d 'One line instead of pretty-printed'
-complete -c cent -s q -l quiet -d 'Nothing on standard output'
-complete -c cent -s v -l verbose -d 'Request, status, sizes, times on standard error'
-complete -c cent -s n -l dry-run -d 'Check all, print the request, send nothing'
-complete -c cent -l color -x -a 'auto always never' -d Colours
-complete -c cent -l sections -d 'Names of the config file\'s sections'
-complete -c cent -l completions -x -a 'bash zsh fish' -d 'Completion script'
-complete -c cent -s h -l help -d Help
-complete -c cent -s V -l version -d Version
+complete -c cent -n '__cent_is_at_argument 0' -k -a '(__cent_sections)'
+complete -c cent -n '__cent_is_at_argument 1' -k -a '(__cent_methods)'
+complete -c cent -l params -x -a '(__cent_params)' -d 'Method params: a JSON object, @FILE, or - for stdin'
+complete -c cent -l config -r -F -d 'Config file'
+complete -c cent -l timeout -x -d 'Time limit per attempt'
+complete -c cent -l retry -x -d 'Retry up to N times if nothing was accepted'
+complete -c cent -s l -l lines -d 'Send one command per line of standard input'
+complete -c cent -l batch -x -d 'With --lines: commands per request'
+complete -c cent -s c -l compact -d 'Print JSON on one line'
+complete -c cent -s q -l quiet -d 'Print nothing but errors'
+complete -c cent -s v -l verbose -d 'Print request, status, sizes and timing to stderr'
+complete -c cent -s n -l dry-run -d 'Validate and print the request without sending it'
+complete -c cent -l color -x -a 'auto always never' -d 'When to use color: auto, always or never'
+complete -c cent -l sections -d 'List the sections of the config file'
+complete -c cent -l completions -x -a 'bash zsh fish' -d 'Print a completion script: bash, zsh or fish'
+complete -c cent -s h -l help -d 'Print help'
+complete -c cent -s V -l version -d 'Print version'

@@ -77,12 +77,12 @@ impl Error {
         self.0.retry_after.as_deref()
     }
 
-    /// Reports line numbers starting at `first` instead of 1, for input that is part of a larger file.
+    /// Reports line numbers starting at `first` instead of 1, for input that is part of a larger file. An error without a
+    /// line number gets this one.
     #[must_use]
     pub fn with_first_line(mut self, first: u64) -> Self {
-        if let Some(location) = &mut self.0.location {
-            location.line += first.saturating_sub(1);
-        }
+        let Some(location) = &mut self.0.location else { return self.with_subject(format!("line {first}")) };
+        location.line += first.saturating_sub(1);
         self
     }
 

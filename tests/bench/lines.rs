@@ -27,16 +27,16 @@ impl Bench {
     /// Against wrk, which sends the same bodies over one connection and checks only the status of a response.
     fn lines(&self, cores: Cores, replies: Replies, rounds: usize, target: Target) {
         const LINES: usize = 500_000;
-        let cores_told = match cores {
+        let cores_text = match cores {
             Cores::All => "all cores",
             Cores::One => "one core",
         };
-        let replies_told = match replies {
+        let replies_text = match replies {
             Replies::Discarded => "",
             Replies::Kept => ", replies in a file",
         };
         let name =
-            format!("--lines, client and server on {cores_told}{replies_told}: share of wrk's messages a second");
+            format!("--lines, client and server on {cores_text}{replies_text}: share of wrk's messages per second");
         if !has("wrk") || (cores == Cores::One && !has("taskset")) {
             return print_skipped(&name, "wrk or taskset is not installed");
         }
@@ -95,7 +95,7 @@ impl Bench {
         let rounds = 2 * ROUNDS;
         stub.expect((rounds * LINES / BATCH) as u64, (rounds * LINES) as u64, rounds as u64);
         print_ratio(
-            "--lines: times faster than Python's Client, 100 commands a request",
+            "--lines: times faster than Python's Client, 100 commands per request",
             &times,
             Target::AtLeast(12.0),
         );
@@ -129,6 +129,6 @@ impl Bench {
         let wrk = self.wrk(&address, &secret, LINES);
         let cent = || nanoseconds(self.dir.run(&cent)) / number(LINES as u64);
         let times = measure_interleaved(9, || self.message_of_wrk(&wrk), cent);
-        print_ratio("--lines, a real server: share of wrk's messages a second", &times, Target::AtLeast(0.70));
+        print_ratio("--lines, a real server: share of wrk's messages per second", &times, Target::AtLeast(0.70));
     }
 }

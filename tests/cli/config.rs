@@ -9,10 +9,10 @@ use crate::support::cli::{Cent, CentOutput, cent};
 
 const BANANAS: &str = "[bananas]\naddress = http://localhost:8000\nsecret = marked\n";
 
-const INDENTED_DEEPER: &str = "and so part of its value; indent both alike, or write the value in one line";
-const NEITHER_HEADER_NOR_KEY: &str = "neither [SECTION] nor KEY = VALUE; mend the line, or put a # before it";
-const NO_CREDENTIAL: &str = "section [bananas] has no secret and no api_key; write secret = … below it for Centrifugo 1, \
-                             api_key = … for later ones";
+const INDENTED_DEEPER: &str = "(indented deeper); indent both keys equally, or put the value on one line";
+const NEITHER_HEADER_NOR_KEY: &str = "expected [SECTION] or KEY = VALUE; fix the line or comment it out with #";
+const NO_CREDENTIAL: &str =
+    "section [bananas]: no credential; add api_key = … (Centrifugo 2 to 6) or secret = … (Centrifugo 1)";
 
 /// What `--dry-run` prints for a signed request.
 fn signed_request(url: &str) -> String {
@@ -90,14 +90,14 @@ fn sections_are_listed_in_order() {
 
 #[test]
 fn rejects_malformed_lines() {
-    let header = "a section header without name or without ]; write [NAME]";
-    let second = "a second ] in a section header; write [NAME] alone on its line";
+    let header = "invalid section header; expected [NAME]";
+    let second = "unexpected ] in section header; expected [NAME] alone on the line";
     for (text, message) in [
-        ("secret = marked\n[bananas]\n", "line 1: stands before any section; write [NAME] above it"),
-        ("\n\n  marked\n[bananas]\n", "line 3: stands before any section; write [NAME] above it"),
+        ("secret = marked\n[bananas]\n", "line 1: text before the first section; add a [NAME] header above it"),
+        ("\n\n  marked\n[bananas]\n", "line 3: text before the first section; add a [NAME] header above it"),
         ("[bananas]\nmarked\n", &format!("line 2: {NEITHER_HEADER_NOR_KEY}")),
         ("[bananas]\nsecret marked\n", &format!("line 2: {NEITHER_HEADER_NOR_KEY}")),
-        ("[bananas]\n= marked\n", "line 2: no key before the = or :; write KEY = VALUE"),
+        ("[bananas]\n= marked\n", "line 2: missing key before = or :; expected KEY = VALUE"),
         ("[bananas\nsecret = marked\n", &format!("line 1: {header}")),
         ("[bananas]\r\n[]\r\nsecret = marked\r\n", &format!("line 2: {header}")),
         ("[bananas]\n[marked = x\n", &format!("line 2: {header}")),
@@ -113,15 +113,15 @@ fn rejects_malformed_lines() {
 fn rejects_multiline_values_of_known_keys() {
     assert_rejected(
         "[bananas]\naddress = x\n  secret = marked\n",
-        &format!("line 3: indented deeper than address in line 2, {INDENTED_DEEPER}"),
+        &format!("line 3: continues the value of address on line 2 {INDENTED_DEEPER}"),
     );
     assert_rejected(
         "[bananas]\nsecret =\n\n\tmarked\n",
-        &format!("line 4: indented deeper than secret in line 2, {INDENTED_DEEPER}"),
+        &format!("line 4: continues the value of secret on line 2 {INDENTED_DEEPER}"),
     );
     assert_rejected(
         "[a]\nAPI_KEY: mar\n# ked\n [bananas]\n",
-        &format!("line 4: indented deeper than api_key in line 2, {INDENTED_DEEPER}"),
+        &format!("line 4: continues the value of api_key on line 2 {INDENTED_DEEPER}"),
     );
 }
 
@@ -130,19 +130,19 @@ fn rejects_duplicates() {
     for (text, message) in [
         (
             "[bananas]\nsecret = marked\n[x]\n[bananas]\n",
-            "line 4: section [bananas] stands twice, first in line 1; join them or rename one",
+            "line 4: duplicate section [bananas], first defined on line 1; merge them or rename one",
         ),
         (
             "[bananas]\nsecret = marked\nSECRET: marked\n",
-            "line 3: secret stands twice in [bananas], first in line 2; keep one of them",
+            "line 3: duplicate key secret in [bananas], first defined on line 2; keep one",
         ),
         (
             "[bananas]\nmarked== x\nMARKED== y\n",
-            "line 3: the key stands twice in [bananas], first in line 2; keep one of them",
+            "line 3: duplicate key in [bananas], first defined on line 2; keep one",
         ),
         (
             "[DEFAULT]\nsecret = marked\n[DEFAULT]\nsecret = marked\n",
-            "line 4: secret stands twice in [DEFAULT], first in line 2; keep one of them",
+            "line 4: duplicate key secret in [DEFAULT], first defined on line 2; keep one",
         ),
     ] {
         assert_rejected(text, message);
@@ -151,8 +151,8 @@ fn rejects_duplicates() {
 
 #[test]
 fn rejects_invalid_utf8() {
-    assert_rejected(b"[bananas]\r\nsecret = marked\xe9\r\n", "line 2: not UTF-8; save the file as UTF-8");
-    assert_rejected(b"\xff\xfe[\0b\0]\0\r\0\n\0", "line 1: not UTF-8; save the file as UTF-8");
+    assert_rejected(b"[bananas]\r\nsecret = marked\xe9\r\n", "line 2: invalid UTF-8; save the file as UTF-8");
+    assert_rejected(b"\xff\xfe[\0b\0]\0\r\0\n\0", "line 1: invalid UTF-8; save the file as UTF-8");
 }
 
 #[test]
@@ -161,28 +161,28 @@ fn missing_section_lists_sections() {
     ask("[apples]\n[bananas]\nsecret = marked\n", "banana").assert_output(
         2,
         "",
-        "cent: ~/.centrc: no section [banana]; there are [apples], [bananas]: did you mean bananas?\n",
+        "cent: ~/.centrc: section [banana] not found; did you mean bananas? sections: [apples], [bananas]\n",
     );
     ask("[apples]\n[x\u{1b}]\n", "live").assert_output(
         2,
         "",
-        "cent: ~/.centrc: no section [live]; there are [apples], [x\\u{1b}]\n",
+        "cent: ~/.centrc: section [live] not found; sections: [apples], [x\\u{1b}]\n",
     );
     ask("[Bananas]\n", "bananas").assert_output(
         2,
         "",
-        "cent: ~/.centrc: no section [bananas]; there is [Bananas]: did you mean Bananas?\n",
+        "cent: ~/.centrc: section [bananas] not found; did you mean Bananas? sections: [Bananas]\n",
     );
-    ask("[a]\n", "live").assert_output(2, "", "cent: ~/.centrc: no section [live]; there is [a]\n");
+    ask("[a]\n", "live").assert_output(2, "", "cent: ~/.centrc: section [live] not found; sections: [a]\n");
     ask("# none\n", "live").assert_output(
         2,
         "",
-        "cent: ~/.centrc: no section [live], nor any other; write [live] above its keys\n",
+        "cent: ~/.centrc: section [live] not found; the file has no sections: add a [live] header\n",
     );
     ask("[DEFAULT]\nsecret = marked\n", "DEFAULT").assert_output(
         2,
         "",
-        "cent: ~/.centrc: [DEFAULT] is no section of its own, but supplies keys to the others; name one of them\n",
+        "cent: ~/.centrc: [DEFAULT] only provides default values; use another section\n",
     );
 }
 
@@ -191,22 +191,22 @@ fn missing_and_conflicting_keys_are_reported() {
     for (text, message) in [
         (
             "[bananas]\nsecret = marked\n",
-            "section [bananas] has no address; write address = http://HOST:PORT below it".to_owned(),
+            "section [bananas]: missing key address; add address = http://HOST:PORT".to_owned(),
         ),
         ("[bananas]\naddress = http://h\nsekret = marked\n", NO_CREDENTIAL.to_owned()),
         (
             "[bananas]\naddress = http://h\napi_key = marked\n\nsecret = marked\n",
-            "line 5: secret beside api_key in line 3; keep one (secret for Centrifugo 1, api_key for later ones)"
+            "line 5: secret conflicts with api_key on line 3; keep one (api_key for Centrifugo 2 to 6, secret for Centrifugo 1)"
                 .to_owned(),
         ),
         (
             "[bananas]\naddress = http://h\nsecret = marked\nsecret_file = x\n",
-            "line 4: secret_file beside secret in line 3; keep one (secret for Centrifugo 1, api_key for later ones)"
+            "line 4: secret_file conflicts with secret on line 3; keep one (api_key for Centrifugo 2 to 6, secret for Centrifugo 1)"
                 .to_owned(),
         ),
         (
             "[DEFAULT]\nsecret = marked\napi_key = marked\n[bananas]\naddress = http://h\n",
-            "line 3: api_key beside secret in line 2; keep one (secret for Centrifugo 1, api_key for later ones)"
+            "line 3: api_key conflicts with secret on line 2; keep one (api_key for Centrifugo 2 to 6, secret for Centrifugo 1)"
                 .to_owned(),
         ),
     ] {
@@ -223,7 +223,7 @@ fn section_key_overrides_default_secret() {
 #[test]
 fn bad_values_report_line() {
     for (line, message) in [
-        ("address =", "address is empty; write its value after the ="),
+        ("address =", "address has no value; add it after the ="),
         ("address = marked:8000", "address has no scheme; add http:// or https://"),
         ("address = ftp://marked", "unsupported scheme in address; use http:// or https://"),
         ("address = \"http://marked\"", "address starts with a quote; remove the quotes"),
@@ -236,36 +236,39 @@ fn bad_values_report_line() {
         ("address = http://h#marked", "address contains a fragment; remove the # and everything after it"),
         (
             "address = http://%(marked)s:8000",
-            "address holds %(, which refers to another key; write the value itself, and %%( for %(",
+            "address uses %(…) interpolation, which is not supported; write the value itself, or %%( for a literal %(",
         ),
     ] {
         assert_rejected(format!("[bananas]\nsecret = marked\n{line}\n"), &format!("line 3: {message}"));
     }
     for (line, message) in [
-        ("secret =", "secret is empty; write its value after the ="),
-        ("secret = %(marked)s", "secret holds %(, which refers to another key; write the value itself, and %%( for %("),
+        ("secret =", "secret has no value; add it after the ="),
+        (
+            "secret = %(marked)s",
+            "secret uses %(…) interpolation, which is not supported; write the value itself, or %%( for a literal %(",
+        ),
         (
             "secret = marked%%%(x",
-            "secret holds %(, which refers to another key; write the value itself, and %%( for %(",
+            "secret uses %(…) interpolation, which is not supported; write the value itself, or %%( for a literal %(",
         ),
         (
             "secret = mar\x07ked marked",
             "secret contains a control character (U+0007); copy it from the server's config, on one line",
         ),
-        ("api_key = \t", "api_key is empty; write its value after the ="),
+        ("api_key = \t", "api_key has no value; add it after the ="),
         (
             "api_key = markéd marked",
             "invalid character U+00E9 in API key; the server accepts only printable ASCII without whitespace: change the key \
              in the server's config",
         ),
-        ("secret_file =", "secret_file is empty; write its value after the ="),
+        ("secret_file =", "secret_file has no value; add it after the ="),
     ] {
         assert_rejected(format!("[bananas]\naddress = http://h\n{line}\n"), &format!("line 3: {message}"));
     }
     for timeout in ["0", "-1", "5s", "1e3", "marked", "0.0", "1_0", "inf"] {
         assert_rejected(
             format!("{BANANAS}timeout = {timeout}\n"),
-            "line 4: timeout is not a number of seconds above 0, such as 5 or 0.5",
+            "line 4: invalid timeout; expected a number of seconds above 0, such as 5 or 0.5",
         );
     }
 }
@@ -277,11 +280,11 @@ fn errors_in_other_sections_are_ignored() {
 
 #[test]
 fn missing_config_shows_example() {
-    let example = "no such file; name another with --config, or write one such as\n\
-                   cent:   [bananas]\n\
+    let example = "file not found; use --config FILE, or create it, for example:\n\
+                   cent:   [live]\n\
                    cent:   address = http://localhost:8000\n\
-                   cent:   secret = long-secret-key-for-bananas-project\n\
-                   cent: with api_key instead of secret for Centrifugo 2 and later\n";
+                   cent:   api_key = key-of-the-server\n\
+                   cent: with secret instead of api_key for Centrifugo 1\n";
     dry_run(cent()).assert_output(2, "", &format!("cent: ~/.centrc: {example}"));
     dry_run(cent().arg("--config=x")).assert_output(2, "", &format!("cent: x: {example}"));
     dry_run(cent().env("CENT_CONFIG", "x")).assert_output(2, "", &format!("cent: x (CENT_CONFIG): {example}"));
@@ -301,7 +304,7 @@ fn config_option_overrides_variable_and_home() {
         &signed_request("http://flag/api/"),
         "",
     );
-    dry_run(all().arg("--config=")).assert_output(2, "", "cent: --config names no file; is a variable not set?\n");
+    dry_run(all().arg("--config=")).assert_output(2, "", "cent: --config is empty; is a variable unset?\n");
     dry_run(all().arg("--config=~/.centrc").arg("--verbose")).assert_output(
         0,
         &signed_request("http://home/api/"),
@@ -311,7 +314,7 @@ fn config_option_overrides_variable_and_home() {
 
 #[test]
 fn missing_home_suggests_config_option() {
-    let hint = "HOME is not set; name a config file by its whole path with --config";
+    let hint = "HOME is not set; use --config with an absolute path";
     dry_run(cent().config(BANANAS).env_remove("HOME")).assert_output(2, "", &format!("cent: ~/.centrc: {hint}\n"));
     dry_run(cent().config(BANANAS).env("HOME", "")).assert_output(2, "", &format!("cent: ~/.centrc: {hint}\n"));
     dry_run(cent().env_remove("HOME").arg("--config=~/x")).assert_output(2, "", &format!("cent: ~/x: {hint}\n"));
@@ -324,26 +327,26 @@ fn missing_home_suggests_config_option() {
     dry_run(cent().config(text).env_remove("HOME").arg("--config=.centrc")).assert_output(
         2,
         "",
-        "cent: .centrc: line 3: secret_file: HOME is not set; write the whole path\n",
+        "cent: .centrc: line 3: secret_file: HOME is not set; use an absolute path\n",
     );
 }
 
 #[test]
 fn unreadable_config_reports_reason() {
-    dry_run(cent().arg("--config=.")).assert_output(2, "", "cent: .: a directory; name a file\n");
+    dry_run(cent().arg("--config=.")).assert_output(2, "", "cent: .: is a directory; expected a file\n");
     dry_run(cent().arg("--config=/dev/zero")).assert_output(
         2,
         "",
-        "cent: /dev/zero: longer than 1 MB; name another file\n",
+        "cent: /dev/zero: larger than 1 MB; use another file\n",
     );
     dry_run(cent().config(BANANAS).arg("--config=.centrc/x")).assert_output(
         2,
         "",
-        "cent: .centrc/x: cannot be read; name another file: not a directory\n",
+        "cent: .centrc/x: cannot be read: not a directory\n",
     );
     let cent = cent();
     symlink("gone", cent.path(".centrc")).unwrap();
-    dry_run(cent).assert_output(2, "", "cent: ~/.centrc: a link to gone, which is not there; mend the link\n");
+    dry_run(cent).assert_output(2, "", "cent: ~/.centrc: broken symlink to gone; fix the link\n");
 }
 
 #[test]
@@ -353,11 +356,7 @@ fn unreadable_file_is_reported() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
     // The superuser can read it anyway.
     if fs::read(&path).is_err() {
-        dry_run(cent).assert_output(
-            2,
-            "",
-            "cent: ~/.centrc: not readable for this user; change its mode or its owner\n",
-        );
+        dry_run(cent).assert_output(2, "", "cent: ~/.centrc: permission denied; change the file's mode or owner\n");
     }
 }
 
@@ -424,8 +423,8 @@ fn bad_secret_file_names_both_files() {
         (b"\r\n", "secret is empty; copy it from the server's config".to_owned()),
         (b"marked\n\n", format!("secret contains a control character (U+000A); {one_line}")),
         (b"mar\tked marked", format!("secret contains a control character (U+0009); {one_line}")),
-        (b"marked\nmarked\xe9\n", "line 2: not UTF-8; save the file as UTF-8".to_owned()),
-        (b"\xef\xbb\xbfmarked\n", "begins with a byte order mark; save the file without it".to_owned()),
+        (b"marked\nmarked\xe9\n", "line 2: invalid UTF-8; save the file as UTF-8".to_owned()),
+        (b"\xef\xbb\xbfmarked\n", "starts with a byte order mark; save the file without it".to_owned()),
     ] {
         let cent = cent().config("[bananas]\naddress = http://h\n\nsecret_file = key\n").file("key", content);
         dry_run(cent).assert_output(2, "", &format!("cent: ~/.centrc: line 4: secret_file: [HOME]/key: {message}\n"));
@@ -442,9 +441,9 @@ fn bad_secret_file_names_both_files() {
 #[test]
 fn unreadable_secret_file_names_both_files() {
     for (path, message) in [
-        ("gone", "[HOME]/gone: no such file; write it, or mend the path"),
-        ("/", "/: a directory; name a file"),
-        ("/dev/zero", "/dev/zero: longer than 1 MB; name another file"),
+        ("gone", "[HOME]/gone: file not found; create it or fix the path"),
+        ("/", "/: is a directory; expected a file"),
+        ("/dev/zero", "/dev/zero: larger than 1 MB; use another file"),
         ("/dev/null", "/dev/null: secret is empty; copy it from the server's config"),
     ] {
         let cent = cent().config(format!("[bananas]\naddress = http://h\nsecret_file = {path}\n"));

@@ -20,7 +20,10 @@ fn assert_fails(form: ApiForm, script: &Script, exit: i32, message: &str) {
     let attempts = if exit == 3 { 3 } else { 1 };
     assert_eq!((output.exit_code(), output.stdout().as_str()), (Some(exit), ""), "{script:?}: {text}");
     assert_eq!(text.lines().count(), attempts, "{text}");
-    assert!(text.lines().all(|line| line.starts_with(&format!("cent: {url}: ")) && line.contains(message)), "{text}");
+    for (number, line) in (1..).zip(text.lines()) {
+        let attempt = if number < attempts { format!("attempt {number} of 3 failed: ") } else { String::new() };
+        assert!(line.starts_with(&format!("cent: {attempt}{url}: ")) && line.contains(message), "{text}");
+    }
     assert_eq!(server.wait_for_requests(attempts).len(), attempts, "{text}");
     let executed = server.centrifugo().executed().len();
     assert_eq!(executed, usize::from(script.contains(&Step::Execute)), "{text}");

@@ -37,7 +37,12 @@ fn stderr_without_duration(output: &CentOutput) -> String {
 }
 
 fn without_duration(text: &str) -> String {
-    text.lines().map(|line| line.split(", in ").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    // As in "3 commands in 0.1 s (30/s): 2 accepted, 1 rejected".
+    let without = |line: &str| match line.split_once("/s)") {
+        Some((before, after)) => format!("{}{after}", before.rsplit_once(" in ").expect("a rate has a duration").0),
+        None => line.to_owned(),
+    };
+    text.lines().map(without).collect::<Vec<_>>().join("\n")
 }
 
 /// The numbers that the server received, in order.
@@ -107,11 +112,11 @@ fn blank_lines_are_counted_but_not_sent() {
     let server = V1.server();
     let input = format!("\n{}\r\n \t\n{}\n{{\"channel\": \"nope:a\", \"data\": 1}}", line(1).trim(), line(2).trim());
     let output = publish_lines(V1, &server).stdin_bytes(input).run();
-    let refusal = "line 5: publish: namespace not found; the channel's namespace (the part before the colon) must exist \
+    let rejection = "line 5: publish: namespace not found; the channel's namespace (the part before the colon) must exist \
                    in the server's config";
     assert_eq!(
         stderr_without_duration(&output),
-        format!("cent: {refusal}\ncent: 3 commands answered (2 accepted, 1 refused)")
+        format!("cent: {rejection}\ncent: 3 commands: 2 accepted, 1 rejected")
     );
     assert_eq!(output.exit_code(), Some(1));
     assert_eq!(received_numbers(&server), [1, 2]);
@@ -164,8 +169,8 @@ fn invalid_command_reports_line_number() {
             .args(&["bananas", "-l"])
             .stdin_bytes(format!("{{\"method\": \"node\"}}\n\n{text}\n"))
             .run();
-        let summary = "line 1 accepted; from line 2 on nothing was accepted: go on with tail -n +2";
-        assert_eq!(output.stderr(), format!("cent: standard input, line 3: {message}\ncent: {summary}\n"));
+        let summary = "line 1 accepted; line 2 onwards not accepted: resume with tail -n +2";
+        assert_eq!(output.stderr(), format!("cent: standard input: line 3: {message}\ncent: {summary}\n"));
         assert_eq!((output.exit_code(), output.stdout().lines().count()), (Some(2), 1));
     }
 }
@@ -180,9 +185,9 @@ fn bad_line_stops_run_after_earlier_lines() {
         assert_eq!(
             output.stderr(),
             format!(
-                "cent: standard input, line 5001: invalid JSON: object keys must be in double quotes at line 5001, column 24; {object}\n\
+                "cent: standard input: invalid JSON: object keys must be in double quotes at line 5001, column 24; {object}\n\
                  cent:   {{\"channel\": \"plain:a\", 5001}}\ncent:                          ^\n\
-                 cent: lines 1 to 5000 accepted; from line 5001 on nothing was accepted: go on with tail -n +5001\n"
+                 cent: lines 1-5000 accepted; line 5001 onwards not accepted: resume with tail -n +5001\n"
             )
         );
         assert_eq!(output.exit_code(), Some(2));
@@ -202,7 +207,7 @@ fn reports_first_twenty_reply_errors_by_line() {
     for (number, line) in (2..).zip(&lines[..20]) {
         assert!(line.starts_with(&format!("cent: line {number}: publish: unknown channel (102); ")), "{line}");
     }
-    assert_eq!(lines[20..], ["cent: 5 more errors in replies", "cent: 27 commands answered (2 accepted, 25 refused)"]);
+    assert_eq!(lines[20..], ["cent: 5 more errors not shown", "cent: 27 commands: 2 accepted, 25 rejected"]);
     assert_eq!(output.exit_code(), Some(1));
     assert_eq!(received_numbers(&server), [1, 27]);
 }
@@ -228,7 +233,7 @@ fn unknown_reply_sets_exit_status_4() {
         let output = publish_lines(form, &server).stdin_bytes(input).run();
         assert_eq!(output.exit_code(), Some(4), "{}", output.stderr());
         assert!(
-            stderr_without_duration(&output).ends_with("\ncent: 3 commands answered (0 accepted, 3 unknown)"),
+            stderr_without_duration(&output).ends_with("\ncent: 3 commands: 0 accepted, 3 unknown"),
             "{}",
             output.stderr()
         );
@@ -243,13 +248,22 @@ fn parse_summary(text: &str) -> (usize, usize, Option<usize>) {
         .expect("a stopped run has a summary")
         .strip_prefix("cent: ")
         .expect("the line starts with cent:");
-    let number = |words: &str| words.rsplit(' ').next().and_then(|word| word.parse::<usize>().ok());
+    if summary == "no lines accepted: run again from line 1" {
+        return (0, 0, Some(1));
+    }
+    let summary = summary.strip_prefix("standard output closed: ").unwrap_or(summary);
+    // The last number of "line 1" and of "lines 1-7".
+    let number = |words: &str| words.rsplit([' ', '-']).next().and_then(|word| word.parse::<usize>().ok());
     let parts: Vec<&str> = summary.split("; ").collect();
-    let accepted = parts[0].strip_suffix(" accepted").map_or(0, |words| number(words).unwrap_or(0));
-    let unknown =
-        parts[1..].iter().find_map(|part| part.split_once(" unknown")).map(|(words, _)| number(words).unwrap());
-    let next_line = summary.split_once("go on with tail -n +").map(|(_, from)| from.parse().expect("it is a number"));
-    (accepted, unknown.unwrap_or(accepted), next_line)
+    let accepted = match parts[0].strip_suffix(" accepted") {
+        Some("no lines") => 0,
+        Some(words) => number(words).expect("it is a number"),
+        None => panic!("{summary}"),
+    };
+    let unknown = parts[1..].iter().find_map(|part| part.split_once(" may have been executed: check "));
+    let unknown = unknown.map_or(accepted, |(words, _)| number(words).expect("it is a number"));
+    let next_line = summary.split_once("resume with tail -n +").map(|(_, from)| from.parse().expect("it is a number"));
+    (accepted, unknown, next_line)
 }
 
 /// Runs 250 lines, 50 per request; the request with this index gets the script. Checks the summary against the state of
@@ -271,7 +285,7 @@ fn assert_exact_summary(form: ApiForm, index: usize, script: Script, exit: i32) 
     assert!(accepted <= 50 * index, "{text}");
     assert!(if exit == 4 { accepted < unknown && unknown <= accepted + 50 } else { accepted == unknown }, "{text}");
     assert_eq!(next_line, (unknown < 250).then_some(unknown + 1), "{text}");
-    assert!(next_line.is_some() || text.ends_with("; no line is left\n"), "{text}");
+    assert!(next_line.is_some() || text.ends_with("; no lines remain\n"), "{text}");
     server.wait_for_requests(index + 1);
     let received_numbers = received_numbers(&server);
     assert!(
@@ -318,7 +332,7 @@ fn wrong_reply_count_is_unknown_and_printed() {
     let server = Legacy.server().script(respond(&Response::json("{}\n{}")));
     let output = publish_lines(Legacy, &server).stdin_bytes(publish_params(1..=5)).run();
     let hint = "the command may have been executed: check before retrying, and check the address";
-    let summary = "no line accepted; lines 1 to 5 unknown, may have run: look first (tail -n +1); no line is left";
+    let summary = "no lines accepted; lines 1-5 may have been executed: check them (sed -n 1,5p); no lines remain";
     output.assert_output(
         4,
         "{}\n{}\n",
@@ -450,7 +464,7 @@ fn reply_arrives_before_next_line() {
 
 #[test]
 fn signal_stops_run_with_exact_summary() {
-    for (name, exit) in [("-INT", 130), ("-TERM", 143)] {
+    for (name, exit, reason) in [("-INT", 130, "interrupted by SIGINT"), ("-TERM", 143, "interrupted by SIGTERM")] {
         let server = V1.server();
         let (mut child, _home) = publish_lines(V1, &server).spawn();
         let mut input = child.stdin.take().unwrap();
@@ -460,8 +474,8 @@ fn signal_stops_run_with_exact_summary() {
         send_signal(&child, name);
         // The input stays open: only the signal can end the run.
         let (status, text) = wait_for_exit(child);
-        let summary = "lines 1 to 250 accepted; from line 251 on nothing was accepted: go on with tail -n +251";
-        assert_eq!((status.code(), text), (Some(exit), format!("cent: {summary}\n")));
+        let summary = "lines 1-250 accepted; line 251 onwards not accepted: resume with tail -n +251";
+        assert_eq!((status.code(), text), (Some(exit), format!("cent: {reason}: {summary}\n")));
         drop(input);
         assert_eq!(received_numbers(&server), numbers(1, 250));
     }
@@ -476,8 +490,8 @@ fn second_signal_aborts_request_in_progress() {
     server.wait_for_requests(1);
     send_signal(&child, "-TERM");
     let (status, text) = wait_for_exit(child);
-    let summary = "no line accepted; lines 1 to 2 unknown, may have run: look first (tail -n +1); from line 3 on nothing \
-                   was accepted: go on with tail -n +3";
+    let summary = "interrupted by SIGTERM: no lines accepted; lines 1-2 may have been executed: check them (sed -n 1,2p); \
+                   line 3 onwards not accepted: resume with tail -n +3";
     assert!(text.ends_with(&format!("\ncent: {summary}\n")), "{text}");
     assert_eq!(status.code(), Some(4));
 
@@ -503,12 +517,12 @@ fn signal_during_backoff_cancels_retry() {
     let mut output = BufReader::new(child.stderr.take().unwrap());
     let mut text = String::new();
     output.read_line(&mut text).unwrap();
-    assert!(text.ends_with("; try 1 of 4, the next one in 60.0 s\n"), "{text}");
+    assert!(text.starts_with("cent: attempt 1 of 4 failed: ") && text.ends_with("; retrying in 60.0 s\n"), "{text}");
     send_signal(&child, "-TERM");
     text.clear();
     output.read_to_string(&mut text).unwrap();
     let error = format!("{}/api/: service unavailable (503); nothing was accepted: try again later", server.address());
-    let summary = "no line accepted; from line 1 on nothing was accepted: go on with tail -n +1";
+    let summary = "interrupted by SIGTERM: no lines accepted: run again from line 1";
     assert_eq!(text, format!("cent: {error}\ncent: {summary}\n"));
     assert_eq!((child.wait().unwrap().code(), server.requests().len()), (Some(143), 1));
     drop(input);
@@ -525,6 +539,7 @@ fn closed_stdout_stops_run() {
         let output = cent.stdin(input).stdout(writer).run();
         let (accepted, unknown, next_line) = parse_summary(&output.stderr());
         assert_eq!((output.exit_code(), output.stderr().lines().count()), (Some(4), 1), "{}", output.stderr());
+        assert!(output.stderr().starts_with("cent: standard output closed: lines 1-"), "{}", output.stderr());
         assert_eq!((unknown, next_line), (accepted, Some(accepted + 1)));
         assert_eq!(received_numbers(&server), numbers(1, accepted));
         // The batch whose replies could not be written.
@@ -537,8 +552,10 @@ fn closed_stdout_after_last_line_is_ignored() {
     let server = V1.server();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let output = publish_lines(V1, &server).stdin_bytes(publish_params(1..=5)).stdout(writer).run();
-    assert_eq!(output.exit_code(), Some(0), "{}", output.stderr());
+    let cent = publish_lines(V1, &server).file("input", publish_params(1..=5));
+    let input = File::open(cent.path("input")).unwrap();
+    let output = cent.stdin(input).stdout(writer).run();
+    output.assert_output(0, "", "cent: standard output closed: lines 1-5 accepted; no lines remain\n");
 }
 
 #[test]
@@ -549,7 +566,7 @@ fn full_disk_stops_run() {
     let output = cent.stdin(input).stdout(File::create("/dev/full").unwrap()).run();
     let text = output.stderr();
     assert!(
-        text.starts_with("cent: standard output: cannot be written (the command has run): no space left on device\n"),
+        text.starts_with("cent: cannot write to standard output (the command was executed): no space left on device\n"),
         "{text}"
     );
     let (accepted, _, next_line) = parse_summary(&text);
@@ -564,7 +581,7 @@ fn dry_run_separates_requests_by_blank_line() {
         let output = publish_lines(form, &server).args(&["-n", "--batch=2"]).stdin_bytes(publish_params(1..=3)).run();
         assert_eq!(
             (output.exit_code(), output.stderr().as_str()),
-            (Some(0), "cent: 3 commands in 2 requests: nothing was sent\n")
+            (Some(0), "cent: dry run: 3 commands in 2 requests, nothing sent\n")
         );
         let text = output.stdout();
         let url = form.url(&server.address());
@@ -585,7 +602,8 @@ fn signal_stops_dry_run() {
     output.read_line(&mut String::new()).unwrap();
     send_signal(&child, "-TERM");
     let (status, text) = wait_for_exit(child);
-    assert_eq!((status.code(), text.as_str()), (Some(143), "cent: 1 command in 1 request: nothing was sent\n"));
+    let summary = "cent: interrupted by SIGTERM: 1 command in 1 request, nothing sent\n";
+    assert_eq!((status.code(), text.as_str()), (Some(143), summary));
     drop(input);
 }
 
@@ -603,9 +621,9 @@ fn closed_stdout_stops_dry_run() {
 fn overlong_line_is_rejected_early() {
     let server = V1.server().expect_no_connection();
     let output = publish_lines(V1, &server).stdin(File::open("/dev/zero").unwrap()).run();
-    let message = "longer than 64 MB; is its line end missing? params that large go with --params";
-    let summary = "no line accepted; from line 1 on nothing was accepted: go on with tail -n +1";
-    output.assert_output(2, "", &format!("cent: standard input, line 1: {message}\ncent: {summary}\n"));
+    let message = "line 1 is larger than 64 MB; is a newline missing? (use --params for params this large)";
+    let summary = "no lines accepted: run again from line 1";
+    output.assert_output(2, "", &format!("cent: standard input: {message}\ncent: {summary}\n"));
 }
 
 #[test]
@@ -623,10 +641,9 @@ fn unreadable_stdin_is_reported() {
     let cent = cent().config("[bananas]\naddress = http://127.0.0.1:1\nsecret = s\n");
     let dir = File::open(cent.home()).unwrap();
     let output = cent.args(&["bananas", "publish", "--lines"]).stdin(dir).run();
-    let summary = "no line accepted; from line 1 on nothing was accepted: go on with tail -n +1";
     output.assert_output(
         2,
         "",
-        &format!("cent: standard input, line 1: cannot be read: is a directory\ncent: {summary}\n"),
+        "cent: standard input: read error at line 1: is a directory\ncent: no lines accepted: run again from line 1\n",
     );
 }

@@ -296,12 +296,12 @@ fn full_disk_is_reported_after_execution() {
     for form in ApiForm::ALL {
         let server = form.server();
         let output = publish(form.cent(&server)).stdout(File::create("/dev/full").unwrap()).run();
-        let text = "cent: standard output: cannot be written (the command has run): no space left on device\n";
+        let text = "cent: cannot write to standard output (the command was executed): no space left on device\n";
         output.assert_output(4, "", text);
         assert_eq!(server.centrifugo().executed(), ["publish"]);
     }
     let full = || Stdio::from(File::create("/dev/full").unwrap());
-    let text = "cent: standard output: cannot be written: no space left on device\n";
+    let text = "cent: cannot write to standard output: no space left on device\n";
     for args in [&["--help"][..], &["--version"], &["--sections"], &["bananas", "channels", "-n"]] {
         V1.cent_at("http://127.0.0.1:1").args(args).stdout(full()).run().assert_output(4, "", text);
     }

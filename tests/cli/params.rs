@@ -143,7 +143,7 @@ fn methods_without_params_never_read_stdin() {
 
 #[test]
 fn rejects_blank_params_from_explicit_source() {
-    let blank = "blank; params are one JSON object, {} for none: is a variable not set?";
+    let blank = "empty; expected a JSON object, or {} for none: is a variable unset?";
     for value in ["", " ", "\n"] {
         assert_rejected(&["bananas", "publish", "--params", value], &format!("--params: {blank}"));
     }
@@ -158,12 +158,12 @@ fn rejects_blank_params_from_explicit_source() {
 fn unreadable_params_file_is_reported() {
     assert_rejected(
         &["bananas", "publish", "--params", "@none.json"],
-        "none.json: the params cannot be read: no such file or directory",
+        "--params: cannot read none.json: no such file or directory",
     );
-    assert_rejected(&["bananas", "publish", "--params", "@."], ".: the params cannot be read: is a directory");
+    assert_rejected(&["bananas", "publish", "--params", "@."], "--params: cannot read .: is a directory");
     assert_rejected(
         &["bananas", "publish", "--params", "@"],
-        "--params: no file is named after the @; write @FILE, or @- for standard input",
+        "--params: missing file name after @; use @FILE, or - for standard input",
     );
 }
 
@@ -296,7 +296,7 @@ fn required_params_are_checked_before_sending() {
 
 #[test]
 fn rejects_empty_method() {
-    assert_rejected(&["live", ""], "METHOD is empty; name one, such as publish: is a variable not set?");
+    assert_rejected(&["live", ""], "METHOD is empty; is a variable unset?");
 }
 
 #[test]

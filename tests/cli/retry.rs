@@ -17,7 +17,8 @@ fn unavailable(status: u16) -> Script {
 fn retry_notice(form: ApiForm, server: &Server, error: &str, attempt: u32, attempts: u32) -> String {
     let url = form.url(&server.address());
     format!(
-        "cent: {url}: {error}; nothing was accepted: try again later; try {attempt} of {attempts}, the next one in 0.0 s\n"
+        "cent: attempt {attempt} of {attempts} failed: {url}: {error}; nothing was accepted: try again later; \
+         retrying in 0.0 s\n"
     )
 }
 
@@ -38,7 +39,8 @@ fn first_backoff_is_at_most_half_second() {
     let output = publish(V1.cent(&server)).args(&["--retry=1"]).run();
     assert_eq!((output.exit_code(), server.requests().len()), (Some(0), 2));
     let text = output.stderr();
-    let (_, pause) = text.trim_end().split_once("try 1 of 2, the next one in ").expect("the retry is reported");
+    assert!(text.starts_with("cent: attempt 1 of 2 failed: "), "{text}");
+    let (_, pause) = text.trim_end().split_once("; retrying in ").expect("the retry is reported");
     assert!(["0.3 s", "0.4 s", "0.5 s", "0.2 s"].contains(&pause), "{text}");
 }
 
@@ -83,8 +85,8 @@ fn long_retry_after_stops_retrying() {
         assert_eq!((output.exit_code(), server.requests().len()), (Some(3), 1));
         let text = output.stderr();
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[0].starts_with("cent: the server asks to wait "), "{text}");
-        assert!(lines[0].ends_with(" s, over 60 s: no further try"), "{text}");
+        assert!(lines[0].starts_with("cent: not retrying: the server's Retry-After ("), "{text}");
+        assert!(lines[0].ends_with(" s) exceeds 60 s"), "{text}");
         let error = "service unavailable (503); nothing was accepted: try again later";
         assert_eq!(lines[1..], [format!("cent: {}/api/: {error}", server.address())]);
     }
@@ -104,7 +106,7 @@ fn connection_refused_is_retried() {
     let output = publish(V1.cent_at(&port.address())).args(&["--retry=1"]).run();
     let text = output.stderr();
     assert_eq!((output.exit_code(), text.lines().count()), (Some(3), 2), "{text}");
-    assert!(text.contains("the port is correct; try 1 of 2, the next one in "), "{text}");
+    assert!(text.contains("the port is correct; retrying in "), "{text}");
 }
 
 #[test]

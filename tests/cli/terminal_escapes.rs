@@ -108,5 +108,5 @@ fn progress_bar_redraw_rate_is_limited() {
     let max_redraws = 10 * (1 + start.elapsed().as_secs());
     let redraws = printed.matches(" commands, ").count() as u64;
     assert!(redraws > 0 && redraws <= max_redraws, "{redraws} of {max_redraws}");
-    assert!(printed.contains("cent: 5000 commands accepted, in "), "{printed}");
+    assert!(printed.contains("cent: 5000 commands accepted in "), "{printed}");
 }

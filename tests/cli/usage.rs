@@ -14,26 +14,30 @@ fn assert_usage_error(args: &[&str], message: &str) {
     cent().config(CONFIG).args(args).run().assert_output(2, "", &format!("cent: {message}\n"));
 }
 
-const USAGE_HINT: &str = "type cent SECTION METHOD --params='{…}', or cent --help";
-const PARAMS_HINT: &str = "params are no word of their own; type --params= before them, as in --params='{…}'";
+const USAGE_HINT: &str = "usage: cent SECTION METHOD --params='{…}' (see cent --help)";
 
 #[test]
 fn missing_arguments_are_rejected() {
-    assert_usage_error(&[], &format!("no SECTION and no METHOD; {USAGE_HINT}"));
-    assert_usage_error(&["bananas"], "no METHOD; type one after the SECTION, such as publish, history or channels");
-    assert_usage_error(&["publish"], "publish is a METHOD, and the SECTION is missing; type cent SECTION publish");
-    assert_usage_error(&["--lines"], &format!("no SECTION and no METHOD; {USAGE_HINT}"));
+    assert_usage_error(&[], &format!("missing SECTION and METHOD; {USAGE_HINT}"));
+    assert_usage_error(&["bananas"], "missing METHOD after SECTION; for example publish, history or channels");
+    assert_usage_error(&["publish"], "missing SECTION before publish; usage: cent SECTION publish");
+    assert_usage_error(&["--lines"], "missing SECTION; usage: cent --lines SECTION [METHOD] (see cent --help)");
 }
 
 #[test]
 fn unexpected_arguments_are_rejected() {
-    assert_usage_error(&["bananas", "publish", r#"{"channel": "news", "data": 1}"#], PARAMS_HINT);
-    assert_usage_error(&["bananas", "publish", "@news.json"], PARAMS_HINT);
-    assert_usage_error(&["bananas", "publish", "-"], PARAMS_HINT);
-    assert_usage_error(&["bananas", "publish", "news"], &format!("one word too many: news; {USAGE_HINT}"));
+    let unexpected = |argument: &str, message: &str| {
+        assert_usage_error(&["bananas", "publish", argument], &format!("unexpected argument {message}"));
+    };
+    let params = r#"{"channel": "news", "data": 1}"#;
+    unexpected(params, &format!("'{params}'; pass params with --params='{{…}}'"));
+    unexpected("{\n  \"channel\": \"news\"}", "'{…'; pass params with --params='{…}'");
+    unexpected("@news.json", "'@news.json'; use --params=@news.json");
+    unexpected("-", "'-'; use --params=-");
+    unexpected("news", &format!("'news'; {USAGE_HINT}"));
     assert_usage_error(
         &["bananas", "publish", "--params={channel:", "news}"],
-        "one word too many: news}; put quotes around params, as in --params='{…}'",
+        "unexpected argument 'news}'; quote the params: --params='{…}'",
     );
 }
 
@@ -41,7 +45,7 @@ fn unexpected_arguments_are_rejected() {
 fn unknown_section_suggests_nearest() {
     assert_usage_error(
         &["banana", "publish"],
-        "~/.centrc: no section [banana]; there are [apples], [bananas]: did you mean bananas?",
+        "~/.centrc: section [banana] not found; did you mean bananas? sections: [apples], [bananas]",
     );
 }
 
@@ -68,47 +72,53 @@ fn unknown_method_suggests_nearest() {
 
 #[test]
 fn unknown_options_are_rejected() {
-    assert_usage_error(&["bananas", "publish", "--param", "{}"], "no option --param; did you mean --params?");
-    assert_usage_error(&["bananas", "publish", "--param={}"], "no option --param; did you mean --params?");
-    assert_usage_error(&["bananas", "publish", "-params={}"], "no option -params; did you mean --params?");
-    assert_usage_error(&["bananas", "publish", "--frobnicate=5"], "no option --frobnicate; cent -h lists them");
-    assert_usage_error(&["bananas", "publish", "-x"], "no option -x; cent -h lists them");
+    assert_usage_error(&["bananas", "publish", "--param", "{}"], "unknown option --param; did you mean --params?");
+    assert_usage_error(&["bananas", "publish", "--param={}"], "unknown option --param; did you mean --params?");
+    assert_usage_error(&["bananas", "publish", "-params={}"], "unknown option -params; did you mean --params?");
+    assert_usage_error(&["bananas", "publish", "--frobnicate=5"], "unknown option --frobnicate; see cent -h");
+    assert_usage_error(&["bananas", "publish", "-x"], "unknown option -x; see cent -h");
 }
 
 #[test]
 fn invalid_values_are_rejected() {
     assert_usage_error(
         &["bananas", "publish", "--timeout=abc"],
-        "--timeout: abc is not a number of seconds above 0, such as 5 or 0.5",
+        "invalid value 'abc' for --timeout; expected a number of seconds above 0, such as 5 or 0.5",
     );
     assert_usage_error(
         &["bananas", "publish", "--timeout", "-1"],
-        "--timeout: -1 is not a number of seconds above 0, such as 5 or 0.5",
+        "invalid value '-1' for --timeout; expected a number of seconds above 0, such as 5 or 0.5",
     );
     assert_usage_error(
         &["bananas", "publish", "--lines", "--batch", "0"],
-        "--batch: 0 is not a whole number above 0, such as 100",
+        "invalid value '0' for --batch; expected a whole number above 0, such as 100",
     );
-    assert_usage_error(&["bananas", "publish", "--retry=-1"], "--retry: -1 is not a whole number, such as 3");
-    assert_usage_error(&["--sections", "--color=red"], "--color: no red; type --color= and one of auto, always, never");
     assert_usage_error(
-        &["--completions=tcsh"],
-        "--completions: no tcsh; type --completions= and one of bash, zsh, fish",
+        &["bananas", "publish", "--retry=-1"],
+        "invalid value '-1' for --retry; expected a whole number, such as 3",
     );
-    assert_usage_error(&["bananas", "publish", "--quiet=1"], "--quiet takes no value; leave =1 out");
+    assert_usage_error(
+        &["--sections", "--color=red"],
+        "invalid value 'red' for --color; expected auto, always or never",
+    );
+    assert_usage_error(&["--completions=tcsh"], "invalid value 'tcsh' for --completions; expected bash, zsh or fish");
+    assert_usage_error(&["bananas", "publish", "--quiet=1"], "unexpected value '1' for --quiet; remove =1");
 }
 
 #[test]
 fn missing_values_are_rejected() {
-    assert_usage_error(&["bananas", "publish", "--params"], "--params needs a value; type --params=JSON");
-    assert_usage_error(&["bananas", "publish", "--params", "--compact"], "--params needs a value; type --params=JSON");
-    assert_usage_error(&["bananas", "publish", "--timeout"], "--timeout needs a value; type --timeout=SECONDS");
-    assert_usage_error(&["--color"], "--color needs a value; type --color=WHEN");
+    assert_usage_error(&["bananas", "publish", "--params"], "missing value for --params; usage: --params=JSON");
+    assert_usage_error(
+        &["bananas", "publish", "--params", "--compact"],
+        "missing value for --params; usage: --params=JSON",
+    );
+    assert_usage_error(&["bananas", "publish", "--timeout"], "missing value for --timeout; usage: --timeout=SECONDS");
+    assert_usage_error(&["--color"], "missing value for --color; usage: --color=WHEN");
 }
 
 #[test]
 fn conflicting_options_are_rejected() {
-    let conflict = |first: &str, second: &str| format!("{first} and {second} make no sense together; leave one out");
+    let conflict = |first: &str, second: &str| format!("{first} cannot be used with {second}");
     assert_usage_error(&["bananas", "publish", "--params={}", "--lines"], &conflict("--params", "--lines"));
     assert_usage_error(&["--sections", "bananas"], &conflict("--sections", "SECTION"));
     assert_usage_error(&["--sections", "--params={}"], &conflict("--sections", "--params"));
@@ -116,7 +126,7 @@ fn conflicting_options_are_rejected() {
     assert_usage_error(&["--sections", "--lines"], &conflict("--sections", "--lines"));
     assert_usage_error(&["--completions", "bash", "bananas"], &conflict("--completions", "SECTION"));
     assert_usage_error(&["--completions", "bash", "--sections"], &conflict("--completions", "--sections"));
-    assert_usage_error(&["bananas", "publish", "--batch", "5"], "--batch makes sense with --lines only; add --lines");
+    assert_usage_error(&["bananas", "publish", "--batch", "5"], "--batch requires --lines");
 }
 
 #[test]
@@ -173,11 +183,11 @@ fn colored_reply_has_same_text() {
 
 #[test]
 fn usage_errors_are_colored() {
-    let error = "no option --frobnicate; cent -h lists them\n";
+    let error = "unknown option --frobnicate; see cent -h\n";
     cent().args(&["--frobnicate", "--color=always"]).run().assert_output(2, "", &format!("{RED}{error}"));
     cent().arg("--frobnicate").env("CLICOLOR_FORCE", "1").run().assert_output(2, "", &format!("{RED}{error}"));
     cent().arg("--frobnicate").run().assert_output(2, "", &format!("cent: {error}"));
-    let missing = "~/.centrc: no section [x], nor any other; write [x] above its keys\n";
+    let missing = "~/.centrc: section [x] not found; the file has no sections: add a [x] header\n";
     cent().config("").args(&["x", "y", "--color", "always"]).run().assert_output(2, "", &format!("{RED}{missing}"));
 }
 

@@ -35,23 +35,23 @@ pub(crate) struct Args {
     #[arg(value_name = "METHOD", hide = true, required_unless_present_any = ["sections", "completions", "lines"])]
     pub(crate) method: Option<String>,
 
-    /// Params: a JSON object, @FILE, or - (standard input)
+    /// Method params: a JSON object, @FILE, or - for stdin
     ///
-    /// Without it they are read from standard input if that is a pipe or
-    /// a file, and else they are {}.
+    /// If omitted, params are read from standard input when it is a pipe,
+    /// a socket or a file; otherwise they are {}.
     #[arg(long, value_name = "JSON", verbatim_doc_comment, conflicts_with_all = ["sections", "completions"])]
     pub(crate) params: Option<OsString>,
 
-    /// Config file instead of ~/.centrc
+    /// Config file [default: ~/.centrc]
     ///
-    /// Any readable file, a pipe too.
+    /// May be a pipe: cent --config <(pass show centrc) ...
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     pub(crate) config: Option<OsString>,
 
-    /// Limit for one try; default 5
+    /// Time limit per attempt [default: 5]
     ///
-    /// From name lookup to the last byte; fractions allowed. It beats the
-    /// section's timeout, which beats the default.
+    /// From DNS lookup to the last byte of the response. Fractions are
+    /// allowed. Overrides the timeout of the section.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -61,21 +61,23 @@ pub(crate) struct Args {
     )]
     pub(crate) timeout: Option<Duration>,
 
-    /// Tries after the first, if nothing was accepted
+    /// Retry up to N times if nothing was accepted
     ///
-    /// A request that surely was not accepted (exit 3) is tried again so
-    /// many times at most, with growing pauses. Default: 0.
+    /// Only failures with exit status 3 are retried, with growing pauses.
+    /// A request that may have been executed is never sent again.
+    /// [default: 0]
     #[arg(long, value_name = "N", verbatim_doc_comment, value_parser = parse_retries, allow_negative_numbers = true)]
     retry: Option<u32>,
 
-    /// Many commands: params a line of standard input
+    /// Send one command per line of standard input
     ///
-    /// Without METHOD each line is a whole command,
-    /// {"method": …, "params": …}. Prints a reply a line.
+    /// Each line contains the params of METHOD or, without METHOD, a
+    /// complete command: {"method": …, "params": …}. Prints one reply per
+    /// line.
     #[arg(short, long, verbatim_doc_comment, conflicts_with_all = ["params", "sections", "completions"])]
     pub(crate) lines: bool,
 
-    /// With --lines: commands a request; default 100
+    /// With --lines: commands per request [default: 100]
     #[arg(
         long,
         value_name = "N",
@@ -85,52 +87,52 @@ pub(crate) struct Args {
     )]
     batch: Option<usize>,
 
-    /// One line instead of pretty-printed
+    /// Print JSON on one line
     #[arg(short, long, verbatim_doc_comment)]
     pub(crate) compact: bool,
 
-    /// Nothing on standard output; errors still are told
+    /// Print nothing but errors
     #[arg(short, long, verbatim_doc_comment)]
     pub(crate) quiet: bool,
 
-    /// Request, status, sizes, times on standard error
+    /// Print request, status, sizes and timing to stderr
     #[arg(short, long, verbatim_doc_comment)]
     pub(crate) verbose: bool,
 
-    /// Check all, print the request, send nothing
+    /// Validate and print the request without sending it
     ///
-    /// Signature or API key are shown as [hidden].
+    /// The signature or API key is shown as [hidden].
     #[arg(short = 'n', long, verbatim_doc_comment)]
     pub(crate) dry_run: bool,
 
-    /// Colours: auto, always or never
+    /// When to use color: auto, always or never
     ///
-    /// Those of the printed JSON and of errors. auto, the default: on a
-    /// terminal, unless NO_COLOR is set.
+    /// Applies to printed JSON and to error messages. With auto, color is
+    /// used on a terminal, unless NO_COLOR is set. [default: auto]
     #[arg(long, value_name = "WHEN", verbatim_doc_comment, default_value = "auto", hide_default_value = true)]
     #[arg(value_enum, hide_possible_values = true)]
     pub(crate) color: ColorChoice,
 
-    /// Names of the config file's sections, a line each
+    /// List the sections of the config file
     #[arg(long, verbatim_doc_comment, conflicts_with_all = ["section", "method", "dry_run", "completions"])]
     pub(crate) sections: bool,
 
-    /// Completion script of bash, zsh or fish
+    /// Print a completion script: bash, zsh or fish
     #[arg(long, value_name = "SHELL", verbatim_doc_comment, conflicts_with_all = ["section", "method", "dry_run"])]
     #[arg(value_enum, hide_possible_values = true)]
     completions: Option<Shell>,
 
-    /// Help; --help tells more
+    /// Print help (see more with --help)
     #[arg(short, long, verbatim_doc_comment, action = ArgAction::Help)]
     help: Option<bool>,
 
-    /// Version
+    /// Print version
     #[arg(short = 'V', long, verbatim_doc_comment, action = ArgAction::Version)]
     version: Option<bool>,
 }
 
 impl Args {
-    /// The most commands of one request.
+    /// The maximum number of commands per request.
     pub(crate) fn max_batch(&self) -> usize {
         self.batch.unwrap_or(100)
     }
@@ -150,7 +152,7 @@ pub(crate) enum Invocation {
 /// Parses the command line.
 ///
 /// # Errors
-/// With what is wrong and what to type, for every usage error.
+/// For every usage error, with what is wrong and how to fix it.
 pub(crate) fn parse(command_line: &[OsString]) -> anyhow::Result<Invocation> {
     let parse = |command: clap::Command| {
         command.try_get_matches_from(command_line).and_then(|mut matches| Args::from_arg_matches_mut(&mut matches))
@@ -177,8 +179,8 @@ pub(crate) fn parse(command_line: &[OsString]) -> anyhow::Result<Invocation> {
 /// The parser with the texts around the help.
 pub(crate) fn command() -> clap::Command {
     Args::command()
-        .before_help(help::short_header())
-        .after_help(help::EXIT_SUMMARY)
+        .before_help(help::ABOUT)
+        .after_help(help::short_footer())
         .before_long_help(help::long_header())
         .after_long_help(help::long_footer())
 }
@@ -201,12 +203,12 @@ pub(crate) fn color(command_line: &[OsString]) -> ColorChoice {
 }
 
 fn parse_retries(text: &str) -> Result<u32, String> {
-    text.parse().ok().filter(|_| !text.starts_with('+')).ok_or_else(|| "not a whole number, such as 3".to_owned())
+    text.parse().ok().filter(|_| !text.starts_with('+')).ok_or_else(|| "a whole number, such as 3".to_owned())
 }
 
 fn parse_batch_size(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|&number| number > 0 && !text.starts_with('+'));
-    number.ok_or_else(|| "not a whole number above 0, such as 100".to_owned())
+    number.ok_or_else(|| "a whole number above 0, such as 100".to_owned())
 }
 
 #[cfg(test)]
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn options_anywhere_last_wins() {
+    fn options_anywhere_and_last_one_counts() {
         let args = parse_args(&["-c", "bananas", "--params={}", "publish", "--params", "-", "-c", "--timeout", "0.5"]);
         assert_eq!(args.section.as_deref(), Some("bananas"));
         assert_eq!(args.method.as_deref(), Some("publish"));
@@ -252,7 +254,7 @@ mod tests {
     fn rejects_option_as_value() {
         assert_eq!(
             usage_error(&["bananas", "publish", "--params", "--compact"]),
-            "--params needs a value; type --params=JSON"
+            "missing value for --params; usage: --params=JSON"
         );
     }
 

@@ -59,14 +59,14 @@ mod tests {
     }
 
     #[test]
-    fn no_color_beats_clicolor_force_beats_terminal() {
+    fn no_color_overrides_clicolor_force() {
         assert!(!found(ColorChoice::Auto, &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")], true));
         assert!(found(ColorChoice::Auto, &[("CLICOLOR_FORCE", "1"), ("TERM", "dumb")], false));
         assert!(!found(ColorChoice::Auto, &[("CLICOLOR_FORCE", "0")], false));
     }
 
     #[test]
-    fn option_beats_both_variables() {
+    fn option_overrides_both_variables() {
         assert!(found(ColorChoice::Always, &[("NO_COLOR", "1"), ("TERM", "dumb")], false));
         assert!(!found(ColorChoice::Never, &[("CLICOLOR_FORCE", "1")], true));
     }

@@ -1,4 +1,4 @@
-//! Checks that each completion script has every option, value and method.
+//! Checks that each completion script has every option, description, value and method.
 
 use crate::args;
 use crate::completions::Shell;
@@ -53,13 +53,35 @@ fn completions_have_all_options_and_values() {
     }
 }
 
+/// Bash shows no descriptions. Defaults and hints in brackets are left out: brackets have a meaning in zsh.
+#[test]
+fn descriptions_match_help() {
+    let mut command = args::command();
+    command.build();
+    let zsh = Shell::Zsh.script().replace("\\:", ":");
+    for option in command.get_arguments().filter(|arg| !arg.is_positional()) {
+        let name = option.get_long().expect("each option has a long name");
+        let help = option.get_help().expect("each option has a help text").to_string();
+        let description = help.split(['[', '(']).next().unwrap_or_default().trim_end();
+        let in_zsh = ["=", "", "}'"].iter().any(|between| zsh.contains(&format!("--{name}{between}[{description}]")));
+        assert!(in_zsh, "completions/_cent: describe --{name} as {description}");
+        let fish_line = Shell::Fish
+            .script()
+            .lines()
+            .find(|line| line.starts_with("complete -c cent ") && contains(line, &Shell::Fish.option(name)));
+        let fish_line = fish_line.expect("the fish script describes the option");
+        let expected = format!(" -d '{description}'");
+        assert!(fish_line.ends_with(&expected), "completions/cent.fish: describe --{name} as {description}");
+    }
+}
+
 #[test]
 fn completions_have_methods_of_all_versions() {
     let address = || cent::Address::parse("http://localhost:8000").unwrap();
     let v1 = cent::Endpoint::with_secret(address(), "x").unwrap();
     let v2 = cent::Endpoint::with_api_key(address(), "x").unwrap();
     for shell in SHELLS {
-        for (name, endpoint) in [("first", &v1), ("later", &v2)] {
+        for (name, endpoint) in [("v1", &v1), ("v2", &v2)] {
             let methods: Vec<&str> = endpoint.known_methods().collect();
             assert_eq!(shell.list(name), methods, "completions: fix the list {name} in the script for {shell:?}");
         }

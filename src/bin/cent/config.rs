@@ -30,12 +30,12 @@ const CREDENTIAL_KEYS: [&str; 4] = ["secret", "secret_file", "api_key", "api_key
 /// More than any config file or secret has. A device such as /dev/zero has no end.
 const MAX_FILE_BYTES: u64 = 1_000_000;
 
-const EXAMPLE: &str = "\
-name another with --config, or write one such as
-  [bananas]
+const NOT_FOUND_HINT: &str = "\
+use --config FILE, or create it, for example:
+  [live]
   address = http://localhost:8000
-  secret = long-secret-key-for-bananas-project
-with api_key instead of secret for Centrifugo 2 and later";
+  api_key = key-of-the-server
+with secret instead of api_key for Centrifugo 1";
 
 /// Where the config file is. Displayed as the user wrote it.
 #[derive(Debug)]
@@ -63,13 +63,13 @@ pub(crate) fn locate(
 ) -> anyhow::Result<ConfigPath> {
     let env_var = env_var.filter(|path| !path.is_empty());
     let (path, display) = match (option, env_var) {
-        (Some(option), _) if option.is_empty() => bail!("--config names no file; is a variable not set?"),
+        (Some(option), _) if option.is_empty() => bail!("--config is empty; is a variable unset?"),
         (Some(option), _) => (PathBuf::from(&option), option.display().to_string()),
         (None, Some(path)) => (PathBuf::from(&path), format!("{} (CENT_CONFIG)", path.display())),
         (None, None) => ("~/.centrc".into(), "~/.centrc".to_owned()),
     };
     let file = expand_tilde(&path, home_dir.as_deref())
-        .with_context(|| format!("{display}: HOME is not set; name a config file by its whole path with --config"))?;
+        .with_context(|| format!("{display}: HOME is not set; use --config with an absolute path"))?;
     Ok(ConfigPath { file, display, home_dir })
 }
 
@@ -107,7 +107,7 @@ struct ConfigValue<'a> {
 /// # Errors
 /// For a file that cannot be read, and for what [`parser::normalize`] rejects.
 pub(crate) fn read(path: ConfigPath) -> anyhow::Result<Config> {
-    match read_limited(&path.file, EXAMPLE).and_then(|bytes| parse(&bytes)) {
+    match read_limited(&path.file, NOT_FOUND_HINT).and_then(|bytes| parse(&bytes)) {
         Ok(ini) => Ok(Config { path, ini }),
         Err(error) => Err(error.context(path.to_string())),
     }
@@ -116,7 +116,7 @@ pub(crate) fn read(path: ConfigPath) -> anyhow::Result<Config> {
 fn parse(bytes: &[u8]) -> anyhow::Result<Ini> {
     let text = parser::normalize(decode_utf8(bytes)?)?;
     let raw = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
-    Ini::load_from_str_opt(&text, raw).map_err(|_| anyhow!("not understood; write it as the README shows"))
+    Ini::load_from_str_opt(&text, raw).map_err(|_| anyhow!("invalid config file; see Files in cent --help"))
 }
 
 impl Config {
@@ -147,7 +147,7 @@ impl Config {
         }
         let address = self
             .get(name, "address")
-            .with_context(|| format!("section [{name}] has no address; write address = http://HOST:PORT below it"))?
+            .with_context(|| format!("section [{name}]: missing key address; add address = http://HOST:PORT"))?
             .parse(|text| Ok(Address::parse(text)?))?;
         let credential = self.credential(name)?;
         let endpoint = credential.parse(|text| self.endpoint(address, credential.key, text))?;
@@ -158,15 +158,14 @@ impl Config {
     fn unknown_section(&self, name: &str) -> anyhow::Error {
         let names = self.names();
         if name == DEFAULT {
-            return anyhow!("[DEFAULT] is no section of its own, but supplies keys to the others; name one of them");
+            return anyhow!("[DEFAULT] only provides default values; use another section");
         }
         if names.is_empty() {
-            return anyhow!("no section [{name}], nor any other; write [{name}] above its keys");
+            return anyhow!("section [{name}] not found; the file has no sections: add a [{name}] header");
         }
-        let are = if names.len() == 1 { "is" } else { "are" };
         let list = names.iter().map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ");
-        let hint = did_you_mean(name, names.iter().copied()).map_or_else(String::new, |hint| format!(": {hint}"));
-        anyhow!("no section [{name}]; there {are} {list}{hint}")
+        let hint = did_you_mean(name, names.iter().copied()).map_or_else(String::new, |hint| format!("{hint} "));
+        anyhow!("section [{name}] not found; {hint}sections: {list}")
     }
 
     /// The value of a key in a section or, if it has none, in `[DEFAULT]`.
@@ -193,11 +192,11 @@ impl Config {
         found.sort_by_key(|value| value.line);
         match found.as_slice() {
             [] => bail!(
-                "section [{section}] has no secret and no api_key; write secret = … below it for Centrifugo 1, api_key = … for later ones"
+                "section [{section}]: no credential; add api_key = … (Centrifugo 2 to 6) or secret = … (Centrifugo 1)"
             ),
             [one] => Ok(*one),
             [first, second, ..] => bail!(
-                "line {}: {} beside {} in line {}; keep one (secret for Centrifugo 1, api_key for later ones)",
+                "line {}: {} conflicts with {} on line {}; keep one (api_key for Centrifugo 2 to 6, secret for Centrifugo 1)",
                 second.line,
                 second.key,
                 first.key,
@@ -209,12 +208,12 @@ impl Config {
     fn endpoint(&self, address: Address, key: &str, text: &str) -> anyhow::Result<Endpoint> {
         let Some(key) = key.strip_suffix("_file") else { return endpoint(address, key, text) };
         let path = expand_tilde(Path::new(text), self.path.home_dir.as_deref())
-            .with_context(|| format!("{key}_file: HOME is not set; write the whole path"))?;
+            .with_context(|| format!("{key}_file: HOME is not set; use an absolute path"))?;
         let file = self.path.file.parent().unwrap_or(Path::new("")).join(path);
         let read = || {
-            let bytes = read_limited(&file, "write it, or mend the path")?;
+            let bytes = read_limited(&file, "create it or fix the path")?;
             let text = decode_utf8(&bytes)?;
-            ensure!(!text.starts_with('\u{feff}'), "begins with a byte order mark; save the file without it");
+            ensure!(!text.starts_with('\u{feff}'), "starts with a byte order mark; save the file without it");
             endpoint(address, key, strip_newline(text))
         };
         read().with_context(|| format!("{key}_file: {}", file.display()))
@@ -237,9 +236,12 @@ impl ConfigValue<'_> {
     /// The value as Python returns it: `%%` is `%`. References such as `%(name)s` are not supported, so they are rejected.
     fn text(self) -> anyhow::Result<Zeroizing<String>> {
         let key = self.key;
-        ensure!(!self.raw.is_empty(), "{key} is empty; write its value after the =");
+        ensure!(!self.raw.is_empty(), "{key} has no value; add it after the =");
         let references = Zeroizing::new(self.raw.replace("%%", "")).contains("%(");
-        ensure!(!references, "{key} holds %(, which refers to another key; write the value itself, and %%( for %(");
+        ensure!(
+            !references,
+            "{key} uses %(…) interpolation, which is not supported; write the value itself, or %%( for a literal %("
+        );
         Ok(Zeroizing::new(self.raw.replace("%%", "%")))
     }
 }
@@ -249,7 +251,7 @@ fn endpoint(address: Address, key: &str, text: &str) -> anyhow::Result<Endpoint>
 }
 
 fn parse_timeout(text: &str) -> anyhow::Result<Duration> {
-    parse_seconds(text).map_err(|problem| anyhow!("timeout is {problem}"))
+    parse_seconds(text).map_err(|expected| anyhow!("invalid timeout; expected {expected}"))
 }
 
 /// Removes the trailing newline that editors and `echo` add; only one, because others belong to the secret.
@@ -262,7 +264,7 @@ fn decode_utf8(bytes: &[u8]) -> anyhow::Result<&str> {
         let valid = bytes.get(..error.valid_up_to()).and_then(|valid| std::str::from_utf8(valid).ok());
         let valid = valid.unwrap_or_default();
         let line = parser::lines(valid).count() + usize::from(valid.ends_with('\r'));
-        anyhow!("line {line}: not UTF-8; save the file as UTF-8")
+        anyhow!("line {line}: invalid UTF-8; save the file as UTF-8")
     })
 }
 
@@ -271,15 +273,15 @@ fn read_limited(path: &Path, not_found_hint: &str) -> anyhow::Result<Zeroizing<V
     let mut bytes = Zeroizing::new(Vec::new());
     let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
     match read.map_err(|error| (error.kind(), error)) {
-        Ok(length) if length as u64 > MAX_FILE_BYTES => bail!("longer than 1 MB; name another file"),
+        Ok(length) if length as u64 > MAX_FILE_BYTES => bail!("larger than 1 MB; use another file"),
         Ok(_) => Ok(bytes),
         Err((io::ErrorKind::NotFound, _)) => match fs::read_link(path) {
-            Ok(target) => bail!("a link to {}, which is not there; mend the link", target.display()),
-            Err(_) => bail!("no such file; {not_found_hint}"),
+            Ok(target) => bail!("broken symlink to {}; fix the link", target.display()),
+            Err(_) => bail!("file not found; {not_found_hint}"),
         },
-        Err((io::ErrorKind::PermissionDenied, _)) => bail!("not readable for this user; change its mode or its owner"),
-        Err((io::ErrorKind::IsADirectory, _)) => bail!("a directory; name a file"),
-        Err((_, error)) => Err(error).context("cannot be read; name another file"),
+        Err((io::ErrorKind::PermissionDenied, _)) => bail!("permission denied; change the file's mode or owner"),
+        Err((io::ErrorKind::IsADirectory, _)) => bail!("is a directory; expected a file"),
+        Err((_, error)) => Err(error).context("cannot be read"),
     }
 }
 
@@ -306,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn option_beats_variable_beats_home_directory() {
+    fn option_overrides_variable_overrides_home() {
         let found = |option: Option<&str>, env_var: Option<&str>| {
             let path = locate(option.map(OsString::from), env_var.map(OsString::from), Some("/home/u".into())).unwrap();
             format!("{} is {}", path, path.file.display())
@@ -358,6 +360,27 @@ mod tests {
     }
 
     #[test]
+    fn documented_keys_are_the_known_keys() {
+        let mut known = KNOWN_KEYS;
+        known.sort_unstable();
+        let sorted = |mut keys: Vec<&'static str>| {
+            keys.sort_unstable();
+            keys
+        };
+        let page = include_str!("../../../man/sections.roff");
+        let (_, page) = page.split_once("\n.SH \"CONFIGURATION FILE\"\n").unwrap();
+        let page = page.split("\n.SH ").next().unwrap();
+        let headings = page.split("\n.TP\n.B").skip(1).filter_map(|entry| entry.lines().next());
+        let keys = headings.flat_map(|line| line.trim_start_matches('R').split([' ', ',', '"']));
+        assert_eq!(sorted(keys.filter(|key| !key.is_empty()).collect()), known, "man/sections.roff");
+        let readme = include_str!("../../../README.md");
+        let (_, readme) = readme.split_once("\n## Configure\n").unwrap();
+        let readme = readme.split("\n## ").next().unwrap();
+        let rows = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split("` | ").next());
+        assert_eq!(sorted(rows.flat_map(|keys| keys.split("`, `")).collect()), known, "README.md");
+    }
+
+    #[test]
     fn names_keep_file_order_without_default() {
         let text = "[DEFAULT]\n[ b ]\n[a]\nsecret = x\n[DEFAULT]\n[|c|]\n";
         assert_eq!(config(text).unwrap().names(), [" b ", "a", "|c|"]);
@@ -368,12 +391,9 @@ mod tests {
         assert_error("[a]\naddress = h\nsecret = x\n", "x: line 2: address has no scheme; add http:// or https://");
         assert_error(
             "\u{feff}[DEFAULT]\r\ntimeout = 0\r\n\r\n# note\r\n[a]\r\naddress = http://h\r\nsecret = x\r\n",
-            "x: line 2: timeout is not a number of seconds above 0, such as 5 or 0.5",
+            "x: line 2: invalid timeout; expected a number of seconds above 0, such as 5 or 0.5",
         );
-        assert_error(
-            "[a]\raddress = http://h\r\rsecret =\r",
-            "x: line 4: secret is empty; write its value after the =",
-        );
+        assert_error("[a]\raddress = http://h\r\rsecret =\r", "x: line 4: secret has no value; add it after the =");
     }
 
     #[test]
@@ -391,7 +411,7 @@ mod tests {
             [(&b"\xff"[..], 1), (b"a\nb\xff\n", 2), (b"a\r\n\r\n\xff", 3), (b"a\r\xff", 2), (b"a\n\r\xff", 3)]
         {
             let error = decode_utf8(bytes).unwrap_err().to_string();
-            assert_eq!(error, format!("line {line}: not UTF-8; save the file as UTF-8"));
+            assert_eq!(error, format!("line {line}: invalid UTF-8; save the file as UTF-8"));
         }
     }
 }

@@ -9,10 +9,10 @@ use cent::ErrorKind;
 pub(crate) enum ExitStatus {
     Success,
     Rejected,
-    /// Wrong arguments, config or params; nothing was sent.
+    /// Invalid arguments, config or params.
     Usage,
     SafeToRetry,
-    /// Ended by the signal of this number.
+    /// Interrupted by the signal with this number.
     Signal(i32),
     Unknown,
 }
@@ -37,7 +37,7 @@ impl From<ErrorKind> for ExitStatus {
             ErrorKind::Rejected => Self::Rejected,
             ErrorKind::Invalid => Self::Usage,
             ErrorKind::SafeToRetry => Self::SafeToRetry,
-            // Also for kinds that a later library may add: unknown is the safe answer.
+            // Also for kinds that a later library may add: unknown is the safe assumption.
             _ => Self::Unknown,
         }
     }
@@ -51,24 +51,24 @@ impl From<ExitStatus> for std::process::ExitCode {
 
 /// The rows of the exit table: status, what it means, what a script can do.
 const EXIT_TABLE: [(ExitStatus, &str, &str); 5] = [
-    (ExitStatus::Success, "done: every reply is free of errors", "go on"),
-    (ExitStatus::Rejected, "the server said no", "repeating does not help"),
-    (ExitStatus::Usage, "wrong arguments, config or params: nothing was sent", "mend the call"),
-    (ExitStatus::SafeToRetry, "not reached, or turned away for now: nothing was accepted", "repeat, it is safe"),
+    (ExitStatus::Success, "success: no reply contains an error", "continue"),
+    (ExitStatus::Rejected, "rejected by the server", "retrying will not help"),
+    (ExitStatus::Usage, "invalid arguments, config or params", "fix the command"),
     (
-        ExitStatus::Unknown,
-        "unknown: the time was over or the connection lost on the way",
-        "it may have run: look first",
+        ExitStatus::SafeToRetry,
+        "server unreachable or temporarily unavailable: the request was not accepted",
+        "safe to retry",
     ),
+    (ExitStatus::Unknown, "unknown: timed out or connection lost", "the command may have been executed: check first"),
 ];
 
 /// The row of the signals that end a run of `--lines`.
 const SIGNAL_ROW: (&str, &str, &str) =
-    ("130, 143", "--lines: ended by Ctrl-C, by SIGTERM", "go on with the line that the summary names");
+    ("130, 143", "--lines interrupted by SIGINT or SIGTERM", "resume from the line in the summary");
 
 /// The note below the table.
-pub(crate) const PRECEDENCE_NOTE: &str =
-    "Of several outcomes of --lines the worst counts: 4, then 130 and 143, 3, 2, 1.";
+pub(crate) const LINES_NOTE: &str = "With --lines, earlier lines may have been sent: resume from the line in the \
+                                     summary. If several statuses apply, the first of 4, 130, 143, 3, 2, 1 counts.";
 
 /// The exit table as help, man page and README show it.
 pub(crate) fn exit_table() -> impl Iterator<Item = (String, &'static str, &'static str)> {
@@ -78,7 +78,7 @@ pub(crate) fn exit_table() -> impl Iterator<Item = (String, &'static str, &'stat
 
 /// A failed write to standard output.
 #[derive(Debug, thiserror::Error)]
-#[error("standard output: cannot be written{}", if *sent { " (the command has run)" } else { "" })]
+#[error("cannot write to standard output{}", if *sent { " (the command was executed)" } else { "" })]
 pub(crate) struct OutputError {
     source: io::Error,
     /// Whether a request was sent before.
@@ -136,7 +136,7 @@ mod tests {
     fn broken_pipe_is_not_an_error() {
         assert!(OutputError::check(Err(io::ErrorKind::BrokenPipe.into()), true).is_ok());
         let full = OutputError::check(Err(io::ErrorKind::StorageFull.into()), true).unwrap_err();
-        assert!(full.to_string().ends_with(" (the command has run)"), "{full}");
+        assert!(full.to_string().ends_with(" (the command was executed)"), "{full}");
         assert_eq!(exit_status_for(&full.into()), ExitStatus::Unknown);
     }
 

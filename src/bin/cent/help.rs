@@ -4,99 +4,106 @@ use std::fmt::Write as _;
 
 use crate::exit;
 
-pub(crate) const ABOUT: &str = "Console client for Centrifugo, the real-time messaging server";
+pub(crate) const ABOUT: &str = "Command-line client for Centrifugo, the real-time messaging server";
 
-pub(crate) const USAGE: &str = "cent [OPTIONS] SECTION METHOD    (with --lines: SECTION [METHOD])";
+pub(crate) const USAGE: &str = "\
+cent [OPTIONS] SECTION METHOD            SECTION: server in ~/.centrc
+       cent [OPTIONS] --lines SECTION [METHOD]  METHOD: publish, history, ...";
 
-/// Calls to copy.
-const SHORT_EXAMPLES: [&str; 3] = [
-    r#"cent bananas publish --params='{"channel": "news", "data": {"n": 1}}'"#,
-    "cent bananas publish --lines < news.jsonl",
-    "cent bananas publish --params=@news.json --dry-run",
-];
+const EXAMPLE: &str = r#"cent live publish --params='{"channel": "news", "data": {"n": 1}}'"#;
 
-pub(crate) const EXIT_SUMMARY: &str = "Exit status: 0 done, 1 refused, 2 wrong call, 3 not reached, 4 unknown";
+const EXIT_SUMMARY: &str = "Exit status: 0 success, 1 rejected, 2 usage error, 3 not accepted, 4 unknown";
+
+/// The longest line of the help, in characters.
+const MAX_WIDTH: usize = 80;
 
 /// What the program does, in paragraphs.
-pub(crate) const DESCRIPTION: [&str; 2] = [
+pub(crate) const DESCRIPTION: [&str; 3] = [
     "\
-Sends one command to the server that SECTION of the config file names, and
-pretty-prints the list of replies. With --lines it sends one for each line of
-standard input and prints a reply a line. Options may stand anywhere.",
+Sends one command to a Centrifugo server and pretty-prints the list of replies.
+SECTION is a section of the config file: it has the server's address and the API
+key or secret. METHOD is a method of the server's HTTP API.",
     "\
-The methods of Centrifugo 1 are publish, broadcast, unsubscribe, disconnect,
-presence, history, channels, stats and node; later ones have no stats and node,
-but info, subscribe, refresh, presence_stats, history_remove, rpc and more. A
-method that is not known here is sent as it is.",
+With --lines, sends one command per line of standard input and prints one reply
+per line. Options may appear anywhere.",
+    "\
+Methods of Centrifugo 2 to 6: publish, broadcast, subscribe, unsubscribe,
+disconnect, refresh, presence, presence_stats, history, history_remove,
+channels, info, rpc and others. Methods of Centrifugo 1: publish, broadcast,
+unsubscribe, disconnect, presence, history, channels, stats and node. Other
+methods are sent unchecked.",
 ];
 
-/// A name and its description, in lines of at most 66 characters.
+/// A name and its description, in lines of at most 64 characters.
 pub(crate) type HelpEntry = (&'static str, &'static str);
 
 pub(crate) const FILES: [HelpEntry; 1] = [(
     "~/.centrc",
     "\
-Sections of the form
-  [bananas]
+One section per server:
+  [live]
   address = http://localhost:8000
-  secret = long-secret-key-for-bananas-project
+  api_key = key-of-the-server
   timeout = 5
-with api_key instead of secret for Centrifugo 2 to 6; timeout is
-optional; secret_file or api_key_file name a file with it instead.",
+For Centrifugo 1, use secret instead of api_key. The timeout is
+optional. api_key_file or secret_file read the credential from a
+file.",
 )];
 
 pub(crate) const ENVIRONMENT: [HelpEntry; 5] = [
-    ("CENT_CONFIG", "Config file instead of ~/.centrc; --config beats it."),
-    ("HTTP_PROXY, HTTPS_PROXY, ALL_PROXY", "Proxy for http:// addresses, for https:// ones, for both; in either case."),
-    ("NO_PROXY", "Hosts that need no proxy, separated by commas; * for all."),
-    ("SSL_CERT_FILE, SSL_CERT_DIR", "Certificates to trust instead of the system's."),
-    ("NO_COLOR, CLICOLOR_FORCE", "No colours; colours also where there is no terminal. --color beats both."),
+    ("CENT_CONFIG", "Config file to use instead of ~/.centrc; --config overrides it."),
+    (
+        "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY",
+        "Proxy for http:// addresses, https:// addresses, or both.\nLowercase names work too and take precedence.",
+    ),
+    ("NO_PROXY", "Comma-separated hosts to connect to directly; * for all."),
+    ("SSL_CERT_FILE, SSL_CERT_DIR", "CA certificates (file, directory) to trust instead of the system's."),
+    ("NO_COLOR, CLICOLOR_FORCE", "Disable color; force color without a terminal. --color overrides both."),
 ];
 
 /// A task, and the text to copy.
-pub(crate) const EXAMPLES: [HelpEntry; 4] = [
+pub(crate) const EXAMPLES: [HelpEntry; 6] = [
+    ("Publish a message:", EXAMPLE),
     (
-        "In a shell, params from a file or a pipe:",
-        r#"cent bananas publish --params=@news.json
-echo '{"channel": "news"}' | cent bananas history --compact"#,
+        "Params from a file or a pipe:",
+        r#"cent live publish --params=@news.json
+echo '{"channel": "news"}' | cent live history --compact"#,
     ),
-    (
-        r"In cron, where % ends the command unless it is written \%; errors are mailed:",
-        r#"@daily cent bananas publish -q --params='{"channel":"a","data":"9\%"}'"#,
-    ),
+    ("See what would be sent:", "cent live publish --params=@news.json --dry-run"),
+    (r"In a crontab (escape % as \%):", r#"@daily cent live publish -q --params='{"channel":"a","data":"9\%"}'"#),
     (
         "In a deploy script:",
-        r#"cent bananas publish --quiet --retry=3 --params=@news.json
-case $? in
+        r#"rc=0; cent live publish --quiet --retry=3 --params=@news.json || rc=$?
+case $rc in
   0) ;;
-  3) echo "not reached: safe to repeat" >&2; exit 1 ;;
-  4) echo "may have run: look first" >&2; exit 1 ;;
+  3) echo "not accepted: safe to retry" >&2; exit 1 ;;
+  4) echo "may have been executed: check first" >&2; exit 1 ;;
   *) exit 1 ;;
 esac"#,
     ),
     (
-        "Many commands; where a run stopped, the summary says the line to go on with:",
+        "Send many commands, and resume at the line given in the summary:",
         "\
-cent bananas publish --lines < news.jsonl
-tail -n +5001 news.jsonl | cent bananas publish --lines",
+cent live publish --lines < news.jsonl
+tail -n +5001 news.jsonl | cent live publish --lines",
     ),
 ];
 
-/// The beginning of the short help, which must fit 24 lines together with the next prompt.
-pub(crate) fn short_header() -> String {
-    SHORT_EXAMPLES.iter().fold(ABOUT.to_owned(), |text, call| format!("{text}\n  {call}"))
+/// The end of the short help, which must fit 24 lines together with the next prompt.
+pub(crate) fn short_footer() -> String {
+    format!("Example: {EXAMPLE}\n{EXIT_SUMMARY}")
 }
 
 pub(crate) fn long_header() -> String {
-    format!("{}\n\n{}", short_header(), DESCRIPTION.join("\n\n"))
+    format!("{ABOUT}\n\n{}", DESCRIPTION.join("\n\n"))
 }
 
 pub(crate) fn long_footer() -> String {
     let mut text = "Exit status:\n".to_owned();
     for (status, meaning, advice) in exit::exit_table() {
-        let _ = writeln!(text, "  {status:<8}  {meaning};\n            {advice}");
+        let _ = writeln!(text, "  {status:<8}  {}", wrap(&format!("{meaning}; {advice}"), 12));
     }
-    let _ = writeln!(text, "  {}", exit::PRECEDENCE_NOTE);
+    let _ = writeln!(text, "  {}", wrap(exit::LINES_NOTE, 2));
     for (heading, entries) in [("Files", &FILES[..]), ("Environment", &ENVIRONMENT), ("Examples", &EXAMPLES)] {
         let _ = write!(text, "\n{heading}:\n");
         for (name, lines) in entries {
@@ -107,4 +114,36 @@ pub(crate) fn long_footer() -> String {
         }
     }
     text.trim_end().to_owned()
+}
+
+/// Breaks a text at spaces into lines that start at this column; the first one is there already.
+fn wrap(text: &str, column: usize) -> String {
+    let mut wrapped = String::new();
+    let mut end = column;
+    for (index, word) in text.split(' ').enumerate() {
+        let length = word.chars().count();
+        if index > 0 && end + 1 + length > MAX_WIDTH {
+            let _ = write!(wrapped, "\n{:column$}", "");
+            end = column;
+        } else if index > 0 {
+            wrapped.push(' ');
+            end += 1;
+        }
+        wrapped.push_str(word);
+        end += length;
+    }
+    wrapped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wraps_at_spaces() {
+        let word = "x".repeat(39);
+        assert_eq!(wrap(&format!("{word} {word} {word}"), 1), format!("{word} {word}\n {word}"));
+        assert_eq!(wrap(&format!("{word} {word} {word}"), 2), format!("{word}\n  {word}\n  {word}"));
+        assert_eq!(wrap(&"x".repeat(100), 2), "x".repeat(100));
+    }
 }

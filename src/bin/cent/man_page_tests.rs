@@ -1,4 +1,4 @@
-//! Generates the man page from the help texts, and checks that `man/cent.1` is up to date.
+//! Generates the man page from the help texts and `man/sections.roff`, and checks that `man/cent.1` is up to date.
 
 use std::fs;
 
@@ -10,15 +10,19 @@ use crate::{args, exit, help};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man/cent.1");
 
-fn page() -> String {
+/// The sections that are written by hand.
+const SECTIONS: &str = include_str!("../../../man/sections.roff");
+
+fn page(version: &str) -> String {
     let mut command = args::command();
     command.build();
     let mut page = Vec::new();
     let mut roff = Roff::new();
     // clap_mangen would leave out the empty date, and what follows would take its place.
-    roff.control("TH", ["cent", "1", "\"\"", concat!("cent ", env!("CARGO_PKG_VERSION")), "User Commands"]);
+    roff.control("TH", ["cent", "1", "\"\"", &format!("cent {version}"), "User Commands"]);
     roff.control("SH", ["NAME"]);
-    roff.text([roman(format!("cent - {}{}", "console", help::ABOUT.trim_start_matches("Console")))]);
+    let about = help::ABOUT.replacen('C', "c", 1);
+    roff.text([roman(format!("cent - {about}"))]);
     write_synopsis(&mut roff);
     roff.control("SH", ["DESCRIPTION"]);
     for paragraph in help::DESCRIPTION {
@@ -27,6 +31,8 @@ fn page() -> String {
     }
     page.extend(roff.render().into_bytes());
     Man::new(command).render_options_section(&mut page).expect("writing to a vector cannot fail");
+    page.extend(exit_status().render().into_bytes());
+    page.extend(SECTIONS.as_bytes());
     page.extend(footer().render().into_bytes());
     String::from_utf8(page).expect("it was made of strings")
 }
@@ -54,7 +60,7 @@ fn write_synopsis(roff: &mut Roff) {
     roff.text([bold("cent --completions"), roman(" "), italic("SHELL")]);
 }
 
-fn footer() -> Roff {
+fn exit_status() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["EXIT STATUS"]);
     for (status, meaning, advice) in exit::exit_table() {
@@ -63,7 +69,12 @@ fn footer() -> Roff {
         roff.text([roman(format!("{meaning}; {advice}"))]);
     }
     roff.control("PP", []);
-    roff.text([roman(exit::PRECEDENCE_NOTE)]);
+    roff.text([roman(exit::LINES_NOTE)]);
+    roff
+}
+
+fn footer() -> Roff {
+    let mut roff = Roff::new();
     write_entries(&mut roff, "FILES", &help::FILES);
     write_entries(&mut roff, "ENVIRONMENT", &help::ENVIRONMENT);
     roff.control("SH", ["EXAMPLES"]);
@@ -99,18 +110,29 @@ fn write_verbatim(roff: &mut Roff, text: &str) {
     roff.control("RE", []);
 }
 
+/// The version in the first line of a page, so that a new version alone makes no page outdated.
+fn version_of(page: &str) -> &str {
+    let (_, rest) = page.split_once("\n.TH cent 1 \"\" \"cent ").expect("the page has a title line");
+    rest.split('"').next().unwrap_or_default()
+}
+
 #[test]
 fn man_page_is_up_to_date() {
-    let committed = fs::read_to_string(FILE).unwrap_or_default();
+    let committed = fs::read_to_string(FILE).expect("man/cent.1 can be read");
     assert!(
-        committed == page(),
-        "man/cent.1 differs from what the options tell; write it anew with\n\
+        committed == page(version_of(&committed)),
+        "man/cent.1 differs from the help texts and man/sections.roff; generate it again with\n\
          cargo test --locked --bin cent -- --ignored write_the_man_page"
     );
 }
 
 #[test]
+fn version_is_in_title() {
+    assert_eq!(version_of(&page("1.2.3")), "1.2.3");
+}
+
+#[test]
 #[ignore = "writes man/cent.1"]
 fn write_the_man_page() {
-    fs::write(FILE, page()).expect("man/cent.1 can be written");
+    fs::write(FILE, page(env!("CARGO_PKG_VERSION"))).expect("man/cent.1 can be written");
 }

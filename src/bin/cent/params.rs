@@ -50,7 +50,7 @@ fn file_after_at(option: Option<&OsStr>) -> PathBuf {
 /// For params that cannot be read, are blank though they were given, or are not a JSON object.
 pub(crate) fn read_command(option: Option<&OsStr>, method: &str) -> anyhow::Result<Command> {
     if method.is_empty() {
-        bail!("METHOD is empty; name one, such as publish: is a variable not set?");
+        bail!("METHOD is empty; is a variable unset?");
     }
     let (name, text) = match params_source(option, method, stdin_has_data) {
         Source::None => ("params".to_owned(), b"{}".to_vec()),
@@ -63,7 +63,7 @@ pub(crate) fn read_command(option: Option<&OsStr>, method: &str) -> anyhow::Resu
         }
     };
     if is_blank(&text) {
-        bail!("{name}: blank; params are one JSON object, {{}} for none: is a variable not set?");
+        bail!("{name}: empty; expected a JSON object, or {{}} for none: is a variable unset?");
     }
     Command::new(method, text).context(name)
 }
@@ -74,14 +74,14 @@ fn is_blank(text: &[u8]) -> bool {
 
 fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
     if path.as_os_str().is_empty() {
-        bail!("--params: no file is named after the @; write @FILE, or @- for standard input");
+        bail!("--params: missing file name after @; use @FILE, or - for standard input");
     }
-    std::fs::read(path).with_context(|| format!("{}: the params cannot be read", path.display()))
+    std::fs::read(path).with_context(|| format!("--params: cannot read {}", path.display()))
 }
 
 fn read_stdin() -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
-    io::stdin().lock().read_to_end(&mut text).context("standard input: the params cannot be read")?;
+    io::stdin().lock().read_to_end(&mut text).context("standard input: cannot read params")?;
     Ok(text)
 }
 

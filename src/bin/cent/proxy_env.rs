@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn lower_case_wins_and_empty_is_unset() {
+    fn lowercase_overrides_and_empty_is_unset() {
         assert_eq!(found("http://h", &[("HTTP_PROXY", "upper"), ("http_proxy", "lower")]), "lower");
         assert_eq!(found("http://h", &[("HTTP_PROXY", "upper"), ("http_proxy", "")]), "upper");
         assert_eq!(found("http://h", &[("HTTP_PROXY", "")]), "none");

@@ -32,7 +32,7 @@ impl ReplyErrors {
     /// Prints how many errors were not printed and returns the exit status of the worst one.
     pub(crate) fn finish(self, print: impl Fn(&str)) -> ExitStatus {
         if let Some(more @ 1..) = self.count.checked_sub(MAX_REPORTED_ERRORS) {
-            print(&format!("{more} more errors in replies"));
+            print(&format!("{more} more errors not shown"));
         }
         self.worst
     }

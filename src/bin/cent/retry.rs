@@ -18,7 +18,7 @@ pub(crate) struct Retrier<OnVerbose, OnRetry, Sleep> {
     pub(crate) max_retries: u32,
     /// Gets the messages of `--verbose`.
     pub(crate) on_verbose: OnVerbose,
-    /// Gets a message for each retry, and one if the server asks for too long a delay.
+    /// Gets a message for each retry, and one if the server asks for a delay that is too long.
     pub(crate) on_retry: OnRetry,
     /// Sleeps; returns false if the run was stopped.
     pub(crate) sleep: Sleep,
@@ -54,7 +54,7 @@ where
                 let (status, bytes) = (response.status(), response.body_len());
                 (self.on_verbose)(format_args!("status {status} ({bytes} bytes) after {milliseconds:.1} ms"));
             }
-            Err(_) => (self.on_verbose)(format_args!("no answer after {milliseconds:.1} ms")),
+            Err(_) => (self.on_verbose)(format_args!("no response after {milliseconds:.1} ms")),
         }
         response?.into_replies(request)
     }
@@ -65,13 +65,13 @@ where
             RetryDecision::RetryAfter(backoff) => {
                 let (attempts, seconds) = (self.max_retries.saturating_add(1), backoff.as_secs_f64());
                 (self.on_retry)(&format!(
-                    "{error}; try {failed_attempts} of {attempts}, the next one in {seconds:.1} s"
+                    "attempt {failed_attempts} of {attempts} failed: {error}; retrying in {seconds:.1} s"
                 ));
                 (self.sleep)(backoff)
             }
             RetryDecision::GiveUp(delay) => {
                 let (seconds, max) = (delay.as_secs(), MAX_RETRY_AFTER.as_secs());
-                (self.on_retry)(&format!("the server asks to wait {seconds} s, over {max} s: no further try"));
+                (self.on_retry)(&format!("not retrying: the server's Retry-After ({seconds} s) exceeds {max} s"));
                 false
             }
         }

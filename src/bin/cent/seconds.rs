@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// Parses seconds, whole or fractional, above 0.
+/// Parses seconds, whole or fractional, above 0. The error says what is expected instead.
 pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let seconds = text.parse().ok().filter(|_| is_plain).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     seconds
         .filter(|seconds| !seconds.is_zero())
-        .ok_or_else(|| "not a number of seconds above 0, such as 5 or 0.5".to_owned())
+        .ok_or_else(|| "a number of seconds above 0, such as 5 or 0.5".to_owned())
 }
 
 #[cfg(test)]

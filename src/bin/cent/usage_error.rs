@@ -1,4 +1,4 @@
-//! Usage errors: each message is one line that says what to type.
+//! Usage errors: each message is one line that says how to fix the command line.
 
 use std::ffi::OsString;
 
@@ -7,9 +7,12 @@ use clap::{Arg, Command};
 
 use crate::did_you_mean::did_you_mean;
 
-const USAGE_HINT: &str = "type cent SECTION METHOD --params='{…}', or cent --help";
+const USAGE_HINT: &str = "usage: cent SECTION METHOD --params='{…}' (see cent --help)";
 
-pub(crate) const BATCH_REQUIRES_LINES: &str = "--batch makes sense with --lines only; add --lines";
+pub(crate) const BATCH_REQUIRES_LINES: &str = "--batch requires --lines";
+
+/// How much of an unexpected argument is printed, in characters.
+const MAX_PRINTED_CHARS: usize = 40;
 
 /// The message for an error of this parser about these arguments.
 pub(crate) fn to_message(error: &Error, command_line: &[OsString], command: &Command) -> String {
@@ -17,33 +20,38 @@ pub(crate) fn to_message(error: &Error, command_line: &[OsString], command: &Com
     let option = option_name(&found);
     let value = context(error, ContextKind::InvalidValue);
     match error.kind() {
-        ErrorKind::MissingRequiredArgument if found.contains("SECTION") => {
-            format!("no SECTION and no METHOD; {USAGE_HINT}")
+        ErrorKind::MissingRequiredArgument if !found.contains("SECTION") => {
+            missing_method(method_as_section(command_line).as_deref())
         }
-        ErrorKind::MissingRequiredArgument => missing_method(method_as_section(command_line).as_deref()),
+        ErrorKind::MissingRequiredArgument if found.contains("METHOD") => {
+            format!("missing SECTION and METHOD; {USAGE_HINT}")
+        }
+        ErrorKind::MissingRequiredArgument => {
+            "missing SECTION; usage: cent --lines SECTION [METHOD] (see cent --help)".to_owned()
+        }
         ErrorKind::UnknownArgument if found.starts_with('-') && found != "-" => {
             unknown_option(&found, command_line, command)
         }
         ErrorKind::UnknownArgument => unexpected_argument(&found, command_line),
         ErrorKind::InvalidValue if value.is_empty() => {
-            format!("{option} needs a value; type {}", option_example(&found))
+            format!("missing value for {option}; usage: {}", option_example(&found))
         }
         ErrorKind::InvalidValue => {
-            let known = context(error, ContextKind::ValidValue);
-            format!("{option}: no {value}; type {option}= and one of {known}")
+            let expected = replace_last(&context(error, ContextKind::ValidValue), ", ", " or ");
+            format!("invalid value '{value}' for {option}; expected {expected}")
         }
         ErrorKind::ValueValidation => {
-            let why = std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
-            format!("{option}: {value} is {why}")
+            let expected = std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
+            format!("invalid value '{value}' for {option}; expected {expected}")
         }
-        ErrorKind::TooManyValues => format!("{option} takes no value; leave ={value} out"),
+        ErrorKind::TooManyValues => format!("unexpected value '{value}' for {option}; remove ={value}"),
         ErrorKind::ArgumentConflict => conflict(&option, &option_name(&context(error, ContextKind::PriorArg))),
-        ErrorKind::InvalidUtf8 => "a word is not UTF-8; SECTION, METHOD and numbers are".to_owned(),
+        ErrorKind::InvalidUtf8 => "invalid UTF-8 in an argument; SECTION, METHOD and numbers must be UTF-8".to_owned(),
         // None of these is known to occur; if one does, clap's own text is better than none.
         _ => {
             let text = error.render().to_string();
             let first = text.lines().next().unwrap_or_default();
-            format!("{}; {USAGE_HINT}", first.strip_prefix("error: ").unwrap_or(first))
+            format!("{}; see cent --help", first.strip_prefix("error: ").unwrap_or(first))
         }
     }
 }
@@ -62,7 +70,7 @@ fn option_name(text: &str) -> String {
     text.split([' ', '=', ',']).next().unwrap_or_default().to_owned()
 }
 
-/// How to type an option with its value: `--timeout=SECONDS`.
+/// An option with its value, as in `--timeout=SECONDS`.
 fn option_example(text: &str) -> String {
     text.replace(" <", "=").replace('>', "")
 }
@@ -75,8 +83,8 @@ fn method_as_section(command_line: &[OsString]) -> Option<String> {
 
 fn missing_method(method: Option<&str>) -> String {
     match method {
-        Some(method) => format!("{method} is a METHOD, and the SECTION is missing; type cent SECTION {method}"),
-        None => "no METHOD; type one after the SECTION, such as publish, history or channels".to_owned(),
+        Some(method) => format!("missing SECTION before {method}; usage: cent SECTION {method}"),
+        None => "missing METHOD after SECTION; for example publish, history or channels".to_owned(),
     }
 }
 
@@ -90,21 +98,48 @@ fn unknown_option(found: &str, command_line: &[OsString], command: &Command) -> 
     let options: Vec<String> = long_options.map(|long| format!("--{long}")).collect();
     let long = format!("--{}", typed.trim_start_matches('-'));
     let hint = did_you_mean(&long, options.iter().map(String::as_str));
-    format!("no option {typed}; {}", hint.as_deref().unwrap_or("cent -h lists them"))
+    format!("unknown option {typed}; {}", hint.as_deref().unwrap_or("see cent -h"))
 }
 
 fn unexpected_argument(arg: &str, command_line: &[OsString]) -> String {
     let has_params = command_line.iter().filter_map(|arg| arg.to_str()).any(|arg| arg.starts_with("--params"));
-    if arg.trim_start().starts_with(['{', '@']) || arg == "-" {
-        "params are no word of their own; type --params= before them, as in --params='{…}'".to_owned()
+    let shown = shorten(arg);
+    if arg.starts_with('@') || arg == "-" {
+        format!("unexpected argument '{shown}'; use --params={shown}")
+    } else if arg.trim_start().starts_with('{') {
+        format!("unexpected argument '{shown}'; pass params with --params='{{…}}'")
     } else if has_params {
-        format!("one word too many: {arg}; put quotes around params, as in --params='{{…}}'")
+        format!("unexpected argument '{shown}'; quote the params: --params='{{…}}'")
     } else {
-        format!("one word too many: {arg}; {USAGE_HINT}")
+        format!("unexpected argument '{shown}'; {USAGE_HINT}")
     }
+}
+
+/// The beginning of an argument's first line that is not blank.
+fn shorten(arg: &str) -> String {
+    let text = arg.trim();
+    let shown: String = text.lines().next().unwrap_or_default().chars().take(MAX_PRINTED_CHARS).collect();
+    if shown.len() < text.len() { shown + "…" } else { shown }
+}
+
+fn replace_last(text: &str, from: &str, to: &str) -> String {
+    text.rsplit_once(from).map_or_else(|| text.to_owned(), |(before, after)| format!("{before}{to}{after}"))
 }
 
 fn conflict(first: &str, second: &str) -> String {
     let name = |text: &str| text.trim_matches(['[', ']', '<', '>']).to_owned();
-    format!("{} and {} make no sense together; leave one out", name(first), name(second))
+    format!("{} cannot be used with {}", name(first), name(second))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_arguments_are_shortened() {
+        assert_eq!(shorten("news"), "news");
+        assert_eq!(shorten(" {\n\"channel\": 1}\n"), "{…");
+        assert_eq!(shorten(&"ä".repeat(41)), format!("{}…", "ä".repeat(40)));
+        assert_eq!(shorten(&"ä".repeat(40)), "ä".repeat(40));
+    }
 }

@@ -101,13 +101,13 @@ impl<'a> Parser<'a> {
     fn parse_header(&mut self, number: usize, text: &'a str) -> anyhow::Result<()> {
         // In Python the name extends to the last bracket, and what follows is ignored.
         let name = text.strip_prefix('[').and_then(|rest| rest.rsplit_once(']')).map_or("", |(name, _)| name);
-        ensure!(!name.is_empty(), "a section header without name or without ]; write [NAME]");
+        ensure!(!name.is_empty(), "invalid section header; expected [NAME]");
         // Such a name may contain a key and its value, and names are printed.
-        ensure!(!name.contains(']'), "a second ] in a section header; write [NAME] alone on its line");
+        ensure!(!name.contains(']'), "unexpected ] in section header; expected [NAME] alone on the line");
         if name != DEFAULT
             && let Some(first) = self.sections.insert(name, number)
         {
-            bail!("section [{name}] stands twice, first in line {first}; join them or rename one");
+            bail!("duplicate section [{name}], first defined on line {first}; merge them or rename one");
         }
         self.section = Some(name);
         self.last_key = None;
@@ -116,17 +116,17 @@ impl<'a> Parser<'a> {
     }
 
     fn parse_key(&mut self, number: usize, text: &str) -> anyhow::Result<()> {
-        let Some(section) = self.section else { bail!("stands before any section; write [NAME] above it") };
+        let Some(section) = self.section else { bail!("text before the first section; add a [NAME] header above it") };
         let Some((key, value)) = text.split_once(['=', ':']) else {
-            bail!("neither [SECTION] nor KEY = VALUE; mend the line, or put a # before it");
+            bail!("expected [SECTION] or KEY = VALUE; fix the line or comment it out with #");
         };
-        ensure!(!key.is_empty(), "no key before the = or :; write KEY = VALUE");
+        ensure!(!key.is_empty(), "missing key before = or :; expected KEY = VALUE");
         let key = key.trim_end_matches(is_space).to_lowercase();
         let known_key = KNOWN_KEYS.into_iter().find(|&known| known == key);
         if let Some(first) = self.keys.insert((section, key), number) {
             // An unknown key may be a misplaced secret, so it is not printed.
-            let key = known_key.unwrap_or("the key");
-            bail!("{key} stands twice in [{section}], first in line {first}; keep one of them");
+            let key = known_key.map_or_else(String::new, |key| format!(" {key}"));
+            bail!("duplicate key{key} in [{section}], first defined on line {first}; keep one");
         }
         if let Some(key) = known_key {
             let _ = writeln!(self.out, "{key} = {number}|{}|", value.trim_matches(is_space));
@@ -142,7 +142,7 @@ impl Key {
         let Some(key) = self.known_key else { return Ok(()) };
         let first = self.line;
         bail!(
-            "indented deeper than {key} in line {first}, and so part of its value; indent both alike, or write the value in one line"
+            "continues the value of {key} on line {first} (indented deeper); indent both keys equally, or put the value on one line"
         );
     }
 }
@@ -184,14 +184,14 @@ mod tests {
 
     #[test]
     fn deeper_indent_continues_value() {
-        let deeper = "and so part of its value; indent both alike, or write the value in one line";
+        let deeper = "(indented deeper); indent both keys equally, or put the value on one line";
         assert_normalized(
             "[a]\nsecret = x\n\n# note\n y",
-            &format!("line 5: indented deeper than secret in line 2, {deeper}"),
+            &format!("line 5: continues the value of secret on line 2 {deeper}"),
         );
         assert_normalized(
             "[a]\n timeout = 5\n  [b]",
-            &format!("line 3: indented deeper than timeout in line 2, {deeper}"),
+            &format!("line 3: continues the value of timeout on line 2 {deeper}"),
         );
         assert_normalized("  [a]\n    secret = x\n  timeout = 5", "[|a|]\nsecret = 2|x|\ntimeout = 3|5|\n");
     }
@@ -200,30 +200,27 @@ mod tests {
     fn duplicates_report_first_line() {
         assert_normalized(
             "[a]\n[b]\n[a]",
-            "line 3: section [a] stands twice, first in line 1; join them or rename one",
+            "line 3: duplicate section [a], first defined on line 1; merge them or rename one",
         );
         assert_normalized(
             "[a]\nsecret = x\nSECRET = y",
-            "line 3: secret stands twice in [a], first in line 2; keep one of them",
+            "line 3: duplicate key secret in [a], first defined on line 2; keep one",
         );
-        assert_normalized(
-            "[a]\nx0 = 1\nx0 = 2",
-            "line 3: the key stands twice in [a], first in line 2; keep one of them",
-        );
+        assert_normalized("[a]\nx0 = 1\nx0 = 2", "line 3: duplicate key in [a], first defined on line 2; keep one");
         assert_normalized("[DEFAULT]\n[DEFAULT]", "[|DEFAULT|]\n[|DEFAULT|]\n");
     }
 
     #[test]
     fn rejects_invalid_lines() {
-        let neither = "neither [SECTION] nor KEY = VALUE; mend the line, or put a # before it";
+        let neither = "expected [SECTION] or KEY = VALUE; fix the line or comment it out with #";
         assert_normalized("[a]\nsecret", &format!("line 2: {neither}"));
-        assert_normalized("[a]\n= x", "line 2: no key before the = or :; write KEY = VALUE");
-        assert_normalized("\n x = y", "line 2: stands before any section; write [NAME] above it");
+        assert_normalized("[a]\n= x", "line 2: missing key before = or :; expected KEY = VALUE");
+        assert_normalized("\n x = y", "line 2: text before the first section; add a [NAME] header above it");
         for header in ["[a", "[]", "[a = b", "[] = x"] {
-            assert_normalized(header, "line 1: a section header without name or without ]; write [NAME]");
+            assert_normalized(header, "line 1: invalid section header; expected [NAME]");
         }
         for header in ["[a]]", "[a] # see [1]", "[a] secret = [x]"] {
-            assert_normalized(header, "line 1: a second ] in a section header; write [NAME] alone on its line");
+            assert_normalized(header, "line 1: unexpected ] in section header; expected [NAME] alone on the line");
         }
     }
 }

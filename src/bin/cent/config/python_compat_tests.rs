@@ -80,7 +80,7 @@ fn compare(text: &str, python: &PythonOutcome) -> Result<Outcome, String> {
     let path = ConfigPath { file: "x".into(), display: "x".into(), home_dir: None };
     let config = Config { path, ini };
     let sections = match python {
-        PythonOutcome::Error(error) => return Err(format!("Python refuses it: {error}")),
+        PythonOutcome::Error(error) => return Err(format!("Python rejects it: {error}")),
         PythonOutcome::Sections(sections) => sections,
     };
     let names: Vec<_> = sections.iter().map(|(name, ..)| name.as_str()).collect();

@@ -51,7 +51,7 @@ struct State {
     ready: VecDeque<Batch>,
     /// The bytes in them.
     bytes: usize,
-    /// Batches that were answered. The reader reuses or frees them, because it has more time than the sender.
+    /// Batches that have been sent. The reader reuses or frees them, because it has more time than the sender.
     recycled: Vec<Batch>,
     /// The outcome of the reader, once it is done.
     read_result: Option<anyhow::Result<()>>,
@@ -110,14 +110,14 @@ impl Queue {
         }
     }
 
-    /// Keeps an answered batch for the reader, unless it is large.
+    /// Keeps a batch that has been sent for the reader, unless it is large.
     pub(super) fn recycle(&self, batch: Batch) {
         if batch.bytes() <= MAX_POOLED_BYTES {
             self.lock().recycled.push(batch);
         }
     }
 
-    /// Takes the answered batches.
+    /// Takes the batches that have been sent.
     pub(super) fn take_recycled(&self) -> Vec<Batch> {
         std::mem::take(&mut self.lock().recycled)
     }

@@ -21,6 +21,8 @@ const MAX_LINE_BYTES: u64 = cent::MAX_RESPONSE_BYTES;
 /// How much is read at once; the standard library's own buffer for standard input is smaller.
 const READ_BYTES: usize = 32 * 1024;
 
+const STDIN: &str = "standard input";
+
 /// Starts a thread that reads standard input into the queue; `parse` gets each line and its number.
 ///
 /// # Errors
@@ -35,7 +37,7 @@ pub(super) fn start(
     let queue = Arc::clone(queue);
     thread::Builder::new()
         .spawn(move || queue.close(BatchReader::new(input, &queue, max_commands, &endpoint).read_all(parse)))
-        .context("the reading thread cannot be started")?;
+        .context("cannot start the reader thread")?;
     Ok(())
 }
 
@@ -47,7 +49,7 @@ pub(super) fn input_bytes() -> Option<u64> {
 }
 
 fn stdin() -> anyhow::Result<File> {
-    io::stdin().as_fd().try_clone_to_owned().map(File::from).context("standard input")
+    io::stdin().as_fd().try_clone_to_owned().map(File::from).context(STDIN)
 }
 
 /// Fills batches with commands, and prepares their requests while the sender waits for responses.
@@ -58,7 +60,7 @@ struct BatchReader<'a, Input> {
     endpoint: &'a Endpoint,
     /// The batch that is being filled; never empty.
     batch: Option<Batch>,
-    /// Buffers of answered lines: reusing them is faster than allocating others.
+    /// Buffers of lines that have been sent: reusing them is faster than allocating others.
     buffer_pool: Vec<Vec<u8>>,
 }
 
@@ -80,21 +82,20 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
         for number in 1.. {
             let mut line = self.empty_buffer();
             let is_running =
-                self.read_line(&mut line).with_context(|| format!("{}: cannot be read", at_line(number)))?;
+                self.read_line(&mut line).with_context(|| format!("{STDIN}: read error at line {number}"))?;
             if !is_running || line.is_empty() {
                 break;
             }
             if line.len() as u64 > MAX_LINE_BYTES {
                 bail!(
-                    "{}: longer than 64 MB; is its line end missing? params that large go with --params",
-                    at_line(number)
+                    "{STDIN}: line {number} is larger than 64 MB; is a newline missing? (use --params for params this large)"
                 );
             }
             input_end += line.len() as u64;
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            let command = parse(line, number).with_context(|| at_line(number))?;
+            let command = parse(line, number).context(STDIN)?;
             if !self.push(command, number, input_end)? {
                 break;
             }
@@ -183,10 +184,6 @@ fn is_readable(input: &impl AsFd, timeout: Option<Duration>) -> io::Result<bool>
     }
 }
 
-fn at_line(number: u64) -> String {
-    format!("standard input, line {number}")
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
@@ -251,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn answered_buffers_are_reused() {
+    fn buffers_of_sent_lines_are_reused() {
         let (queue, endpoint) = (Queue::default(), endpoint());
         let mut reader = BatchReader::new(pipe_with(""), &queue, 1, &endpoint);
         for pooled in [0, 1, 2] {
@@ -287,7 +284,10 @@ mod tests {
         assert_eq!(all_lines(&queue), [[1, 2]]);
         let result = queue.result();
         let error = format!("{:#}", result.input_error.unwrap());
-        assert!(result.lines_remain && error.starts_with("standard input, line 3: "), "{error}");
+        assert!(
+            result.lines_remain && error.starts_with("standard input: expected a JSON object, found an array at line "),
+            "{error}"
+        );
     }
 
     #[test]
@@ -334,6 +334,6 @@ mod tests {
         read_all(&queue, 100, Scripted(File::open("/dev/null").unwrap(), results.into()));
         assert_eq!(all_lines(&queue), [[1, 2]]);
         let error = format!("{:#}", queue.result().input_error.unwrap());
-        assert!(error.starts_with("standard input, line 3: cannot be read"), "{error}");
+        assert!(error.starts_with("standard input: read error at line 3: "), "{error}");
     }
 }

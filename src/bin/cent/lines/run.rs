@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
 use cent::{Client, Command, Endpoint, Error, HttpRequest, Reply};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::batch::Batch;
 use super::progress::Progress;
@@ -54,7 +55,7 @@ pub(crate) fn run(
     Ok(run.finish(args, errors, queue.result()))
 }
 
-/// Parses a line and its number into a command. The line holds the params, or without a method the whole command.
+/// Parses a line and its number into a command. The line holds the params, or without a method a complete command.
 fn line_parser(
     method: Option<&str>,
     endpoint: Endpoint,
@@ -126,11 +127,24 @@ impl LinesRun {
         }
         if result.stop.is_some() || lines_remain {
             // With --quiet too, because it is part of the error.
-            stderr::print_message(&self.tally.stopped_summary(lines_remain));
+            let reason =
+                stop_reason(result.stop, output_closed).map_or_else(String::new, |reason| format!("{reason}: "));
+            stderr::print_message(&format!("{reason}{}", self.tally.stopped_summary(lines_remain)));
         } else if !args.quiet {
             stderr::print_message(&self.tally.finished_summary(self.progress.elapsed()));
         }
         status
+    }
+}
+
+/// Why a run was stopped; none if the error that stopped it has been printed.
+fn stop_reason(stop: Option<StopReason>, output_closed: bool) -> Option<&'static str> {
+    match stop {
+        Some(StopReason::Signal(SIGINT)) => Some("interrupted by SIGINT"),
+        Some(StopReason::Signal(SIGTERM)) => Some("interrupted by SIGTERM"),
+        Some(StopReason::Signal(_)) => Some("interrupted by a signal"),
+        Some(StopReason::Failure) if output_closed => Some("standard output closed"),
+        Some(StopReason::Failure) | None => None,
     }
 }
 
@@ -153,7 +167,8 @@ fn dry_run(args: &Args, queue: &Queue, endpoint: &Endpoint) -> anyhow::Result<Ex
         return Err(error);
     }
     if !args.quiet {
-        stderr::print_message(&tally::dry_run_summary(commands, requests));
+        let reason = stop_reason(result.stop, false).unwrap_or("dry run");
+        stderr::print_message(&format!("{reason}: {}", tally::dry_run_summary(commands, requests)));
     }
     Ok(match result.stop {
         Some(StopReason::Signal(number)) => ExitStatus::Signal(number),

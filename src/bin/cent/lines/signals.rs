@@ -14,7 +14,7 @@ use super::queue::{Queue, StopReason};
 /// twice, to the program and to its process group.
 const SIGNAL_DEBOUNCE: Duration = Duration::from_millis(100);
 
-/// The first Ctrl-C or SIGTERM ends the run after the request under way, the second one at once.
+/// The first Ctrl-C or SIGTERM ends the run after the request in progress, the second one at once.
 ///
 /// # Errors
 /// If a pipe, a signal handler or a thread cannot be created.
@@ -22,8 +22,8 @@ pub(super) fn stop_on_signals(queue: &Arc<Queue>) -> anyhow::Result<()> {
     let first_signal_at = Arc::new(OnceLock::new());
     for signal in [SIGINT, SIGTERM] {
         // A pipe for each signal, because signal-hook's own iterator panics if a read fails.
-        let (mut signals, handler) = io::pipe().context("signals cannot be waited for")?;
-        signal_hook::low_level::pipe::register(signal, handler).context("signals cannot be waited for")?;
+        let (mut signals, handler) = io::pipe().context("cannot install signal handlers")?;
+        signal_hook::low_level::pipe::register(signal, handler).context("cannot install signal handlers")?;
         let (queue, first_signal_at) = (Arc::clone(queue), Arc::clone(&first_signal_at));
         thread::Builder::new()
             .spawn(move || {
@@ -36,7 +36,7 @@ pub(super) fn stop_on_signals(queue: &Arc<Queue>) -> anyhow::Result<()> {
                     queue.stop(StopReason::Signal(signal));
                 }
             })
-            .context("the thread that waits for signals cannot be started")?;
+            .context("cannot start the signal thread")?;
     }
     Ok(())
 }
