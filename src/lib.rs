@@ -4,7 +4,7 @@
 //! that the system's trust store reads itself (`SSL_CERT_FILE`, `SSL_CERT_DIR`).
 //!
 //! ```no_run
-//! let mut client = cent::Client::new("http://localhost:8000", "long-secret")?;
+//! let mut client = cent::Client::with_api_key("http://localhost:8000", "key-of-the-server")?;
 //! client.publish("news", &serde_json::json!({"title": "World Cup 2018"}))?;
 //! # Ok::<(), cent::Error>(())
 //! ```
