@@ -18,6 +18,7 @@ mod system_calls;
 mod terminal_escapes;
 mod tls;
 mod usage;
+mod words;
 
 use support::cli::{Cent, cent};
 use support::server::ApiForm::{self, Legacy, V1};

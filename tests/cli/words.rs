@@ -1,0 +1,177 @@
+//! Texts that users read are in the terms of the field.
+
+use std::fs;
+use std::path::Path;
+
+/// Private words of earlier versions, and what to write instead.
+const PRIVATE_WORDS: [(&str, &str); 48] = [
+    ("answer", "response, reply"),
+    ("answered", "(say what happened: accepted, rejected)"),
+    ("answers", "response, reply"),
+    ("tries", "attempts, retries"),
+    ("tried again", "retried"),
+    ("tell", "report, print, show"),
+    ("told", "reported, printed, shown"),
+    ("tells", "reports, prints, shows"),
+    ("surely", "(leave it out)"),
+    ("may have run", "may have been executed"),
+    ("has run", "was executed"),
+    ("look first", "check first"),
+    ("look before", "check before"),
+    ("turned away", "temporarily rejected, unavailable"),
+    ("said no", "rejected"),
+    ("says no", "rejects"),
+    ("time is over", "timed out"),
+    ("time was over", "timed out"),
+    ("is through", "is sent, is finished"),
+    ("was through", "was sent, was finished"),
+    ("came through", "finished"),
+    ("line end", "newline"),
+    ("stand", "is in, may appear"),
+    ("stands", "is in, appears"),
+    ("stands twice", "duplicate"),
+    ("is no", "is not a"),
+    ("are no", "are not"),
+    ("passed over", "ignored, skipped"),
+    ("mend", "fix"),
+    ("beats", "overrides"),
+    ("wins over", "takes precedence over"),
+    ("set aside", "overridden"),
+    ("sets aside", "overrides"),
+    ("wants", "requires"),
+    ("one word too many", "unexpected argument"),
+    ("slip", "usage error"),
+    ("slips", "usage errors"),
+    ("folder", "directory"),
+    ("spoken to", "over"),
+    ("a line each", "one per line"),
+    ("a reply a line", "one reply per line"),
+    ("go on with", "resume with"),
+    ("on the way", "while sending"),
+    ("no sense", "cannot be used with, requires"),
+    ("colour", "color"),
+    ("colours", "colors"),
+    ("licence", "license"),
+    ("wrong call", "usage error"),
+];
+
+/// The private words in a text, in any letter case, each with what to write instead.
+fn private_words(text: &str) -> Vec<(&'static str, &'static str)> {
+    let text = text.to_lowercase();
+    let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let contains = |word: &str| {
+        let mut places = text.match_indices(word);
+        places.any(|(start, _)| {
+            let (before, after) = (text[..start].chars().next_back(), text[start + word.len()..].chars().next());
+            !is_letter(before) && !is_letter(after)
+        })
+    };
+    PRIVATE_WORDS.into_iter().filter(|(word, _)| contains(word)).collect()
+}
+
+/// The contents of the string literals in Rust code; without comments, and without the tests at its end.
+fn string_literals(code: &str) -> Vec<String> {
+    let code = code.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let mut literals = Vec::new();
+    let mut rest = code;
+    while let Some(first) = rest.chars().next() {
+        let hashes = rest.strip_prefix('r').map(|raw| &raw[..raw.len() - raw.trim_start_matches('#').len()]);
+        let length = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if let Some(hashes) = hashes.filter(|hashes| rest[1 + hashes.len()..].starts_with('"')) {
+            let start = hashes.len() + 2;
+            let length = rest[start..].find(&format!("\"{hashes}")).expect("the literal ends");
+            literals.push(rest[start..start + length].to_owned());
+            start + length + 1 + hashes.len()
+        } else if first == '"' {
+            let length = literal_length(&rest[1..]);
+            literals.push(rest[1..=length].replace("\\n", "\n"));
+            length + 2
+        } else if rest.starts_with("'\"'") || rest.starts_with("b'\"'") {
+            rest.find("\"'").expect("the literal ends") + 2
+        } else {
+            // A whole name, so that its last letter does not look like the beginning of a raw string.
+            let name = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            name.max(first.len_utf8())
+        };
+        rest = &rest[length..];
+    }
+    literals
+}
+
+/// How long a literal is up to its closing quote, which no backslash escapes.
+fn literal_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    let mut is_end = |c: char| {
+        let ends = c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        ends
+    };
+    text.find(&mut is_end).expect("the literal ends")
+}
+
+/// The files below a directory of this project, or the file itself.
+fn files(path: &str) -> Vec<String> {
+    let full = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if !full.is_dir() {
+        return vec![path.to_owned()];
+    }
+    let entries = fs::read_dir(full).expect("the directory can be read");
+    let names = entries.map(|entry| entry.expect("the directory can be read").file_name());
+    names.flat_map(|name| files(&format!("{path}/{}", name.to_string_lossy()))).collect()
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("the file can be read")
+}
+
+#[track_caller]
+fn assert_plain(file: &str, text: &str) {
+    if let [(word, instead), ..] = private_words(text)[..] {
+        panic!("{file}: instead of \"{word}\" write: {instead}. It is in this text:\n{text}");
+    }
+}
+
+#[test]
+fn printed_texts_have_no_private_words() {
+    let mut count = 0;
+    for file in files("src").into_iter().filter(|file| !file.ends_with("_tests.rs")) {
+        for text in string_literals(&read(&file)) {
+            assert_plain(&file, &text);
+            count += 1;
+        }
+    }
+    assert!(count > 300, "{count} texts");
+}
+
+#[test]
+fn documents_have_no_private_words() {
+    for path in ["man", "completions", "README.md", "CHANGELOG.md"] {
+        for file in files(path) {
+            for line in read(&file).lines() {
+                assert_plain(&file, line);
+            }
+        }
+    }
+}
+
+#[test]
+fn private_words_are_found() {
+    let found: Vec<_> = private_words("Mend it; the answer's end").into_iter().map(|(word, _)| word).collect();
+    assert_eq!(found, ["answer", "mend"]);
+    assert!(private_words("recommend, fiction, islip, untold stories of tellers").is_empty());
+}
+
+#[test]
+fn string_literals_are_found() {
+    let code = r##"
+        // "comment"
+        let name = "a\"b"; let bar = 'x'; let quote = '"'; let byte = b'"';
+        let raw = r#"c"d"#; let lifetime: &'static str = r"e\"; // don't
+        let backslash = "\\";
+#[cfg(test)]
+mod tests {
+    const X: &str = "test";
+"##;
+    assert_eq!(string_literals(code), [r#"a\"b"#, r#"c"d"#, r"e\", r"\\"]);
+}
