@@ -178,7 +178,7 @@ pub(crate) fn parse_object(text: &str) -> Result<RawObject<'_>, SyntaxError> {
 
 fn syntax_error(error: &serde_json::Error, text: &str) -> SyntaxError {
     if error.is_eof() {
-        return SyntaxError::new("invalid JSON: unexpected end of input", text.trim_end().len());
+        return unexpected_end(text);
     }
     let offset = offset(text, error.line(), error.column());
     let message = error.to_string();
@@ -188,7 +188,12 @@ fn syntax_error(error: &serde_json::Error, text: &str) -> SyntaxError {
         // A literal such as NaN or none: shown from its first letter.
         "expected ident" => SyntaxError::new("invalid JSON: expected value", literal_start(text, offset)),
         "control character (\\u0000-\\u001F) found while parsing a string" => {
-            SyntaxError::new("invalid JSON: unescaped control character in a string", control_character(text, offset))
+            let offset = control_character(text, offset);
+            if text.get(offset..).unwrap_or_default().trim().is_empty() {
+                // The newline after a text that was cut off.
+                return unexpected_end(text);
+            }
+            SyntaxError::new("invalid JSON: unescaped control character in a string", offset)
                 .with_hint(r"escape it, for example a newline as \n")
         }
         "trailing characters" => SyntaxError::new("invalid JSON: unexpected text after the object", offset),
@@ -196,6 +201,10 @@ fn syntax_error(error: &serde_json::Error, text: &str) -> SyntaxError {
         problem if problem.starts_with("invalid ") => SyntaxError::new(problem, offset),
         problem => SyntaxError::new(format!("invalid JSON: {problem}"), offset),
     }
+}
+
+fn unexpected_end(text: &str) -> SyntaxError {
+    SyntaxError::new("invalid JSON: unexpected end of input", text.trim_end().len())
 }
 
 /// `serde_json` reports the byte before it in a value that it skips, and itself in a key.
@@ -278,6 +287,7 @@ mod tests {
     fn syntax_errors_have_offsets() {
         assert_eq!(error(""), ("invalid JSON: unexpected end of input".into(), 0));
         assert_eq!(error("{\"a\": 1"), ("invalid JSON: unexpected end of input".into(), 7));
+        assert_eq!(error("{\"a\": \"b\r\n"), ("invalid JSON: unexpected end of input".into(), 8));
         assert_eq!(error(" [1]"), ("expected a JSON object, found an array".into(), 1));
         assert_eq!(error("null"), ("expected a JSON object, found null".into(), 0));
         assert_eq!(error("\"x\""), ("expected a JSON object, found a string".into(), 0));
