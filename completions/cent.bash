@@ -165,7 +165,7 @@ _cent_methods() {
 }
 
 _cent_options() {
-    _cent_offer --params= --config= --timeout= --retry= --lines --batch= --compact --quiet --verbose --dry-run \
+    _cent_offer --params= --config= --timeout= --retry= --lines --batch= --unordered --compact --quiet --verbose --dry-run \
         --color= --sections --completions= --help --version
 }
 

@@ -1,22 +1,18 @@
 //! The client: builds requests, sends them and parses their replies.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::address::Address;
-use crate::api::{self, HttpRequest, HttpResponse};
+use crate::api::{HttpRequest, RequestBuilder};
 use crate::command::Command;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
-use crate::http::Transport;
 use crate::proxy::Proxy;
 use crate::reply::Reply;
-
-/// How long one attempt may take by default: 5 s. [`Client::with_timeout`] changes it.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::session::{Event, Session};
 
 /// A client of one server. It connects with the first request, and keeps the connection for the next ones.
 ///
@@ -49,9 +45,7 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// ```
 #[derive(Debug)]
 pub struct Client {
-    endpoint: Endpoint,
-    timeout: Duration,
-    transport: Transport,
+    session: Session,
     queue: Vec<Command>,
 }
 
@@ -74,21 +68,26 @@ impl Client {
 
     /// A client of this endpoint.
     pub fn from_endpoint(endpoint: Endpoint) -> Self {
-        let transport = Transport::new(endpoint.address(), None);
-        Self { endpoint, timeout: DEFAULT_TIMEOUT, transport, queue: Vec::new() }
+        Self { session: Session::new(RequestBuilder::new(endpoint)), queue: Vec::new() }
     }
 
-    /// Sets the time limit of one attempt, from name lookup to the last byte. Default: [`DEFAULT_TIMEOUT`].
+    /// Sets the time limit of one attempt, from name lookup to the last byte. Default:
+    /// [`DEFAULT_TIMEOUT`](crate::DEFAULT_TIMEOUT).
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
+        Self { session: self.session.with_timeout(timeout), ..self }
     }
 
     /// Sets the proxy to use. Default: none; environment variables are not read.
     #[must_use]
     pub fn with_proxy(self, proxy: Proxy) -> Self {
-        let transport = Transport::new(self.endpoint.address(), Some(proxy));
-        Self { transport, ..self }
+        Self { session: self.session.with_proxy(proxy), ..self }
+    }
+
+    /// Sets a function that is called before each HTTP request and after its response. It gets no credentials.
+    #[must_use]
+    pub fn with_log(self, log: impl Fn(&Event<'_>) + Send + 'static) -> Self {
+        Self { session: self.session.with_log(Box::new(log)), ..self }
     }
 
     /// Queues a command for [`send`](Self::send).
@@ -114,35 +113,35 @@ impl Client {
     /// Sends these commands in one request. The queue is not touched.
     ///
     /// # Errors
-    /// - [`ErrorKind::Invalid`]: see [`request`](Self::request);
-    /// - [`ErrorKind::Rejected`], [`ErrorKind::SafeToRetry`], [`ErrorKind::OutcomeUnknown`]: see [`exchange`](Self::exchange) and
-    ///   [`HttpResponse::into_replies`].
+    /// [`ErrorKind::Invalid`]: see [`RequestBuilder::batch`]; others: see [`send_request`](Self::send_request).
     pub fn send_commands(&mut self, commands: &[Command]) -> Result<Vec<Reply>, Error> {
-        let request = HttpRequest::new(&self.endpoint, commands)?;
-        self.exchange(&request)?.into_replies(&request)
+        let mut request = self.session.requests().request(commands)?;
+        self.send_request(&mut request)
     }
 
-    /// The URL that requests go to.
-    pub fn url(&self) -> String {
-        api::url(&self.endpoint)
+    /// Builds requests for this client's server.
+    pub fn requests(&self) -> &RequestBuilder {
+        self.session.requests()
     }
 
-    /// Builds the request that would send these commands.
+    /// Sends a request and returns the replies, in the order of its commands.
+    ///
+    /// The first request to a server with an API key finds out which form of the API it has: where it has the older form
+    /// only (Centrifugo 2 to 4), the request is changed to it and sent again; nothing was executed before.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`]: see [`HttpRequest::new`].
-    pub fn request<'a>(&self, commands: impl Into<Cow<'a, [Command]>>) -> Result<HttpRequest<'a>, Error> {
-        HttpRequest::new(&self.endpoint, commands)
-    }
-
-    /// Sends a request once and returns the response, whatever its status.
-    ///
-    /// # Errors
-    /// - [`ErrorKind::SafeToRetry`]: no byte of the request was sent: name lookup, connect, TLS, proxy, time limit;
-    /// - [`ErrorKind::OutcomeUnknown`]: the connection was lost or timed out after that, or the response is not valid HTTP or
-    ///   exceeds [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES).
-    pub fn exchange(&mut self, request: &HttpRequest<'_>) -> Result<HttpResponse, Error> {
-        self.transport.post(request, self.timeout)
+    /// - [`ErrorKind::Invalid`]: the request was built for another server or credential;
+    /// - [`ErrorKind::Rejected`]: redirects, and statuses from 400 to 499 except those named elsewhere. Where a batch was
+    ///   rejected because of one command, [`Error::command_index`] is that command, and those before it were executed:
+    ///   see [`Error::answered`];
+    /// - [`ErrorKind::SafeToRetry`]: nothing was sent: name lookup, connect, TLS or proxy failed, or timed out; or 408,
+    ///   425, 429, 407 of a proxy, 503 without a body;
+    /// - [`ErrorKind::OutcomeUnknown`]: the connection was lost or timed out after that; other statuses; 400 for several
+    ///   commands in the older forms of the API; a response that cannot be parsed, exceeds
+    ///   [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES) or arrived before the request was fully sent; and the wrong
+    ///   number of replies, which come with the [error](Error::replies).
+    pub fn send_request(&mut self, request: &mut HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
+        self.session.send(request)
     }
 }
 
@@ -233,7 +232,8 @@ impl Client {
 
     fn call(&mut self, method: &str, params: &impl Serialize) -> Result<String, Error> {
         let commands = [command(method, params)?];
-        let replies = self.send_commands(&commands)?;
+        let mut request = self.session.requests().request(&commands)?;
+        let replies = self.send_request(&mut request)?;
         // One command has one reply; any other number was an error.
         let reply = replies.first().map_or("null", Reply::data).to_owned();
         match replies
@@ -242,7 +242,7 @@ impl Client {
         {
             None => Ok(reply),
             Some(error) => Err(Error::new(error.kind(), format!("{method}: {error}"))
-                .with_subject(self.url())
+                .with_subject(request.url())
                 .with_replies(replies)),
         }
     }

@@ -124,6 +124,11 @@ impl Command {
         self.params.trim_ascii()
     }
 
+    /// The size of the params in bytes, whitespace included.
+    pub(crate) fn params_size(&self) -> usize {
+        self.params.len()
+    }
+
     /// The original params text, including whitespace.
     pub fn into_params(self) -> String {
         self.params
@@ -131,6 +136,9 @@ impl Command {
 
     /// Rejects params that a server of this version would reject without a reason or misinterpret.
     pub(crate) fn validate(&self, version: ApiVersion) -> Result<(), Error> {
+        if let Some((problem, hint)) = methods::name_problem(&self.method, version) {
+            return Err(Error::invalid(format!("{}: {problem}", self.method)).with_hint(hint));
+        }
         let error = self.param_errors.as_ref().and_then(|errors| errors.in_version(version));
         error.map_or(Ok(()), |error| {
             let result = Error::invalid(format!("{}: {error}", self.method));
@@ -157,7 +165,7 @@ impl fmt::Debug for Command {
 mod tests {
     use super::*;
     use crate::address::Address;
-    use crate::api::HttpRequest;
+    use crate::api::RequestBuilder;
     use proptest::prelude::*;
     use proptest::sample::select;
     use serde::de::IgnoredAny;
@@ -256,7 +264,7 @@ mod tests {
             let Ok(command) = command else { return Ok(()) };
             let endpoint = Endpoint::with_secret(Address::parse("http://h").unwrap(), "s").unwrap();
             let commands = [command];
-            let body: String = HttpRequest::new(&endpoint, &commands).unwrap().body().collect();
+            let body: String = RequestBuilder::new(endpoint).request(&commands).unwrap().body().collect();
             prop_assert_eq!(body, format!(r#"[{{"method":"quux","params":{trimmed}}}]"#));
         }
     }

@@ -73,6 +73,11 @@ impl Endpoint {
         methods::method_names(self.version)
     }
 
+    /// Whether requests are signed with a secret, as for Centrifugo 1, instead of carrying an API key.
+    pub fn is_signed(&self) -> bool {
+        self.version == ApiVersion::V1
+    }
+
     pub(crate) fn version(&self) -> ApiVersion {
         self.version
     }

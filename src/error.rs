@@ -1,7 +1,7 @@
 //! The one error of this crate.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::error_kind::ErrorKind;
 use crate::json::Location;
@@ -24,6 +24,9 @@ struct Failure {
     hint: Option<String>,
     location: Option<Location>,
     retryable: bool,
+    status: Option<u16>,
+    command: Option<usize>,
+    answered: usize,
     retry_after: Option<String>,
     replies: Vec<Reply>,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -65,6 +68,17 @@ impl Error {
         &self.0.replies
     }
 
+    /// The index of the command that made the server reject a whole batch, counted from 0, if it is known.
+    pub fn command_index(&self) -> Option<usize> {
+        self.0.command
+    }
+
+    /// How many commands, from the first one, were answered all the same: their replies are the first of
+    /// [`replies`](Self::replies). 0 for most failures.
+    pub fn answered(&self) -> usize {
+        self.0.answered
+    }
+
     /// Whether a retry could succeed: nothing was accepted and the cause may be temporary.
     ///
     /// False for certificate errors and for every kind but [`ErrorKind::SafeToRetry`].
@@ -94,6 +108,9 @@ impl Error {
             hint: None,
             location: None,
             retryable: true,
+            status: None,
+            command: None,
+            answered: 0,
             retry_after: None,
             replies: Vec::new(),
             source: None,
@@ -129,6 +146,32 @@ impl Error {
             self.0.message.push_str(proxy);
             self.0.message.push(')');
         }
+        self
+    }
+
+    /// The HTTP status that it is about.
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    /// Names the command at this index as the cause.
+    pub(crate) fn with_invalid_command(mut self, index: usize, method: &str) -> Self {
+        let _ = write!(self.0.message, " because of command {} ({method})", index + 1);
+        self.0.command = Some(index);
+        self
+    }
+
+    /// Adds the replies to the first commands of a request that was sent in parts. To retry all of it would execute those
+    /// again.
+    pub(crate) fn with_answered(mut self, replies: Vec<Reply>) -> Self {
+        self.0.answered = replies.len();
+        self.0.retryable &= replies.is_empty();
+        self.0.replies = replies;
         self
     }
 

@@ -19,6 +19,11 @@ impl<'a> RawObject<'a> {
         self.0.iter().map(|&(key, value)| (decoded(key), value))
     }
 
+    /// Whether a key is written exactly like this, without escapes.
+    pub(crate) fn has_plain_key(&self, name: &str) -> bool {
+        self.0.iter().any(|&(key, _)| unquoted(key) == name)
+    }
+
     /// The value of the last member with exactly this key.
     pub(crate) fn get_last(&self, name: &str) -> Option<&'a str> {
         self.0.iter().rev().find(|(key, _)| decoded(key) == name).map(|&(_, value)| value)
@@ -27,6 +32,10 @@ impl<'a> RawObject<'a> {
     /// The values that the servers find under a key, in any letter case.
     pub(crate) fn get_all(&self, name: &str) -> impl DoubleEndedIterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| matches_key(key, name)).map(|&(_, value)| value)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

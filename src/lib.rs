@@ -24,10 +24,11 @@ mod methods;
 mod proxy;
 mod reply;
 mod secret;
+mod session;
 
 pub use address::{Address, Scheme};
-pub use api::{HttpRequest, HttpResponse, MAX_RESPONSE_BYTES};
-pub use client::{Client, DEFAULT_TIMEOUT};
+pub use api::{HttpRequest, MAX_RESPONSE_BYTES, RequestBuilder};
+pub use client::Client;
 pub use command::Command;
 pub use endpoint::Endpoint;
 pub use error::Error;
@@ -35,3 +36,4 @@ pub use error_kind::ErrorKind;
 pub use methods::{closest_match, known_methods, takes_no_params};
 pub use proxy::Proxy;
 pub use reply::{Reply, ReplyError};
+pub use session::{DEFAULT_TIMEOUT, Event};

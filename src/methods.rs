@@ -22,9 +22,15 @@ struct MethodSpec {
     v1: Option<&'static [RequiredParam]>,
     /// What Centrifugo 2 to 6 require; `None` where they lack the method.
     v2: Option<&'static [RequiredParam]>,
+    /// What Centrifugo 2 to 6 accept besides.
+    v2_optional: &'static [OptionalParam],
 }
 
 impl MethodSpec {
+    const fn with(self, v2_optional: &'static [OptionalParam]) -> Self {
+        Self { v2_optional, ..self }
+    }
+
     fn params_in(&self, version: ApiVersion) -> Option<&'static [RequiredParam]> {
         match version {
             ApiVersion::V1 => self.v1,
@@ -38,41 +44,111 @@ const KEY: RequiredParam = RequiredParam::NonEmptyString("key");
 const NONE: &[RequiredParam] = &[];
 
 const fn both(name: &'static str, v1: &'static [RequiredParam], v2: &'static [RequiredParam]) -> MethodSpec {
-    MethodSpec { name, v1: Some(v1), v2: Some(v2) }
+    MethodSpec { name, v1: Some(v1), v2: Some(v2), v2_optional: &[] }
 }
 
 const fn v1_only(name: &'static str, params: &'static [RequiredParam]) -> MethodSpec {
-    MethodSpec { name, v1: Some(params), v2: None }
+    MethodSpec { name, v1: Some(params), v2: None, v2_optional: &[] }
 }
 
 const fn v2_only(name: &'static str, params: &'static [RequiredParam]) -> MethodSpec {
-    MethodSpec { name, v1: None, v2: Some(params) }
+    MethodSpec { name, v1: None, v2: Some(params), v2_optional: &[] }
 }
 
+/// A param that a method accepts, and its type: one of another type costs a whole batch, and the server does not say which
+/// it is (internal/apiproto/api.proto of 6.9.1).
+type OptionalParam = (&'static str, ParamType);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ParamType {
+    String,
+    Boolean,
+    Int32,
+    Int64,
+    Uint64,
+    Strings,
+    /// An object whose values are strings.
+    StringMap,
+    /// `{"offset": …, "epoch": …}`.
+    Position,
+}
+
+const PUBLISH: &[OptionalParam] = &[
+    ("b64data", ParamType::String),
+    ("skip_history", ParamType::Boolean),
+    ("tags", ParamType::StringMap),
+    ("idempotency_key", ParamType::String),
+    ("delta", ParamType::Boolean),
+    ("version", ParamType::Uint64),
+    ("version_epoch", ParamType::String),
+];
+const CLIENT: OptionalParam = ("client", ParamType::String);
+const SESSION: OptionalParam = ("session", ParamType::String);
+const LIMIT: OptionalParam = ("limit", ParamType::Int32);
+const EXPIRE_AT: OptionalParam = ("expire_at", ParamType::Int64);
+const IDEMPOTENCY_KEY: OptionalParam = ("idempotency_key", ParamType::String);
+
 const METHODS: &[MethodSpec] = &[
-    both("publish", &[CHANNEL, RequiredParam::Data], &[CHANNEL, RequiredParam::DataOrB64]),
+    both("publish", &[CHANNEL, RequiredParam::Data], &[CHANNEL, RequiredParam::DataOrB64]).with(PUBLISH),
     both(
         "broadcast",
         &[RequiredParam::Channels, RequiredParam::Data],
         &[RequiredParam::Channels, RequiredParam::DataOrB64],
-    ),
-    v2_only("subscribe", &[RequiredParam::User, CHANNEL]),
-    both("unsubscribe", &[RequiredParam::User], &[RequiredParam::User, CHANNEL]),
-    both("disconnect", &[RequiredParam::User], &[RequiredParam::User]),
-    v2_only("refresh", &[RequiredParam::User]),
+    )
+    .with(PUBLISH),
+    v2_only("subscribe", &[RequiredParam::User, CHANNEL]).with(&[
+        EXPIRE_AT,
+        ("b64info", ParamType::String),
+        CLIENT,
+        ("b64data", ParamType::String),
+        ("recover_since", ParamType::Position),
+        SESSION,
+    ]),
+    both("unsubscribe", &[RequiredParam::User], &[RequiredParam::User, CHANNEL]).with(&[CLIENT, SESSION]),
+    both("disconnect", &[RequiredParam::User], &[RequiredParam::User]).with(&[
+        CLIENT,
+        ("whitelist", ParamType::Strings),
+        SESSION,
+    ]),
+    v2_only("refresh", &[RequiredParam::User]).with(&[CLIENT, ("expired", ParamType::Boolean), EXPIRE_AT, SESSION]),
     both("presence", &[CHANNEL], &[CHANNEL]),
     v2_only("presence_stats", &[CHANNEL]),
-    both("history", &[CHANNEL], &[CHANNEL]),
+    both("history", &[CHANNEL], &[CHANNEL]).with(&[
+        LIMIT,
+        ("since", ParamType::Position),
+        ("reverse", ParamType::Boolean),
+    ]),
     v2_only("history_remove", &[CHANNEL]),
-    both("channels", NONE, NONE),
+    both("channels", NONE, NONE).with(&[("pattern", ParamType::String)]),
     v1_only("stats", NONE),
     v1_only("node", NONE),
     v2_only("info", NONE),
-    v2_only("rpc", NONE),
-    v2_only("map_publish", &[CHANNEL, KEY]),
-    v2_only("map_remove", &[CHANNEL, KEY]),
-    v2_only("map_read_state", &[CHANNEL]),
-    v2_only("map_read_stream", &[CHANNEL]),
+    v2_only("rpc", NONE).with(&[("method", ParamType::String)]),
+    v2_only("map_publish", &[CHANNEL, KEY]).with(&[
+        ("b64data", ParamType::String),
+        ("b64stream_data", ParamType::String),
+        ("tags", ParamType::StringMap),
+        IDEMPOTENCY_KEY,
+        ("delta", ParamType::Boolean),
+        ("version", ParamType::Uint64),
+        ("version_epoch", ParamType::String),
+        ("score", ParamType::Int64),
+        ("key_mode", ParamType::String),
+    ]),
+    v2_only("map_remove", &[CHANNEL, KEY]).with(&[IDEMPOTENCY_KEY]),
+    v2_only("map_read_state", &[CHANNEL]).with(&[
+        ("cursor", ParamType::String),
+        LIMIT,
+        ("key", ParamType::String),
+        ("asc", ParamType::Boolean),
+        ("revision_offset", ParamType::Uint64),
+        ("revision_epoch", ParamType::String),
+    ]),
+    v2_only("map_read_stream", &[CHANNEL]).with(&[
+        LIMIT,
+        ("since", ParamType::Position),
+        ("reverse", ParamType::Boolean),
+    ]),
     v2_only("map_stats", &[CHANNEL]),
     v2_only("map_clear", &[CHANNEL]),
     v2_only("shared_poll_publish", &[CHANNEL, KEY]),
@@ -95,6 +171,11 @@ fn same_method(name: &str, method: &str) -> bool {
 /// The name in static memory, of a method that is written as in the table.
 pub(crate) fn static_name(method: &str) -> Option<&'static str> {
     find_exact(method).map(|known| known.name)
+}
+
+/// The name as the servers write it in paths and batches of Centrifugo 5 and later: that of a known method in lower case.
+pub(crate) fn canonical_name(method: &str) -> &str {
+    find_method(method, ApiVersion::V2).map_or(method, |known| known.name)
 }
 
 /// The names of the methods of this version.
@@ -174,14 +255,15 @@ pub(crate) struct ParamErrors {
 impl ParamErrors {
     /// Checks params for both versions; `None` where they are fine in both.
     pub(crate) fn find(method: &str, params: &RawObject<'_>) -> Option<Box<Self>> {
-        let required =
-            |version| find_method(method, version).and_then(|known| known.params_in(version)).unwrap_or(NONE);
-        let (required_v1, required_v2) = (required(ApiVersion::V1), required(ApiVersion::V2));
-        let v1 = required_v1.iter().find_map(|&param| ParamError::find(param, params));
+        let known = find_exact(method).or_else(|| find_method(method, ApiVersion::V2))?;
+        // Version 1 does not know the method in another case.
+        let required_v1 = known.v1.filter(|_| known.name == method).unwrap_or(NONE);
+        let required_v2 = known.v2.unwrap_or(NONE);
+        let v1 = required_v1.iter().find_map(|param| param.check(params));
         // What was fine for version 1 need not be looked at again.
         let is_fine = |param: &RequiredParam| v1.is_none() && required_v1.iter().any(|fine| fine.implies(*param));
-        let unchecked = required_v2.iter().filter(|param| !is_fine(param));
-        let v2 = unchecked.into_iter().find_map(|&param| ParamError::find(param, params));
+        let mut unchecked = required_v2.iter().filter(|param| !is_fine(param));
+        let v2 = unchecked.find_map(|param| param.check(params)).or_else(|| check_optional(known, params));
         (v1.is_some() || v2.is_some()).then(|| Box::new(Self { v1, v2 }))
     }
 
@@ -193,10 +275,16 @@ impl ParamErrors {
     }
 }
 
-/// The first required param that is missing or invalid.
+const ANY: &str = "any JSON value";
+const DATA_OR_B64: &str = r#"any JSON value, or "b64data""#;
+const STRINGS: &str = "an array of strings";
+
+/// The first param that is missing or invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ParamError {
-    param: RequiredParam,
+    key: &'static str,
+    /// The type that it should have, with its article.
+    expected: &'static str,
     problem: Problem,
 }
 
@@ -211,17 +299,13 @@ enum Problem {
 }
 
 impl ParamError {
-    fn find(param: RequiredParam, params: &RawObject<'_>) -> Option<Self> {
-        Some(Self { param, problem: param.problem(params)? })
-    }
-
     /// What to do about it, where the message does not say so itself.
     pub(crate) fn hint(self) -> Option<&'static str> {
         match self.problem {
-            Problem::Missing if self.param == RequiredParam::DataOrB64 => Some("add one to the params"),
+            Problem::Missing if self.expected == DATA_OR_B64 => Some("add one to the params"),
             Problem::Missing => Some("add it to the params"),
-            Problem::WrongType("a string") => Some("put it in brackets"),
-            Problem::WrongType("a number" | "a boolean") if self.param != RequiredParam::Channels => {
+            Problem::WrongType("a string") if self.expected == STRINGS => Some("put it in brackets"),
+            Problem::WrongType("a number" | "a boolean") if self.expected.ends_with("string") => {
                 Some("put it in quotes")
             }
             Problem::Empty | Problem::WrongType(_) | Problem::InvalidEntry => None,
@@ -231,11 +315,9 @@ impl ParamError {
 
 impl fmt::Display for ParamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (key, expected) = (self.param.key(), self.param.expected_type());
-        match self.problem {
-            Problem::Missing if self.param == RequiredParam::DataOrB64 => {
-                write!(f, r#"missing param "data" (any JSON value) or "b64data""#)
-            }
+        let Self { key, expected, problem } = self;
+        match problem {
+            Problem::Missing if *expected == DATA_OR_B64 => write!(f, r#"missing param {key:?} ({ANY}) or "b64data""#),
             Problem::Missing => write!(f, "missing param {key:?} ({expected})"),
             Problem::Empty => write!(f, "param {key:?} must not be empty"),
             Problem::WrongType(found) => write!(f, "param {key:?} must be {expected}, found {found}"),
@@ -273,67 +355,157 @@ impl RequiredParam {
         }
     }
 
-    fn expected_type(self) -> &'static str {
+    fn null(self) -> Null {
+        match self {
+            Self::NonEmptyString(_) | Self::User => Null::Ignored,
+            Self::Channels => Null::Empties,
+            Self::Data | Self::DataOrB64 => Null::Kept,
+        }
+    }
+
+    fn expected(self) -> &'static str {
         match self {
             Self::NonEmptyString(_) => "a non-empty string",
             Self::User => "a string",
-            Self::Channels => "an array of strings",
-            Self::Data | Self::DataOrB64 => "any JSON value",
+            Self::Channels => STRINGS,
+            Self::Data => ANY,
+            Self::DataOrB64 => DATA_OR_B64,
         }
+    }
+
+    fn check(self, params: &RawObject<'_>) -> Option<ParamError> {
+        let problem = self.problem(params)?;
+        Some(ParamError { key: self.key(), expected: self.expected(), problem })
     }
 
     /// What is wrong with it in these params, if anything.
     fn problem(self, params: &RawObject<'_>) -> Option<Problem> {
-        let Some(value) = effective_value(params, self.key()) else {
-            let is_replaced = self == Self::DataOrB64 && effective_value(params, "b64data").is_some();
+        let Some(value) = effective_value(params, self.key(), self.null()) else {
+            let is_replaced = self == Self::DataOrB64 && effective_value(params, "b64data", Null::Ignored).is_some();
             let is_null = params.get_all(self.key()).next().is_some();
             let problem = if is_null { Problem::WrongType("null") } else { Problem::Missing };
             return (!is_replaced).then_some(problem);
         };
         match self {
             Self::NonEmptyString(_) => string_problem(value),
-            Self::User => (!value.starts_with('"')).then(|| Problem::WrongType(json::type_name(value))),
+            Self::User => wrong_type(!value.starts_with('"'), value),
             Self::Channels => channels_problem(value),
             Self::Data | Self::DataOrB64 => None,
         }
     }
 }
 
+fn wrong_type(is_wrong: bool, value: &str) -> Option<Problem> {
+    is_wrong.then(|| Problem::WrongType(json::type_name(value)))
+}
+
 fn string_problem(value: &str) -> Option<Problem> {
-    match value {
-        "\"\"" => Some(Problem::Empty),
-        value if !value.starts_with('"') => Some(Problem::WrongType(json::type_name(value))),
-        _ => None,
-    }
+    if value == "\"\"" { Some(Problem::Empty) } else { wrong_type(!value.starts_with('"'), value) }
 }
 
 fn channels_problem(value: &str) -> Option<Problem> {
     match json::as_array(value) {
-        None => Some(Problem::WrongType(json::type_name(value))),
+        None => wrong_type(true, value),
         Some(channels) if channels.is_empty() => Some(Problem::Empty),
         Some(channels) => channels.into_iter().find_map(string_problem).map(|_| Problem::InvalidEntry),
+    }
+}
+
+/// The first optional param of the wrong type, for Centrifugo 2 and later.
+fn check_optional(known: &MethodSpec, params: &RawObject<'_>) -> Option<ParamError> {
+    // Most params are the required ones only.
+    let required = known.v2.unwrap_or(NONE);
+    let is_data_replaced = required.contains(&RequiredParam::DataOrB64) && !params.has_plain_key("data");
+    if params.len() <= required.len() && !is_data_replaced {
+        return None;
+    }
+    known.v2_optional.iter().find_map(|&(key, param_type)| {
+        let value = effective_value(params, key, Null::Ignored)?;
+        let problem = wrong_type(!param_type.accepts(value), value)?;
+        Some(ParamError { key, expected: param_type.expected(), problem })
+    })
+}
+
+impl ParamType {
+    fn accepts(self, value: &str) -> bool {
+        let all = |values: Vec<&str>, accepts: fn(&str) -> bool| values.into_iter().all(accepts);
+        match self {
+            Self::String => value.starts_with('"'),
+            Self::Boolean => matches!(value, "true" | "false"),
+            // The servers take neither fractions nor exponents (limit-float, recorded on 6.9.1).
+            Self::Int32 => value.parse::<i32>().is_ok(),
+            Self::Int64 => value.parse::<i64>().is_ok(),
+            Self::Uint64 => value.parse::<u64>().is_ok(),
+            Self::Strings => json::as_array(value).is_some_and(|entries| all(entries, is_string_or_null)),
+            Self::StringMap => {
+                json::as_object(value).is_some_and(|map| map.iter().all(|(_, value)| is_string_or_null(value)))
+            }
+            Self::Position => json::as_object(value).is_some_and(|position| {
+                effective_value(&position, "offset", Null::Ignored).is_none_or(|offset| Self::Uint64.accepts(offset))
+                    && effective_value(&position, "epoch", Null::Ignored)
+                        .is_none_or(|epoch| Self::String.accepts(epoch))
+            }),
+        }
+    }
+
+    fn expected(self) -> &'static str {
+        match self {
+            Self::String => "a string",
+            Self::Boolean => "true or false",
+            Self::Int32 | Self::Int64 => "a whole number",
+            Self::Uint64 => "a whole number of at least 0",
+            Self::Strings => STRINGS,
+            Self::StringMap => "an object whose values are strings",
+            Self::Position => r#"an object such as {"offset": 5, "epoch": "xyz"}"#,
+        }
+    }
+}
+
+/// null is an empty string to the servers.
+fn is_string_or_null(value: &str) -> bool {
+    value.starts_with('"') || value == "null"
+}
+
+/// Why a method cannot be sent to Centrifugo 2 and later, where its name is a part of the URL.
+pub(crate) fn name_problem(method: &str, version: ApiVersion) -> Option<(&'static str, &'static str)> {
+    let is_segment = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if version == ApiVersion::V1 {
+        None
+    } else if method.eq_ignore_ascii_case("batch") {
+        Some(("not a method of its own", "send the commands of the batch"))
+    } else if find_method(method, version).is_none() && !method.chars().all(is_segment) {
+        Some(("not a valid method name", "use letters, digits, _ and - only"))
+    } else {
+        None
     }
 }
 
 /// The channels of a broadcast as written, quotes included; none where the params hold no list of channels.
 pub(crate) fn broadcast_channels(params: &str) -> Vec<&str> {
     json::as_object(params)
-        .and_then(|params| effective_value(&params, "channels"))
+        .and_then(|params| effective_value(&params, "channels", Null::Empties))
         .and_then(json::as_array)
         .unwrap_or_default()
 }
 
+/// What null is to the servers, after another value of the same key (Go's encoding/json; seen on 1.8.0 and 6.9.1).
+#[derive(Clone, Copy)]
+enum Null {
+    /// A value like any other: data may be null.
+    Kept,
+    /// It empties a list.
+    Empties,
+    /// The other value stays.
+    Ignored,
+}
+
 /// The value that the servers use for a key: any letter case matches, the last of several counts.
-///
-/// null counts as absent, except for data, which may be null; after another value of the same key it leaves that one in
-/// place (Go's encoding/json; seen on 1.8.0 and 6.9.1).
-fn effective_value<'a>(params: &RawObject<'a>, key: &str) -> Option<&'a str> {
+fn effective_value<'a>(params: &RawObject<'a>, key: &str, null: Null) -> Option<&'a str> {
     let mut values = params.get_all(key).rev();
-    match key {
-        "data" => values.next(),
-        // null empties a list, unlike a string.
-        "channels" => values.next().filter(|&value| value != "null"),
-        _ => values.find(|&value| value != "null"),
+    match null {
+        Null::Kept => values.next(),
+        Null::Empties => values.next().filter(|&value| value != "null"),
+        Null::Ignored => values.find(|&value| value != "null"),
     }
 }
 
@@ -420,6 +592,39 @@ mod tests {
         assert_ne!(check("subscribe", r#"{"user": "u"}"#, ApiVersion::V2), FINE);
         assert_ne!(check("subscribe", r#"{"channel": "c"}"#, ApiVersion::V2), FINE);
         assert_ne!(check("refresh", r#"{"channel": "c"}"#, ApiVersion::V2), FINE);
+    }
+
+    #[test]
+    fn optional_params_have_types() {
+        for (method, good, bad, expected) in [
+            ("history", r#""limit": -1"#, r#""limit": "10""#, "a whole number, found a string"),
+            ("history", r#""LIMIT": null"#, r#""limit": 1.0"#, "a whole number, found a number"),
+            ("history", r#""limit": 2147483647"#, r#""limit": 2147483648"#, "a whole number, found a number"),
+            ("history", r#""reverse": true"#, r#""reverse": 1"#, "true or false, found a number"),
+            ("history", r#""since": {"offset": 1, "epoch": "x"}"#, r#""since": {"offset": -1}"#, "found an object"),
+            ("history", r#""since": {}"#, r#""since": {"epoch": 1}"#, "found an object"),
+            ("history", r#""since": null"#, r#""since": 5"#, "found a number"),
+            ("publish", r#""data": 1, "tags": {"a": "b"}"#, r#""data": 1, "tags": {"a": 1}"#, "values are strings"),
+            ("publish", r#""data": 1, "version": 0"#, r#""data": 1, "version": -1"#, "at least 0"),
+            ("publish", r#""data": 1, "idempotency_key": """#, r#""data": 1, "idempotency_key": 7"#, "a string"),
+            ("presence", r#""limit": "of another method""#, r#""channel": 1"#, "found a number"),
+        ] {
+            let with_channel = |member: &str| format!(r#"{{"channel": "a", {member}}}"#);
+            assert_eq!(check(method, &with_channel(good), ApiVersion::V2), FINE, "{good}");
+            let error = check(method, &with_channel(bad), ApiVersion::V2);
+            assert!(error.contains(expected), "{error}");
+        }
+        assert_eq!(check("disconnect", r#"{"user": "u", "whitelist": ["a"]}"#, ApiVersion::V2), FINE);
+        assert_ne!(check("disconnect", r#"{"user": "u", "whitelist": [1]}"#, ApiVersion::V2), FINE);
+        assert_eq!(check("history", r#"{"channel": "a", "limit": "10"}"#, ApiVersion::V1), FINE);
+    }
+
+    #[test]
+    fn v2_method_names_fit_into_a_path() {
+        let is_fine = |name| name_problem(name, ApiVersion::V2).is_none();
+        assert!(["publish", "PUBLISH", "dıſconnect", "x-y_Z0"].into_iter().all(is_fine));
+        assert!(!["a/b", "..", "a b", "é", "a?b", "batch", "Batch"].into_iter().any(is_fine));
+        assert!(name_problem("a/b", ApiVersion::V1).is_none());
     }
 
     #[test]

@@ -112,6 +112,11 @@ impl ReplyError {
         Self { hint, ..self }
     }
 
+    pub(crate) fn with_kind(self, kind: ErrorKind) -> Self {
+        let hint = if kind == ErrorKind::OutcomeUnknown { HINT_CHECK_BEFORE_RETRY } else { self.hint };
+        Self { kind, hint, ..self }
+    }
+
     /// Adds the method that was probably meant.
     pub(crate) fn with_suggestion(self, suggestion: String) -> Self {
         Self { suggestion: Some(suggestion), ..self }

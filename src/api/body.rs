@@ -26,31 +26,55 @@ enum Chunk {
 impl Body {
     /// Joins commands, each as `{"method": …, "params": …}`.
     pub(super) fn of_commands(commands: &[Command], open: &str, separator: &str, close: &str) -> Self {
+        // Both members always: Centrifugo 2 and later execute a command without a method as publish.
+        let before_params = |text: &mut String, method: &str| {
+            text.push_str("{\"method\":");
+            json::push_string(text, method);
+            text.push_str(",\"params\":");
+        };
+        Self::join(commands, [open, separator, close], before_params, "}")
+    }
+
+    /// Joins the params of commands, each with a text before it, which depends on the method, and one after it.
+    pub(super) fn join(
+        commands: &[Command],
+        [open, separator, close]: [&str; 3],
+        before_params: impl Fn(&mut String, &str),
+        after_params: &str,
+    ) -> Self {
         let mut chunks = Vec::new();
         let copied = |len| if len < LARGE_PARAMS_BYTES { len } else { 0 };
-        let size = |command: &Command| COMMAND_OVERHEAD_BYTES + command.method().len() + copied(command.params().len());
+        let size = |command: &Command| COMMAND_OVERHEAD_BYTES + command.method().len() + copied(command.params_size());
         let mut text = String::with_capacity(commands.iter().map(size).sum());
         text.push_str(open);
+        // Most commands have the same method as the one before.
+        let (mut prefix, mut last_method) = (String::new(), None);
         for (index, command) in commands.iter().enumerate() {
             if index > 0 {
                 text.push_str(separator);
             }
-            // Both members always: Centrifugo 2 and later execute a command without a method as publish.
-            text.push_str("{\"method\":");
-            json::push_string(&mut text, command.method());
-            text.push_str(",\"params\":");
+            if last_method != Some(command.method()) {
+                prefix.clear();
+                before_params(&mut prefix, command.method());
+                last_method = Some(command.method());
+            }
+            text.push_str(&prefix);
             let params = command.params();
             if params.len() < LARGE_PARAMS_BYTES {
                 text.push_str(params);
             } else {
                 chunks.extend([Chunk::Text(std::mem::take(&mut text)), Chunk::Params(index)]);
             }
-            text.push('}');
+            text.push_str(after_params);
         }
         text.push_str(close);
         chunks.push(Chunk::Text(text));
         let len = texts(&chunks, commands).map(|text| text.len() as u64).sum();
         Self { chunks, len }
+    }
+
+    pub(super) fn empty() -> Self {
+        Self { chunks: Vec::new(), len: 0 }
     }
 
     /// The chunks in order; `commands` are those that the body was built of.

@@ -1,16 +1,24 @@
 //! The HTTP API, without input or output: commands to a request, a response to replies or an error.
 //!
-//! One file for each form of the API: [`v1`] and [`legacy`]. Each says where a request goes, how it is encoded and
+//! One file for each form of the API: [`v1`], [`legacy`] and [`current`]. Each says where a request goes, how it is encoded and
 //! authorized, how its replies are read, and what a status means there.
 
 mod body;
+mod current;
+mod form;
+mod key;
 mod legacy;
+mod probe;
 mod replies;
 mod request;
 mod response;
 mod status;
 mod v1;
 
-pub use request::HttpRequest;
-pub(crate) use request::url;
-pub use response::{HttpResponse, MAX_RESPONSE_BYTES};
+pub(crate) use current::is_missing;
+pub(crate) use form::{Form, Known};
+pub(crate) use key::HINT_SECRET;
+pub(crate) use probe::Probe;
+pub use request::{HttpRequest, RequestBuilder};
+pub(crate) use response::HttpResponse;
+pub use response::MAX_RESPONSE_BYTES;

@@ -1,16 +1,18 @@
 //! Reads the replies in a response.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use super::form::Form;
 use super::request::HttpRequest;
 use super::response::HttpResponse;
-use super::{legacy, status, v1};
+use super::{current, legacy, status, v1};
 use crate::command::Command;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
-use crate::methods::{self, ApiVersion};
+use crate::methods;
 use crate::reply::{self, Reply, ReplyError};
 
 impl HttpResponse {
@@ -24,7 +26,14 @@ impl HttpResponse {
     /// - [`ErrorKind::OutcomeUnknown`]: other statuses, 400 for several commands, a response that cannot be parsed or
     ///   arrived before the request was fully sent, and the wrong number of replies; those received come with the
     ///   [error](Error::replies).
-    pub fn into_replies(self, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
+    pub(crate) fn into_replies(self, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
+        let is_method = request.form() == Form::Method;
+        if let Some((text, error)) = is_method.then(|| current::transport_error(&self)).flatten() {
+            let error =
+                request.commands().iter().fold(error, |error, command| with_hints(error, command, request.form()));
+            let len = text.len();
+            return Ok(vec![Reply::new(&Arc::new(text), 0..len, vec![error])]);
+        }
         if self.status != 200 {
             return Err(status::status_error(&self, request).with_subject(request.url()));
         }
@@ -34,7 +43,7 @@ impl HttpResponse {
         }
         let text =
             String::from_utf8(self.body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        parse(&Arc::new(text), request).map_err(|error| match &self.proxy {
+        parse(text, request).map_err(|error| match &self.proxy {
             Some(proxy) => error.with_subject(format!("{} (via proxy {proxy})", request.url())),
             None => error.with_subject(request.url()),
         })
@@ -42,22 +51,20 @@ impl HttpResponse {
 }
 
 /// Parses the body of a response with status 200.
-fn parse(response: &Arc<String>, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
-    let texts = match request.version {
-        ApiVersion::V1 => v1::split_replies(response),
-        ApiVersion::V2 => legacy::split_replies(response),
-    };
-    let texts = texts.map_err(|error| parse_error(response, &error))?;
-    let mut replies = Vec::with_capacity(texts.len());
+fn parse(response: String, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
+    let (response, ranges) = split(response, request.form())?;
+    let response = Arc::new(response);
+    let mut replies = Vec::with_capacity(ranges.len());
     // Most replies are the same as the one before: those are not parsed again.
     let mut last_success = None;
-    for (index, text) in texts.into_iter().map(RawValue::get).enumerate() {
+    for (index, range) in ranges.into_iter().enumerate() {
+        let text = response.get(range.clone()).unwrap_or_default();
         let command = request.commands().get(index);
         let method = command.map(Command::method);
         let errors = if last_success == Some((text, method)) {
             Some(Vec::new())
         } else {
-            reply_errors(text, request.version, command).or_else(|| unrecognized_reply(text))
+            reply_errors(text, request.form(), command).or_else(|| unrecognized_reply(text))
         };
         let Some(errors) = errors else {
             return Err(unknown("unexpected JSON in the response: not a list of replies").with_replies(replies));
@@ -65,8 +72,7 @@ fn parse(response: &Arc<String>, request: &HttpRequest<'_>) -> Result<Vec<Reply>
         if errors.is_empty() {
             last_success = Some((text, method));
         }
-        let start = text.as_ptr().addr() - response.as_ptr().addr();
-        replies.push(Reply::new(response, start..start + text.len(), errors));
+        replies.push(Reply::new(&response, range, errors));
     }
     if replies.len() == request.commands().len() {
         return Ok(replies);
@@ -74,6 +80,23 @@ fn parse(response: &Arc<String>, request: &HttpRequest<'_>) -> Result<Vec<Reply>
     let (expected, got) = (request.commands().len(), replies.len());
     let s = if expected == 1 { "reply" } else { "replies" };
     Err(unknown(format!("expected {expected} {s}, got {got}")).with_replies(replies))
+}
+
+/// Where the replies are in a response; the response itself, unless they had to be unwrapped.
+fn split(response: String, form: Form) -> Result<(String, Vec<Range<usize>>), Error> {
+    let texts = match form {
+        Form::V1 => v1::split_replies(&response),
+        Form::Legacy | Form::Method => legacy::split_replies(&response),
+        Form::Batch(_) => {
+            let batch = current::unwrap_batch(&response).map_err(|error| parse_error(&response, &error))?;
+            let batch = batch.ok_or_else(|| unknown("unexpected JSON in the response: not a list of replies"))?;
+            return Ok((batch.text, batch.ranges));
+        }
+    };
+    let texts = texts.map_err(|error| parse_error(&response, &error))?;
+    let start = |text: &str| text.as_ptr().addr() - response.as_ptr().addr();
+    let ranges = texts.into_iter().map(RawValue::get).map(|text| start(text)..start(text) + text.len()).collect();
+    Ok((response, ranges))
 }
 
 fn parse_error(response: &str, error: &serde_json::Error) -> Error {
@@ -95,13 +118,14 @@ fn unknown(message: impl Into<String>) -> Error {
 }
 
 /// The errors in one reply; `None` where it is no reply.
-fn reply_errors(text: &str, version: ApiVersion, command: Option<&Command>) -> Option<Vec<ReplyError>> {
-    let errors = match version {
-        ApiVersion::V1 => v1::reply_errors(text)?,
-        ApiVersion::V2 => legacy::reply_errors(text, command)?,
+fn reply_errors(text: &str, form: Form, command: Option<&Command>) -> Option<Vec<ReplyError>> {
+    let errors = match form {
+        Form::V1 => v1::reply_errors(text)?,
+        Form::Legacy => legacy::reply_errors(text, command)?,
+        Form::Method | Form::Batch(_) => current::reply_errors(text, command)?,
     };
     Some(match command {
-        Some(command) => errors.into_iter().map(|error| with_hints(error, command, version)).collect(),
+        Some(command) => errors.into_iter().map(|error| with_hints(error, command, form)).collect(),
         None => errors,
     })
 }
@@ -114,9 +138,9 @@ fn unrecognized_reply(text: &str) -> Option<Vec<ReplyError>> {
 }
 
 /// Adds what follows from the command.
-fn with_hints(error: ReplyError, command: &Command, version: ApiVersion) -> ReplyError {
+fn with_hints(error: ReplyError, command: &Command, form: Form) -> ReplyError {
     let is_unknown_method = error.code() == Some(104);
-    let error = match is_unknown_method.then(|| methods::suggestion(command.method(), version)).flatten() {
+    let error = match is_unknown_method.then(|| methods::suggestion(command.method(), form.version())).flatten() {
         Some(suggestion) => error.with_suggestion(suggestion),
         None => error,
     };
@@ -130,48 +154,49 @@ const HINT_BROADCAST: &str =
 
 #[cfg(test)]
 mod tests {
+    use super::super::form::Order;
     use super::*;
     use crate::address::Address;
     use crate::endpoint::Endpoint;
     use proptest::prelude::*;
     use proptest::sample::select;
 
-    fn endpoint(version: ApiVersion) -> Endpoint {
-        let address = Address::parse("http://h").unwrap();
-        match version {
-            ApiVersion::V1 => Endpoint::with_secret(address, "s"),
-            ApiVersion::V2 => Endpoint::with_api_key(address, "k"),
-        }
-        .unwrap()
-    }
-
     fn commands(count: usize) -> Vec<Command> {
         vec![Command::new("history", r#"{"channel":"a"}"#).unwrap(); count]
     }
 
-    fn into_replies(version: ApiVersion, commands: &[Command], status: u16, body: &str) -> Result<Vec<Reply>, Error> {
-        let endpoint = endpoint(version);
-        let request = HttpRequest::new(&endpoint, commands).unwrap();
-        let (location, retry_after, proxy) = (None, None, None);
-        HttpResponse { status, location, retry_after, proxy, is_early: false, body: body.into() }.into_replies(&request)
+    fn request(form: Form, commands: &[Command]) -> HttpRequest<'_> {
+        let address = Address::parse("http://h").unwrap();
+        let endpoint = match form {
+            Form::V1 => Endpoint::with_secret(address, "s"),
+            _ => Endpoint::with_api_key(address, "k"),
+        };
+        HttpRequest::encode(&Arc::new(endpoint.unwrap()), form, commands.into())
+    }
+
+    fn response(status: u16, body: impl Into<Vec<u8>>) -> HttpResponse {
+        HttpResponse { status, body: body.into(), ..HttpResponse::default() }
+    }
+
+    fn into_replies(form: Form, commands: &[Command], status: u16, body: &str) -> Result<Vec<Reply>, Error> {
+        response(status, body).into_replies(&request(form, commands))
     }
 
     /// The kinds of the errors in a single reply.
-    fn error_kinds(version: ApiVersion, response: &str) -> Vec<ErrorKind> {
-        let replies = into_replies(version, &commands(1), 200, response).unwrap();
+    fn error_kinds(form: Form, response: &str) -> Vec<ErrorKind> {
+        let replies = into_replies(form, &commands(1), 200, response).unwrap();
         replies[0].errors().iter().map(ReplyError::kind).collect()
     }
 
     #[track_caller]
-    fn assert_unknown(version: ApiVersion, response: &str) {
-        let error = into_replies(version, &commands(1), 200, response).unwrap_err();
+    fn assert_unknown(form: Form, response: &str) {
+        let error = into_replies(form, &commands(1), 200, response).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{response}");
     }
 
     #[test]
     fn v1_distinguishes_rejection_from_engine_failure() {
-        let v1 =
-            |error: &str| error_kinds(ApiVersion::V1, &format!(r#"[{{"method":"m","error":{error},"body":null}}]"#));
+        let v1 = |error: &str| error_kinds(Form::V1, &format!(r#"[{{"method":"m","error":{error},"body":null}}]"#));
         assert_eq!(v1("null"), []);
         for plain in [r#""invalid message""#, r#""namespace not found""#, r#""not available""#] {
             assert_eq!(v1(plain), [ErrorKind::Rejected], "{plain}");
@@ -183,7 +208,7 @@ mod tests {
 
     #[test]
     fn v2_uses_error_code_not_message() {
-        let v2 = |error: &str| error_kinds(ApiVersion::V2, &format!(r#"{{"error":{error}}}"#));
+        let v2 = |error: &str| error_kinds(Form::Legacy, &format!(r#"{{"error":{error}}}"#));
         for code in [102, 104, 106, 107, 108, 112, 113, 999] {
             assert_eq!(v2(&format!(r#"{{"code":{code},"message":"internal server error"}}"#)), [ErrorKind::Rejected]);
         }
@@ -200,27 +225,27 @@ mod tests {
         for response in
             ["{}", r#"{"result":{}}"#, r#"{"result":null}"#, r#"{"id":1,"result":{"offset":1}}"#, r#"{"id":1}"#, "{}\n"]
         {
-            assert_eq!(error_kinds(ApiVersion::V2, response), [], "{response}");
+            assert_eq!(error_kinds(Form::Legacy, response), [], "{response}");
         }
     }
 
     #[test]
     fn non_reply_responses_are_unknown() {
         for response in ["", " ", "null", "{}", "[", "[1]", "<html>", r#"[{"error":null}] x"#, "[[]]"] {
-            assert_unknown(ApiVersion::V1, response);
+            assert_unknown(Form::V1, response);
         }
         for response in ["", "[]", "1", "<html>", "{} x", "{"] {
-            assert_unknown(ApiVersion::V2, response);
+            assert_unknown(Form::Legacy, response);
         }
     }
 
     #[test]
     fn unrecognized_objects_are_printed_and_unknown() {
         for response in ["[{}]", r#"[{"error":1}]"#, r#"[{"body":null}]"#] {
-            assert_eq!(error_kinds(ApiVersion::V1, response), [ErrorKind::OutcomeUnknown], "{response}");
+            assert_eq!(error_kinds(Form::V1, response), [ErrorKind::OutcomeUnknown], "{response}");
         }
         for response in [r#"{"message":"hi"}"#, r#"{"error":"x"}"#, r#"{"error":{}}"#, r#"{"error":{"code":"107"}}"#] {
-            assert_eq!(error_kinds(ApiVersion::V2, response), [ErrorKind::OutcomeUnknown], "{response}");
+            assert_eq!(error_kinds(Form::Legacy, response), [ErrorKind::OutcomeUnknown], "{response}");
         }
     }
 
@@ -231,8 +256,8 @@ mod tests {
         {
             let first = format!("[{}]", vec![r#"{"error":null}"#; given].join(","));
             let later = vec!["{}"; given].join("\n");
-            for (version, response) in [(ApiVersion::V1, first), (ApiVersion::V2, later)] {
-                let error = into_replies(version, &commands(2), 200, &response).unwrap_err();
+            for (form, response) in [(Form::V1, first), (Form::Legacy, later)] {
+                let error = into_replies(form, &commands(2), 200, &response).unwrap_err();
                 assert_eq!((error.kind(), error.replies().len()), (ErrorKind::OutcomeUnknown, given));
                 assert!(error.to_string().contains(expected), "{error}");
             }
@@ -243,60 +268,91 @@ mod tests {
     fn broadcast_errors_name_their_channel() {
         let broadcast = [Command::new("BROADCAST", r#"{"channels":["a","nope:b"],"data":1}"#).unwrap()];
         let response = r#"{"result":{"responses":[{"result":{}},{"error":{"code":100,"message":"x"}}]}}"#;
-        let replies = into_replies(ApiVersion::V2, &broadcast, 200, response).unwrap();
+        let replies = into_replies(Form::Legacy, &broadcast, 200, response).unwrap();
         let [error] = replies[0].errors() else { panic!("{replies:?}") };
         assert_eq!((error.channel(), error.kind()), (Some("\"nope:b\""), ErrorKind::OutcomeUnknown));
         let more = r#"{"result":{"responses":[{},{},{"error":{"code":102,"message":"x"}}]}}"#;
-        let replies = into_replies(ApiVersion::V2, &broadcast, 200, more).unwrap();
+        let replies = into_replies(Form::Legacy, &broadcast, 200, more).unwrap();
         assert!(replies[0].errors()[0].to_string().starts_with("channel 3: x (102); "));
         // The same data inside the result of another method is nobody's error.
-        assert_eq!(error_kinds(ApiVersion::V2, response), []);
+        assert_eq!(error_kinds(Form::Legacy, response), []);
     }
 
     #[test]
     fn unknown_method_names_closest_and_known() {
         let command = [Command::new("publsh", "{}").unwrap()];
-        let rejected = into_replies(ApiVersion::V1, &command, 400, "Bad Request\n").unwrap_err().to_string();
+        let rejected = into_replies(Form::V1, &command, 400, "Bad Request\n").unwrap_err().to_string();
         let hint = "unknown method publsh, or invalid params; did you mean publish? (known methods: publish, broadcast, \
                     unsubscribe, disconnect, presence, history, channels, stats, node)";
         assert!(rejected.ends_with(&format!("; {hint}")), "{rejected}");
         let not_found = r#"{"error":{"code":104,"message":"not found"}}"#;
-        let replies = into_replies(ApiVersion::V2, &command, 200, not_found).unwrap();
+        let replies = into_replies(Form::Legacy, &command, 200, not_found).unwrap();
         assert!(replies[0].errors()[0].to_string().contains("; did you mean publish? (known methods: publish, "));
         let command = [Command::new("frobnicate", "{}").unwrap()];
-        let replies = into_replies(ApiVersion::V2, &command, 200, not_found).unwrap();
+        let replies = into_replies(Form::Legacy, &command, 200, not_found).unwrap();
         assert!(replies[0].errors()[0].to_string().contains("; known methods: publish, broadcast, subscribe, "));
         let command = [Command::new("rpc", "{}").unwrap()];
-        let replies = into_replies(ApiVersion::V2, &command, 200, not_found).unwrap();
+        let replies = into_replies(Form::Legacy, &command, 200, not_found).unwrap();
         assert!(replies[0].errors()[0].to_string().ends_with("; this server or edition does not support the method"));
     }
 
     #[test]
     fn early_200_is_unknown() {
-        let (endpoint, commands) = (endpoint(ApiVersion::V2), commands(1));
-        let request = HttpRequest::new(&endpoint, &commands).unwrap();
-        let response = |status, is_early| HttpResponse {
-            status,
-            location: None,
-            retry_after: None,
-            proxy: None,
-            is_early,
-            body: b"{}".to_vec(),
+        let kind = |status, is_early| {
+            let response = HttpResponse { is_early, ..response(status, "{}") };
+            response.into_replies(&request(Form::Legacy, &commands(1))).map_err(|error| error.kind()).map(drop)
         };
-        assert!(response(200, false).into_replies(&request).is_ok());
-        assert_eq!(response(200, true).into_replies(&request).unwrap_err().kind(), ErrorKind::OutcomeUnknown);
-        assert_eq!(response(401, true).into_replies(&request).unwrap_err().kind(), ErrorKind::Rejected);
+        assert_eq!(kind(200, false), Ok(()));
+        assert_eq!(kind(200, true), Err(ErrorKind::OutcomeUnknown));
+        assert_eq!(kind(401, true), Err(ErrorKind::Rejected));
     }
 
     #[test]
     fn invalid_utf8_becomes_replacement_characters() {
-        let endpoint = endpoint(ApiVersion::V1);
-        let commands = commands(1);
-        let request = HttpRequest::new(&endpoint, &commands).unwrap();
-        let body = b"[{\"error\":null,\"body\":\"\xff\"}]".to_vec();
-        let response =
-            HttpResponse { status: 200, location: None, retry_after: None, proxy: None, is_early: false, body };
-        assert_eq!(response.into_replies(&request).unwrap()[0].text(), "{\"error\":null,\"body\":\"\u{fffd}\"}");
+        let response = response(200, b"[{\"error\":null,\"body\":\"\xff\"}]");
+        let replies = response.into_replies(&request(Form::V1, &commands(1))).unwrap();
+        assert_eq!(replies[0].text(), "{\"error\":null,\"body\":\"\u{fffd}\"}");
+    }
+
+    #[test]
+    fn batch_replies_look_like_single_ones() {
+        let batch =
+            r#"{"replies":[{"history":{"offset":1}},{"history":{"offset":1}},{"error":{"code":102,"message":"x"}}]}"#;
+        let replies = into_replies(Form::Batch(Order::Kept), &commands(3), 200, batch).unwrap();
+        let result = r#"{"result":{"offset":1}}"#;
+        let texts: Vec<&str> = replies.iter().map(Reply::text).collect();
+        assert_eq!(texts, [result, result, r#"{"error":{"code":102,"message":"x"}}"#]);
+        assert_eq!(replies[2].errors()[0].code(), Some(102));
+        assert!(replies[0].errors().is_empty());
+    }
+
+    #[test]
+    fn batch_without_replies_is_unknown() {
+        for body in
+            ["{}", r#"{"replies":null}"#, r#"{"replies":{}}"#, "[]", r#"{"error":{"code":107,"message":""}}"#, "{"]
+        {
+            let error = into_replies(Form::Batch(Order::Kept), &commands(1), 200, body).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{body}");
+        }
+        let odd = into_replies(Form::Batch(Order::Kept), &commands(1), 200, r#"{"replies":[{}]}"#).unwrap();
+        assert_eq!(odd[0].errors()[0].kind(), ErrorKind::OutcomeUnknown);
+    }
+
+    #[test]
+    fn transport_mode_errors_are_replies() {
+        let reply = |status, content_type: &str, body: &str| {
+            let response = HttpResponse { content_type: Some(content_type.to_owned()), ..response(status, body) };
+            let replies = response.into_replies(&request(Form::Method, &commands(1)));
+            replies.map(|replies| (replies[0].text().to_owned(), replies[0].errors()[0].kind())).map_err(|e| e.kind())
+        };
+        let body = r#"{"code":102,"message":"unknown channel"}"#;
+        let text = format!(r#"{{"error":{body}}}"#);
+        assert_eq!(reply(404, "application/json", body), Ok((text.clone(), ErrorKind::Rejected)));
+        // An error that a gateway may have made: the command may have been executed.
+        assert_eq!(reply(502, "application/json; charset=utf-8", body), Ok((text, ErrorKind::OutcomeUnknown)));
+        assert_eq!(reply(429, "application/json", body), Err(ErrorKind::SafeToRetry));
+        assert_eq!(reply(404, "text/plain", body), Err(ErrorKind::Rejected));
+        assert_eq!(reply(404, "application/json", r#"{"message":"no route"}"#), Err(ErrorKind::Rejected));
     }
 
     const V1_REPLIES: [&str; 4] = [
@@ -305,6 +361,8 @@ mod tests {
         r#"{"uid":"1","error":"}{","body":null,"advice":"x"}"#,
         r#"{"error":"x","error":null}"#,
     ];
+    const RESULTS: [&str; 3] =
+        [r#"{"result":{"a":"}{"}}"#, r#"{"error":{"code":102,"message":"x"}}"#, r#"{"result":null}"#];
     const V2_REPLIES: [&str; 4] = [
         "{}",
         r#"{"result":{"a":"}{"},"error":null}"#,
@@ -313,35 +371,45 @@ mod tests {
     ];
 
     /// Replies, and a response made of them with whitespace between.
-    fn response() -> impl Strategy<Value = (ApiVersion, Vec<&'static str>, String)> {
+    fn any_response() -> impl Strategy<Value = (Form, Vec<&'static str>, String)> {
         let space = || select(vec!["", " ", "\n", "\r\n\t"]);
         let first = prop::collection::vec(select(V1_REPLIES.to_vec()), 1..5);
         let later = prop::collection::vec(select(V2_REPLIES.to_vec()), 1..5);
+        let batch = prop::collection::vec(select(RESULTS.to_vec()), 1..5);
         prop_oneof![
             (first, space(), space()).prop_map(|(replies, before, after)| {
                 let list = replies.join(&format!("{before},{after}"));
-                (ApiVersion::V1, replies, format!("{after}[{before}{list}{after}]{before}"))
+                (Form::V1, replies, format!("{after}[{before}{list}{after}]{before}"))
             }),
             (later, space(), space()).prop_map(|(replies, between, around)| {
                 let list = format!("{around}{}{around}", replies.join(between));
-                (ApiVersion::V2, replies, list)
+                (Form::Legacy, replies, list)
+            }),
+            (batch, space(), space()).prop_map(|(replies, before, after)| {
+                let wrapped: Vec<String> = replies.iter().map(|reply| reply.replace("{\"result\"", "{\"x\"")).collect();
+                let list = wrapped.join(&format!("{before},{after}"));
+                (
+                    Form::Batch(Order::Kept),
+                    replies,
+                    format!("{{{before}\"replies\":[{after}{list}{before}]{after}}}{before}"),
+                )
             }),
         ]
     }
 
     proptest! {
         #[test]
-        fn replies_are_verbatim((version, texts, response) in response()) {
+        fn replies_are_verbatim((form, texts, response) in any_response()) {
             let commands = commands(texts.len());
-            let replies = into_replies(version, &commands, 200, &response).unwrap();
+            let replies = into_replies(form, &commands, 200, &response).unwrap();
             prop_assert_eq!(replies.iter().map(Reply::text).collect::<Vec<_>>(), texts);
         }
 
         #[test]
-        fn truncated_response_is_an_error((version, texts, response) in response()) {
+        fn truncated_response_is_an_error((form, texts, response) in any_response()) {
             let commands = commands(texts.len());
             for end in (0..response.trim_end().len()).filter(|&end| response.is_char_boundary(end)) {
-                let error = into_replies(version, &commands, 200, &response[..end]).unwrap_err();
+                let error = into_replies(form, &commands, 200, &response[..end]).unwrap_err();
                 prop_assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
                 prop_assert!(error.replies().len() < texts.len());
             }

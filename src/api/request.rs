@@ -1,9 +1,12 @@
 //! Commands encoded as one HTTP request.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::body::Body;
-use super::{legacy, v1};
+use super::form::{Form, Known, Order, ServerForm};
+use super::{current, key, legacy, v1};
+use crate::address::Address;
 use crate::command::Command;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
@@ -15,45 +18,67 @@ use crate::secret::SecretString;
 /// Its `Debug` output, and its headers as [`headers`](Self::headers) returns them, hide signature and API key.
 #[derive(Debug)]
 pub struct HttpRequest<'a> {
-    pub(crate) url: String,
+    endpoint: Arc<Endpoint>,
+    form: Form,
+    url: String,
     /// All headers but the one that authorizes the request.
     pub(crate) plain_headers: Vec<(&'static str, String)>,
-    pub(crate) auth_header: (&'static str, SecretString),
+    /// Missing in a probe: the server's response does not depend on it.
+    pub(crate) auth_header: Option<(&'static str, SecretString)>,
     body: Body,
-    pub(super) version: ApiVersion,
     commands: Cow<'a, [Command]>,
 }
 
 impl<'a> HttpRequest<'a> {
-    /// Builds a request in the format of the endpoint's server. With owned commands the request is `'static` and can be
-    /// sent to another thread.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for
-    /// - no commands,
-    /// - a command that the server would reject without a reason or misinterpret, such as a publish without a channel
-    ///   or a disconnect without a user.
-    pub fn new(endpoint: &Endpoint, commands: impl Into<Cow<'a, [Command]>>) -> Result<Self, Error> {
-        let (commands, version) = (commands.into(), endpoint.version());
-        if commands.is_empty() {
-            return Err(Error::invalid("no commands to send").with_hint("add one first"));
-        }
-        commands.iter().try_for_each(|command| command.validate(version))?;
-        let (body, auth_header) = match version {
-            ApiVersion::V1 => {
-                let body = v1::encode(&commands);
-                let header = v1::auth_header(endpoint.credential(), body.chunks(&commands));
-                (body, header)
-            }
-            ApiVersion::V2 => (legacy::encode(&commands), legacy::auth_header(endpoint.credential())),
+    /// Encodes commands that were validated.
+    pub(crate) fn encode(endpoint: &Arc<Endpoint>, form: Form, commands: Cow<'a, [Command]>) -> Self {
+        let address = endpoint.address();
+        let (url, body) = match form {
+            Form::V1 => (v1::url(address), v1::encode(&commands)),
+            Form::Legacy => (legacy::url(address), legacy::encode(&commands)),
+            Form::Method => (current::method_url(address, &commands), current::encode_method(&commands)),
+            Form::Batch(order) => (current::batch_url(address), current::encode_batch(&commands, order)),
         };
-        let plain_headers = vec![
-            // Centrifugo 1 takes any other type for a form and responds with 400.
-            ("Content-Type", "application/json".to_owned()),
-            ("Content-Length", body.len().to_string()),
-            ("User-Agent", concat!("cent/", env!("CARGO_PKG_VERSION")).to_owned()),
-        ];
-        Ok(Self { url: url(endpoint), plain_headers, auth_header, body, version, commands })
+        let auth_header = match form.version() {
+            ApiVersion::V1 => v1::auth_header(endpoint.credential(), body.chunks(&commands)),
+            ApiVersion::V2 => key::auth_header(endpoint.credential()),
+        };
+        let plain_headers = plain_headers(&body);
+        let endpoint = Arc::clone(endpoint);
+        Self { endpoint, form, url, plain_headers, auth_header: Some(auth_header), body, commands }
+    }
+
+    /// A request that asks what a server has, and executes nothing; see [`Probe`](super::probe::Probe).
+    pub(super) fn probe(
+        endpoint: &Arc<Endpoint>,
+        form: Form,
+        url: impl FnOnce(&Address) -> String,
+    ) -> HttpRequest<'static> {
+        let body = Body::empty();
+        let (url, plain_headers) = (url(endpoint.address()), plain_headers(&body));
+        let commands = Cow::Borrowed(&[][..]);
+        HttpRequest { endpoint: Arc::clone(endpoint), form, url, plain_headers, auth_header: None, body, commands }
+    }
+
+    /// The same commands in another form of the API.
+    pub(crate) fn reencode(&mut self, form: Form) {
+        let commands = std::mem::take(&mut self.commands);
+        *self = Self::encode(&self.endpoint, form, commands);
+    }
+
+    /// A part of the commands in the same form.
+    pub(crate) fn part(&self, start: usize, end: usize) -> HttpRequest<'_> {
+        let commands = self.commands.get(start..end).unwrap_or_default();
+        HttpRequest::encode(&self.endpoint, self.form, commands.into())
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Whether it was built for this endpoint: another server must not see its credential.
+    pub(crate) fn is_for(&self, endpoint: &Arc<Endpoint>) -> bool {
+        Arc::ptr_eq(&self.endpoint, endpoint) || self.endpoint == *endpoint
     }
 
     /// The commands in this request.
@@ -73,7 +98,8 @@ impl<'a> HttpRequest<'a> {
 
     /// The headers, with the signature or API key replaced by `[hidden]`.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.plain_headers.iter().map(|(name, value)| (*name, value.as_str())).chain([(self.auth_header.0, "[hidden]")])
+        let plain = self.plain_headers.iter().map(|(name, value)| (*name, value.as_str()));
+        plain.chain(self.auth_header.iter().map(|(name, _)| (*name, "[hidden]")))
     }
 
     /// The body, as consecutive chunks.
@@ -87,11 +113,87 @@ impl<'a> HttpRequest<'a> {
     }
 }
 
-/// The URL that requests to an endpoint go to.
-pub(crate) fn url(endpoint: &Endpoint) -> String {
-    match endpoint.version() {
-        ApiVersion::V1 => v1::url(endpoint.address()),
-        ApiVersion::V2 => legacy::url(endpoint.address()),
+fn plain_headers(body: &Body) -> Vec<(&'static str, String)> {
+    vec![
+        // Centrifugo 1 takes any other type for a form and responds with 400.
+        ("Content-Type", "application/json".to_owned()),
+        ("Content-Length", body.len().to_string()),
+        ("User-Agent", concat!("cent/", env!("CARGO_PKG_VERSION")).to_owned()),
+    ]
+}
+
+/// Builds requests for one server. Clones can do so on other threads.
+///
+/// With an API key, requests have the form of Centrifugo 5 and later, unless the [`Client`](crate::Client) that the
+/// builder comes from has found that its server has the older one only.
+#[derive(Debug, Clone)]
+pub struct RequestBuilder {
+    endpoint: Arc<Endpoint>,
+    server_form: ServerForm,
+    order: Order,
+}
+
+impl RequestBuilder {
+    /// A builder for this endpoint.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint: Arc::new(endpoint), server_form: ServerForm::default(), order: Order::Kept }
+    }
+
+    /// Lets the server execute the commands of a batch concurrently; replies keep their order all the same.
+    ///
+    /// Needs an API key and Centrifugo 5.2 or later; 5.0 and 5.1 execute them in order, and for older versions sending
+    /// fails with [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) before anything was executed.
+    #[must_use]
+    pub fn unordered(self) -> Self {
+        Self { order: Order::Any, ..self }
+    }
+
+    /// Builds the request of one command, or of several in a batch.
+    ///
+    /// # Errors
+    /// As [`batch`](Self::batch).
+    pub fn request<'a>(&self, commands: impl Into<Cow<'a, [Command]>>) -> Result<HttpRequest<'a>, Error> {
+        let commands = commands.into();
+        let form = if commands.len() == 1 { Form::Method } else { Form::Batch(self.order) };
+        self.build(form, commands)
+    }
+
+    /// Builds the request of a batch, even if it has only one command. With owned commands the request is `'static` and
+    /// can be sent to another thread.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for
+    /// - no commands,
+    /// - a command that the server would reject without a reason or misinterpret, such as a publish without a channel
+    ///   or a disconnect without a user.
+    pub fn batch<'a>(&self, commands: impl Into<Cow<'a, [Command]>>) -> Result<HttpRequest<'a>, Error> {
+        self.build(Form::Batch(self.order), commands.into())
+    }
+
+    fn build<'a>(&self, form: Form, commands: Cow<'a, [Command]>) -> Result<HttpRequest<'a>, Error> {
+        if commands.is_empty() {
+            return Err(Error::invalid("no commands to send").with_hint("add one first"));
+        }
+        commands.iter().try_for_each(|command| command.validate(self.endpoint.version()))?;
+        let form = match (self.endpoint.version(), self.server_form.get()) {
+            (ApiVersion::V1, _) => Form::V1,
+            (ApiVersion::V2, Known::LegacyOnly) if self.order == Order::Kept => Form::Legacy,
+            (ApiVersion::V2, _) => form,
+        };
+        Ok(HttpRequest::encode(&self.endpoint, form, commands))
+    }
+
+    /// The server.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    pub(crate) fn shared_endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    pub(crate) fn server_form(&self) -> &ServerForm {
+        &self.server_form
     }
 }
 
@@ -102,13 +204,17 @@ mod tests {
 
     fn commands() -> [Command; 2] {
         [
-            Command::new("publish", " {\"channel\": \"a\",\r\n \"data\": 1.0} \n").unwrap(),
-            Command::new("qu\"ux", "{}").unwrap(),
+            Command::new("PUBLISH", " {\"channel\": \"a\",\r\n \"data\": 1.0} \n").unwrap(),
+            Command::new("quux", "{}").unwrap(),
         ]
     }
 
     fn address() -> Address {
         Address::parse("http://localhost:8000/rt").unwrap()
+    }
+
+    fn request<'a>(endpoint: &Endpoint, commands: &'a [Command]) -> Result<HttpRequest<'a>, Error> {
+        RequestBuilder::new(endpoint.clone()).request(commands)
     }
 
     fn body(request: &HttpRequest<'_>) -> String {
@@ -119,36 +225,63 @@ mod tests {
     fn v1_request_is_a_signed_array() {
         let endpoint = Endpoint::with_secret(address(), "secret-of-the-test-server").unwrap();
         let command = [Command::new("publish", r#"{"channel":"news","data":{"title":"World Cup 2018"}}"#).unwrap()];
-        let request = HttpRequest::new(&endpoint, &command).unwrap();
+        let request = request(&endpoint, &command).unwrap();
         assert_eq!(request.url(), "http://localhost:8000/rt/api/");
         assert_eq!(
             body(&request),
             r#"[{"method":"publish","params":{"channel":"news","data":{"title":"World Cup 2018"}}}]"#
         );
         // As recorded from Centrifugo 1.8.0: replies/v1.8.0/publish-ok.json.
-        assert_eq!(request.auth_header.0, "X-API-Sign");
-        assert_eq!(request.auth_header.1.expose(), "c3db50f0b11aa24ca151488dc513e0f0057162b7949515e3bdd66d9885d32068");
+        assert_eq!(request.auth_header.as_ref().unwrap().0, "X-API-Sign");
+        assert_eq!(
+            request.auth_header.as_ref().unwrap().1.expose(),
+            "c3db50f0b11aa24ca151488dc513e0f0057162b7949515e3bdd66d9885d32068"
+        );
     }
 
     #[test]
-    fn several_commands_are_an_array_or_one_per_line() {
+    fn each_form_has_its_url_and_body() {
         let commands = commands();
+        let publish = "{\"channel\": \"a\",\r\n \"data\": 1.0}";
+        let keyed = RequestBuilder::new(Endpoint::with_api_key(address(), "k").unwrap());
+        let sent = |request: HttpRequest<'_>| {
+            let header = request.auth_header.as_ref().map(|(name, value)| format!("{name}: {}", value.expose()));
+            assert_eq!(header.unwrap(), "Authorization: apikey k");
+            (request.url().to_owned(), body(&request))
+        };
+        let url = |path: &str| format!("http://localhost:8000/rt{path}");
+        assert_eq!(sent(keyed.request(&commands[..1]).unwrap()), (url("/api/publish"), publish.to_owned()));
+        let batch = format!("{{\"commands\":[{{\"publish\":{publish}}},{{\"quux\":{{}}}}]");
+        assert_eq!(sent(keyed.request(&commands).unwrap()), (url("/api/batch"), format!("{batch}}}")));
+        let one = format!("{{\"commands\":[{{\"publish\":{publish}}}]}}");
+        assert_eq!(sent(keyed.batch(&commands[..1]).unwrap()), (url("/api/batch"), one));
+        let unordered = keyed.clone().unordered().batch(&commands).unwrap();
+        assert_eq!(sent(unordered), (url("/api/batch"), format!("{batch},\"parallel\":true}}")));
+        let old = |method: &str, params: &str| format!("{{\"method\":\"{method}\",\"params\":{params}}}");
+        let (publish, quux) = (old("PUBLISH", publish), old("quux", "{}"));
+        let mut legacy = keyed.request(&commands).unwrap();
+        legacy.reencode(Form::Legacy);
+        assert_eq!(sent(legacy), (url("/api"), format!("{publish}\n{quux}")));
         let signed = Endpoint::with_secret(address(), "s").unwrap();
-        let keyed = Endpoint::with_api_key(address(), "k").unwrap();
-        let publish = "{\"method\":\"publish\",\"params\":{\"channel\": \"a\",\r\n \"data\": 1.0}}";
-        let quux = r#"{"method":"qu\"ux","params":{}}"#;
-        assert_eq!(body(&HttpRequest::new(&signed, &commands).unwrap()), format!("[{publish},{quux}]"));
-        let request = HttpRequest::new(&keyed, &commands).unwrap();
-        assert_eq!(body(&request), format!("{publish}\n{quux}"));
-        assert_eq!(request.url(), "http://localhost:8000/rt/api");
-        assert_eq!((request.auth_header.0, request.auth_header.1.expose()), ("Authorization", "apikey k"));
+        assert_eq!(body(&request(&signed, &commands).unwrap()), format!("[{publish},{quux}]"));
+    }
+
+    #[test]
+    fn builders_follow_what_the_server_has() {
+        let commands = commands();
+        let keyed = RequestBuilder::new(Endpoint::with_api_key(address(), "k").unwrap());
+        keyed.clone().server_form().set(Known::LegacyOnly);
+        assert_eq!(keyed.request(&commands).unwrap().form(), Form::Legacy);
+        assert_eq!(keyed.clone().unordered().batch(&commands).unwrap().form(), Form::Batch(Order::Any));
+        keyed.server_form().set(Known::Current);
+        assert_eq!(keyed.request(&commands).unwrap().form(), Form::Batch(Order::Kept));
     }
 
     #[test]
     fn content_length_counts_bytes() {
         let endpoint = Endpoint::with_secret(address(), "s").unwrap();
         let command = [Command::new("publish", r#"{"channel":"ä","data":1}"#).unwrap()];
-        let request = HttpRequest::new(&endpoint, &command).unwrap();
+        let request = request(&endpoint, &command).unwrap();
         assert_eq!(request.body_len(), body(&request).len() as u64);
         assert!(request.headers().any(|header| header == ("Content-Length", &body(&request).len().to_string())));
     }
@@ -158,14 +291,17 @@ mod tests {
         for endpoint in [Endpoint::with_secret(address(), "marked"), Endpoint::with_api_key(address(), "marked")] {
             let endpoint = endpoint.unwrap();
             let commands = commands();
-            let request = HttpRequest::new(&endpoint, &commands).unwrap();
+            let request = request(&endpoint, &commands).unwrap();
             let shown = format!("{request:?} {:?}", request.headers().collect::<Vec<_>>());
-            assert!(!shown.contains("marked") && !shown.contains(request.auth_header.1.expose()), "{shown}");
+            assert!(
+                !shown.contains("marked") && !shown.contains(request.auth_header.as_ref().unwrap().1.expose()),
+                "{shown}"
+            );
         }
     }
 
     #[test]
     fn no_commands_is_an_error() {
-        assert!(HttpRequest::new(&Endpoint::with_secret(address(), "s").unwrap(), Vec::new()).is_err());
+        assert!(RequestBuilder::new(Endpoint::with_secret(address(), "s").unwrap()).request(Vec::new()).is_err());
     }
 }

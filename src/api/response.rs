@@ -4,9 +4,10 @@
 pub const MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A raw HTTP response.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpResponse {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct HttpResponse {
     pub(crate) status: u16,
+    pub(crate) content_type: Option<String>,
     pub(crate) location: Option<String>,
     pub(crate) retry_after: Option<String>,
     /// The proxy that the request was handed to; what comes through a tunnel is the server's own.
@@ -17,14 +18,34 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// The HTTP status.
-    pub fn status(&self) -> u16 {
-        self.status
+    /// Whether a batch was rejected as a whole, or a request by Centrifugo 1; not by a proxy, or by a TLS port.
+    pub(crate) fn is_bad_request(&self) -> bool {
+        self.status == 400 && !self.is_json() && !self.is_html() && !self.is_plain_http_to_tls()
     }
 
-    /// The size of the body, in bytes.
-    pub fn body_len(&self) -> usize {
-        self.body.len()
+    /// Recognizes the response to plain HTTP on a TLS port: Go's (seen on 1.8.0 and 6.9.1), nginx's and Apache's.
+    pub(super) fn is_plain_http_to_tls(&self) -> bool {
+        let body = String::from_utf8_lossy(&self.body);
+        [
+            "HTTP request to an HTTPS server",
+            "HTTP request was sent to HTTPS port",
+            "speaking plain HTTP to an SSL-enabled server",
+        ]
+        .iter()
+        .any(|text| body.contains(text))
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.has_type("application/json")
+    }
+
+    pub(super) fn is_html(&self) -> bool {
+        self.has_type("text/html")
+    }
+
+    fn has_type(&self, name: &str) -> bool {
+        let sent = self.content_type.as_deref().unwrap_or_default();
+        sent.split(';').next().is_some_and(|sent| sent.trim().eq_ignore_ascii_case(name))
     }
 
     /// The URL of a redirect without credentials and query, which can hold anything; empty where there is none.

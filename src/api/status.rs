@@ -1,17 +1,17 @@
 //! What a status other than 200 means.
 
+use super::form::Form;
 use super::request::HttpRequest;
 use super::response::HttpResponse;
-use super::{legacy, v1};
+use super::{current, legacy, v1};
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
-use crate::methods::ApiVersion;
 use crate::reply;
 
 /// The error of a status other than 200.
 pub(super) fn status_error(response: &HttpResponse, request: &HttpRequest<'_>) -> Error {
-    let several = request.commands().len() > 1;
-    let kind = status_kind(response.status, several, response.proxy.is_some(), response.body.is_empty());
+    let runs_before_400 = request.commands().len() > 1 && !request.form().is_current();
+    let kind = status_kind(response.status, runs_before_400, response.proxy.is_some(), response.body.is_empty());
     let message = match response.status {
         300..=399 => redirect(response),
         413 => format!("request of {} bytes is too large (413)", request.body_len()),
@@ -21,18 +21,19 @@ pub(super) fn status_error(response: &HttpResponse, request: &HttpRequest<'_>) -
     Error::new(kind, message)
         .via_proxy(proxy)
         .with_hint(hint(response, request, kind))
+        .with_status(response.status)
         .with_retry_after(response.retry_after.clone())
 }
 
 /// What a caller can do after a status other than 200.
-fn status_kind(status: u16, several: bool, proxy: bool, empty: bool) -> ErrorKind {
+fn status_kind(status: u16, runs_before_400: bool, proxy: bool, empty: bool) -> ErrorKind {
     match status {
         408 | 425 | 429 => ErrorKind::SafeToRetry,
         407 if proxy => ErrorKind::SafeToRetry,
         // One with a body comes from a proxy, which may have passed the request on before.
         503 if empty => ErrorKind::SafeToRetry,
-        // The commands before the invalid one were executed.
-        400 if several => ErrorKind::OutcomeUnknown,
+        // In the older forms the commands before the invalid one were executed.
+        400 if runs_before_400 => ErrorKind::OutcomeUnknown,
         300..500 => ErrorKind::Rejected,
         _ => ErrorKind::OutcomeUnknown,
     }
@@ -76,15 +77,16 @@ fn redirect(response: &HttpResponse) -> String {
 fn hint(response: &HttpResponse, request: &HttpRequest<'_>, kind: ErrorKind) -> String {
     let several = request.commands().len() > 1;
     let common = match response.status {
-        400 if is_plain_http_to_tls(&response.body) => "the server requires TLS: use https:// in the address",
-        400 if several => {
+        400 if response.is_plain_http_to_tls() => "the server requires TLS: use https:// in the address",
+        400 if several && !request.form().is_current() => {
             "some commands may have been executed: check before retrying, and check their methods and params"
         }
         status => {
             let commands = request.commands();
-            let of_form = match request.version {
-                ApiVersion::V1 => v1::status_hint(status, commands),
-                ApiVersion::V2 => legacy::status_hint(response, commands),
+            let of_form = match request.form() {
+                Form::V1 => v1::status_hint(status, commands),
+                Form::Legacy => legacy::status_hint(response, commands),
+                form => current::status_hint(status, form != Form::Method, commands),
             };
             return of_form.unwrap_or_else(|| common_hint(response, several, kind).to_owned());
         }
@@ -105,18 +107,6 @@ fn common_hint(response: &HttpResponse, several: bool, kind: ErrorKind) -> &'sta
     }
 }
 
-/// Recognizes the response to plain HTTP on a TLS port: Go's (seen on 1.8.0 and 6.9.1), nginx's and Apache's.
-fn is_plain_http_to_tls(body: &[u8]) -> bool {
-    let body = String::from_utf8_lossy(body);
-    [
-        "HTTP request to an HTTPS server",
-        "HTTP request was sent to HTTPS port",
-        "speaking plain HTTP to an SSL-enabled server",
-    ]
-    .iter()
-    .any(|text| body.contains(text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,7 +114,7 @@ mod tests {
     #[test]
     fn http_status_to_kind() {
         use ErrorKind::{OutcomeUnknown, Rejected, SafeToRetry};
-        for (status, several, proxy, empty, kind) in [
+        for (status, runs_before_400, proxy, empty, kind) in [
             (300, false, false, true, Rejected),
             (301, false, false, true, Rejected),
             (399, true, true, false, Rejected),
@@ -148,7 +138,11 @@ mod tests {
             (101, false, false, true, OutcomeUnknown),
             (999, false, false, true, OutcomeUnknown),
         ] {
-            assert_eq!(status_kind(status, several, proxy, empty), kind, "{status} {several} {proxy} {empty}");
+            assert_eq!(
+                status_kind(status, runs_before_400, proxy, empty),
+                kind,
+                "{status} {runs_before_400} {proxy} {empty}"
+            );
         }
     }
 }

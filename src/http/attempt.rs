@@ -32,11 +32,10 @@ impl Attempt {
         }
     }
 
-    /// Starts an attempt that may take this long.
-    pub(super) fn start(&self, timeout: Duration) {
-        let now = Instant::now();
+    /// Starts an attempt that may take this long, counted from `start`.
+    pub(super) fn start(&self, start: Instant, timeout: Duration) {
         // A timeout beyond what the clock can hold is none; a century is as good.
-        let deadline = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(100 * 365 * 24 * 60 * 60));
+        let deadline = start.checked_add(timeout).unwrap_or(start + Duration::from_secs(100 * 365 * 24 * 60 * 60));
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
         for flag in [&self.send_started, &self.write_failed, &self.peer_closed] {
             flag.store(false, Ordering::Release);
@@ -100,9 +99,9 @@ mod tests {
     #[test]
     fn passed_deadline_is_a_timeout() {
         let attempt = Attempt::new();
-        attempt.start(Duration::ZERO);
+        attempt.start(Instant::now(), Duration::ZERO);
         assert!(matches!(attempt.remaining(), Err(ureq::Error::Timeout(_))));
-        attempt.start(Duration::MAX);
+        attempt.start(Instant::now(), Duration::MAX);
         assert!(attempt.remaining().is_ok());
     }
 
@@ -112,7 +111,7 @@ mod tests {
         assert!(!attempt.has_send_started());
         attempt.mark_send_started();
         assert!(attempt.has_send_started());
-        attempt.start(Duration::from_secs(1));
+        attempt.start(Instant::now(), Duration::from_secs(1));
         assert!(!attempt.has_send_started());
     }
 }

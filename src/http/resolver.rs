@@ -1,7 +1,7 @@
 //! Name lookup with a time limit.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
@@ -55,10 +55,36 @@ impl Resolver for DnsResolver {
             addresses.push(SocketAddr::new(ip, self.port));
             return Ok(addresses);
         }
+        if is_localhost(&self.host) {
+            addresses.push((Ipv6Addr::LOCALHOST, self.port).into());
+            addresses.push((Ipv4Addr::LOCALHOST, self.port).into());
+            return Ok(addresses);
+        }
         self.look_up()?.take(MAX_ADDRESSES).for_each(|address| addresses.push(address));
         if addresses.is_empty() {
             return Err(ConnectError::Dns(self.host.clone(), io::ErrorKind::NotFound.into()).into());
         }
         Ok(addresses)
+    }
+}
+
+/// Whether the name is localhost or below it: always the loopback addresses (RFC 6761, section 6.3), as curl has it. A
+/// lookup would cost a thread and the files that it reads.
+fn is_localhost(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let (_, last) = host.rsplit_once('.').unwrap_or(("", host));
+    last.eq_ignore_ascii_case("localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_below_localhost_are_local() {
+        assert!(
+            ["localhost", "LocalHost", "localhost.", "a.localhost", "a.b.LOCALHOST."].into_iter().all(is_localhost)
+        );
+        assert!(!["localhost.example", "mylocalhost", "local", "localhost..", ""].into_iter().any(is_localhost));
     }
 }

@@ -225,6 +225,7 @@ impl Transport for TcpTransport {
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
     use std::thread;
+    use std::time::Instant;
 
     use super::*;
 
@@ -262,9 +263,9 @@ mod tests {
     fn reads_and_writes_end_at_deadline() {
         let attempt = Arc::new(Attempt::new());
         let (mut socket, _server) = connection(&attempt);
-        attempt.start(2 * WRITE_POLL_INTERVAL);
+        attempt.start(Instant::now(), 2 * WRITE_POLL_INTERVAL);
         assert!(matches!(socket.write_all(&vec![0; BYTES]), Err(ureq::Error::Timeout(_))));
-        attempt.start(WRITE_POLL_INTERVAL);
+        attempt.start(Instant::now(), WRITE_POLL_INTERVAL);
         assert!(matches!(socket.read(&mut [0]), Err(ureq::Error::Timeout(_))));
     }
 
@@ -273,7 +274,7 @@ mod tests {
         let attempt = Arc::new(Attempt::new());
         for (sent, reads) in [("", true), ("HTTP/1.1 100 Continue\r\n\r\n", true), ("HTTP/1.1 413 No\r\n\r\n", false)] {
             let (mut socket, mut server) = connection(&attempt);
-            attempt.start(Duration::from_secs(20));
+            attempt.start(Instant::now(), Duration::from_secs(20));
             server.write_all(sent.as_bytes()).unwrap();
             let reader = thread::spawn(move || {
                 if reads {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
@@ -56,11 +56,16 @@ impl Transport {
         Self { agent, route, attempt }
     }
 
-    /// Sends a request, once, and reads the complete response before the timeout.
+    /// Sends a request, once, and reads the complete response before the timeout, which counts from `start`.
     ///
     /// Takes `&mut self`: the state of the attempt is shared with the connection, so only one request is in flight.
-    pub(crate) fn post(&mut self, request: &HttpRequest<'_>, timeout: Duration) -> Result<HttpResponse, Error> {
-        self.attempt.start(timeout);
+    pub(crate) fn post(
+        &mut self,
+        request: &HttpRequest<'_>,
+        start: Instant,
+        timeout: Duration,
+    ) -> Result<HttpResponse, Error> {
+        self.attempt.start(start, timeout);
         self.exchange(request).map_err(|error| self.classify(error, timeout).with_subject(request.url()))
     }
 
@@ -69,18 +74,23 @@ impl Transport {
         for (name, value) in &request.plain_headers {
             post = post.header(*name, value);
         }
-        post = post.header(request.auth_header.0, request.auth_header.1.expose());
+        if let Some((name, value)) = &request.auth_header {
+            post = post.header(*name, value.expose());
+        }
         if let Route::Forward(Proxy { authorization: Some(authorization), .. }) = &self.route {
             post = post.header("Proxy-Authorization", authorization.expose());
         }
         let response = post.send(ureq::SendBody::from_reader(&mut BodyReader::new(request)))?;
-        if response.status() != 200 {
+        // Servers of Centrifugo 2 to 4 respond to the current form of the API with a 404, and the older form follows on the
+        // same connection.
+        if !matches!(response.status().as_u16(), 200 | 404) {
             self.attempt.forbid_reuse();
         }
         let headers = response.headers();
         let header = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         Ok(HttpResponse {
             status: response.status().as_u16(),
+            content_type: header("content-type"),
             location: header("location"),
             retry_after: header("retry-after"),
             proxy: match &self.route {

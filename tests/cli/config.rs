@@ -21,7 +21,7 @@ fn signed_request(url: &str) -> String {
 
 /// What `--dry-run` prints for a request with an API key.
 fn keyed_request(url: &str) -> String {
-    request(url, "33", "Authorization: [hidden]", r#"{"method":"channels","params":{}}"#)
+    request(url, "2", "Authorization: [hidden]", "{}")
 }
 
 fn request(url: &str, length: &str, credential: &str, body: &str) -> String {
@@ -217,7 +217,7 @@ fn missing_and_conflicting_keys_are_reported() {
 #[test]
 fn section_key_overrides_default_secret() {
     let text = "[DEFAULT]\naddress = http://h\nsecret = marked\n[bananas]\napi_key = marked\n";
-    dry_run(cent().config(text)).assert_output(0, &keyed_request("http://h/api"), "");
+    dry_run(cent().config(text)).assert_output(0, &keyed_request("http://h/api/channels"), "");
 }
 
 #[test]
@@ -391,12 +391,12 @@ fn credential_can_be_in_a_file() {
     }
     dry_run(cent().config(text("api_key_file", "key")).file("key", "marked\r\n")).assert_output(
         0,
-        &keyed_request("http://h/api"),
+        &keyed_request("http://h/api/channels"),
         "",
     );
     dry_run(cent().config(text("api_key_file", "~/key")).file("key", "marked")).assert_output(
         0,
-        &keyed_request("http://h/api"),
+        &keyed_request("http://h/api/channels"),
         "",
     );
 

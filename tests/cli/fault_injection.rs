@@ -10,11 +10,8 @@ use crate::{ApiForm, PLAIN};
 /// Runs one call against the script; checks exit status, messages, empty standard output and the number of requests.
 #[track_caller]
 fn assert_fails(form: ApiForm, script: &Script, exit: i32, message: &str) {
-    let server = form.server();
     // One for each attempt.
-    for _ in 0..3 {
-        server.add_script(script.clone());
-    }
+    let server = form.server().script_for(form, script.clone()).script(script.clone()).script(script.clone());
     let output = form.cent(&server).args(&["bananas", "publish", "--retry=2", "--params", PLAIN]).run();
     let (text, url) = (output.stderr(), form.url(&server.address()));
     let attempts = if exit == 3 { 3 } else { 1 };
@@ -24,7 +21,8 @@ fn assert_fails(form: ApiForm, script: &Script, exit: i32, message: &str) {
         let attempt = if number < attempts { format!("attempt {number} of 3 failed: ") } else { String::new() };
         assert!(line.starts_with(&format!("cent: {attempt}{url}: ")) && line.contains(message), "{text}");
     }
-    assert_eq!(server.wait_for_requests(attempts).len(), attempts, "{text}");
+    let requests = form.requests_before() + attempts;
+    assert_eq!(server.wait_for_requests(requests).len(), requests, "{text}");
     let executed = server.centrifugo().executed().len();
     assert_eq!(executed, usize::from(script.contains(&Step::Execute)), "{text}");
 }

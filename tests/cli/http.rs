@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::ApiForm::Current;
 use crate::support::cli::{Cent, cent};
 use crate::support::server::{
     API_KEY, Centrifugo, ClosedPort, GARBAGE, HangingServer, Response, SECRET, Script, Server, Step,
@@ -19,13 +20,14 @@ fn publish(cent: Cent) -> Cent {
 /// Enough for megabytes from a debug build on a busy machine.
 const LONG_TIMEOUT: &str = "--timeout=60";
 
-/// Publishes to a server with this script; checks exit status, message and that there was one request.
+/// Publishes to a server with this script; checks exit status, message and that nothing is sent after it.
 #[track_caller]
 fn assert_fails(form: ApiForm, script: Script, exit: i32, message: &str) {
-    let server = form.server().script(script);
+    let server = form.server().script_for(form, script);
     let url = form.url(&server.address());
     publish(form.cent(&server)).arg(LONG_TIMEOUT).run().assert_output(exit, "", &format!("cent: {url}: {message}\n"));
-    assert_eq!(server.wait_for_requests(1).len(), 1);
+    let requests = 1 + form.requests_before();
+    assert_eq!(server.wait_for_requests(requests).len(), requests);
 }
 
 #[track_caller]
@@ -35,6 +37,11 @@ fn assert_response_fails(form: ApiForm, response: &Response, exit: i32, message:
 
 fn status(status: u16) -> Response {
     Response::new(status)
+}
+
+/// The paths of all requests.
+fn paths(server: &Server) -> Vec<String> {
+    server.requests().iter().map(|request| request.path.clone()).collect()
 }
 
 #[test]
@@ -54,20 +61,38 @@ fn signed_request_matches_v1_form() {
     assert_eq!(String::from_utf8_lossy(&request.raw), head + body);
 }
 
-#[test]
-fn api_key_request_matches_legacy_form() {
-    let server = Legacy.server();
-    publish(Legacy.cent(&server)).run().assert_output(0, Legacy.published(), "");
-    let request = &server.requests()[0];
-    let body = r#"{"method":"publish","params":{"channel": "plain:a", "data": 1}}"#;
-    let head = format!(
-        "POST /api HTTP/1.1\r\nhost: 127.0.0.1:{}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         user-agent: cent/{}\r\nauthorization: apikey {API_KEY}\r\n\r\n",
+/// The exact bytes of a request with an API key.
+fn request_with_key(server: &Server, path: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         user-agent: cent/{}\r\nauthorization: apikey {API_KEY}\r\n\r\n{body}",
         server.port(),
         body.len(),
         env!("CARGO_PKG_VERSION"),
-    );
-    assert_eq!(String::from_utf8_lossy(&request.raw), head + body);
+    )
+}
+
+#[test]
+fn api_key_request_matches_current_form() {
+    for major in [5, 6, 7] {
+        let server = Server::version(major);
+        publish(Current.cent(&server)).run().assert_output(0, Current.published(), "");
+        let [request] = &server.requests()[..] else { panic!("there is one request") };
+        assert_eq!(String::from_utf8_lossy(&request.raw), request_with_key(&server, "/api/publish", PLAIN));
+    }
+}
+
+#[test]
+fn legacy_form_follows_on_the_same_connection() {
+    for (major, stdout) in [(2, "[\n  {}\n]\n"), (3, Legacy.published()), (4, Legacy.published())] {
+        let server = Server::version(major);
+        publish(Legacy.cent(&server)).run().assert_output(0, stdout, "");
+        let [current, legacy] = &server.requests()[..] else { panic!("there are two requests") };
+        assert_eq!(String::from_utf8_lossy(&current.raw), request_with_key(&server, "/api/publish", PLAIN));
+        let body = r#"{"method":"publish","params":{"channel": "plain:a", "data": 1}}"#;
+        assert_eq!(String::from_utf8_lossy(&legacy.raw), request_with_key(&server, "/api", body));
+        assert_eq!((server.connections(), server.centrifugo().delivered().len()), (1, 1), "{major}");
+    }
 }
 
 #[test]
@@ -97,7 +122,9 @@ fn secret_accepts_all_printable_ascii() {
 
 #[test]
 fn credentials_from_files_are_used() {
-    for (form, key, content) in [(V1, "secret_file", SECRET), (Legacy, "api_key_file", API_KEY)] {
+    for (form, key, content) in
+        [(V1, "secret_file", SECRET), (Legacy, "api_key_file", API_KEY), (Current, "api_key_file", API_KEY)]
+    {
         let server = form.server();
         let config = format!("[bananas]\naddress = {}\n{key} = hidden\n", server.address());
         let cent = cent().config(config).file("hidden", format!("{content}\r\n"));
@@ -105,32 +132,36 @@ fn credentials_from_files_are_used() {
     }
 }
 
+const WRONG_KEY: &str = "unauthorized (401); wrong API key, or none configured on the server: copy api_key from the \
+                         server's config";
+
 #[test]
 fn wrong_credential_is_unauthorized() {
-    for (form, hint) in [
-        (V1, "wrong secret: copy it from the server's config"),
-        (Legacy, "wrong API key, or none configured on the server: copy api_key from the server's config"),
-    ] {
-        let server = Server::start(form.centrifugo().with_credential("another"));
-        let url = form.url(&server.address());
-        let message = format!("cent: {url}: unauthorized (401); {hint}\n");
-        publish(form.cent(&server)).run().assert_output(1, "", &message);
+    let wrong_secret = "unauthorized (401); wrong secret: copy it from the server's config";
+    for major in 1..=7 {
+        let form = ApiForm::of_version(major);
+        let server = Server::start(Centrifugo::version(major).with_credential("another"));
+        let (url, message) = (form.url(&server.address()), if major == 1 { wrong_secret } else { WRONG_KEY });
+        publish(form.cent(&server)).run().assert_output(1, "", &format!("cent: {url}: {message}\n"));
+        assert_eq!(server.requests().len(), 1 + form.requests_before());
         assert!(server.centrifugo().executed().is_empty());
     }
 }
 
 #[test]
 fn early_rejection_of_large_body_is_reported() {
-    let server = Server::start(Centrifugo::version(6).with_credential("another"));
     let params = format!(r#"{{"channel": "a", "data": "{}"}}"#, "x".repeat(20_000_000));
-    let output = Legacy.cent(&server).stdin_bytes(params.clone()).args(&["bananas", "publish", LONG_TIMEOUT]).run();
-    let hint = "wrong API key, or none configured on the server: copy api_key from the server's config";
-    output.assert_output(1, "", &format!("cent: {}/api: unauthorized (401); {hint}\n", server.address()));
-    assert!(server.requests()[0].body().len() < params.len());
+    for form in [Legacy, Current] {
+        let server = Server::start(form.centrifugo().with_credential("another"));
+        let output = form.cent(&server).stdin_bytes(params.clone()).args(&["bananas", "publish", LONG_TIMEOUT]).run();
+        output.assert_output(1, "", &format!("cent: {}: {WRONG_KEY}\n", form.url(&server.address())));
+        assert_eq!(server.requests().len(), 1 + form.requests_before());
+        assert!(server.requests().iter().all(|request| request.body().len() < params.len()));
+    }
     // Also if the other side leaves the connection open and stops reading.
     for form in ApiForm::ALL {
-        let server =
-            form.server().script(vec![Step::Read(1000), Step::respond(&Response::plain(413, "no")), Step::Hang]);
+        let script = vec![Step::Read(1000), Step::respond(&Response::plain(413, "no")), Step::Hang];
+        let server = form.server().script_for(form, script);
         let output = form.cent(&server).stdin_bytes(params.clone()).args(&["bananas", "publish", LONG_TIMEOUT]).run();
         assert_eq!(output.exit_code(), Some(1), "{}", output.stderr());
         assert!(
@@ -142,28 +173,55 @@ fn early_rejection_of_large_body_is_reported() {
 }
 
 #[test]
-fn wrong_credential_type_names_correct_one() {
-    let later = Legacy.server();
+fn large_body_is_sent_again_in_legacy_form() {
+    let params = format!(r#"{{"channel": "plain:a", "data": "{}"}}"#, "x".repeat(20_000_000));
+    let server = Legacy.server();
+    let output = Legacy.cent(&server).stdin_bytes(params.clone()).args(&["bananas", "publish", LONG_TIMEOUT]).run();
+    output.assert_output(0, Legacy.published(), "");
+    assert_eq!(paths(&server), ["/api/publish", "/api"]);
+    // The 404 came before the body was through, and ended the connection.
+    assert!(server.requests()[0].body().len() < params.len());
+    assert_eq!((server.connections(), server.centrifugo().delivered().len()), (2, 1));
+}
+
+#[test]
+fn secret_for_later_version_names_api_key() {
     let message = "not found (404); for Centrifugo 2 or later, set api_key instead of secret; otherwise check the \
                    path and port of the address";
-    let text = format!("cent: {}/api/: {message}\n", later.address());
-    publish(V1.cent(&later)).run().assert_output(1, "", &text);
+    for major in 2..=7 {
+        let server = Server::version(major);
+        let text = format!("cent: {}/api/: {message}\n", server.address());
+        publish(V1.cent(&server)).run().assert_output(1, "", &text);
+        assert_eq!(server.requests().len(), 1, "{major}");
+    }
+}
 
-    let first = V1.server();
-    let message = "redirected (301) to /api/; this is Centrifugo 1: set secret instead of api_key";
-    let text = format!("cent: {}/api: {message}\n", first.address());
-    publish(Legacy.cent(&first)).run().assert_output(1, "", &text);
+#[test]
+fn api_key_for_version_1_names_secret() {
+    let message = "bad request (400); this is Centrifugo 1: set secret instead of api_key";
+    let v1 = || Centrifugo::version(1);
+    for (centrifugo, path) in [(v1(), ""), (v1().insecure(), ""), (v1().with_prefix("/rt"), "/rt")] {
+        let server = Server::start(centrifugo);
+        let address = format!("{}{path}", server.address());
+        let text = format!("cent: {address}/api/publish: {message}\n");
+        publish(Current.cent_at(&address)).run().assert_output(1, "", &text);
+        assert_eq!(paths(&server), [format!("{path}/api/publish"), format!("{path}/api")]);
+        assert!(server.requests()[1].body().is_empty() && server.requests()[1].header("Authorization").is_none());
+        assert!(server.centrifugo().executed().is_empty());
+    }
 }
 
 #[test]
 fn redirects_are_reported_without_query() {
-    for (form, code) in [(V1, 301), (Legacy, 302), (V1, 307), (Legacy, 308), (V1, 303)] {
-        let moved = status(code).header("Location", "https://user:marked@elsewhere.example/x?token=marked#marked");
-        let hint = "redirects are not followed: set address to the final URL";
-        assert_response_fails(form, &moved, 1, &format!("redirected ({code}) to https://elsewhere.example/x; {hint}"));
-    }
     let hint = "redirects are not followed: set address to the final URL";
-    assert_response_fails(V1, &status(304), 1, &format!("redirected (304) without a Location header; {hint}"));
+    for form in ApiForm::ALL {
+        for code in [301, 302, 303, 307, 308] {
+            let moved = status(code).header("Location", "https://user:marked@elsewhere.example/x?token=marked#marked");
+            let message = format!("redirected ({code}) to https://elsewhere.example/x; {hint}");
+            assert_response_fails(form, &moved, 1, &message);
+        }
+        assert_response_fails(form, &status(304), 1, &format!("redirected (304) without a Location header; {hint}"));
+    }
 }
 
 #[test]
@@ -220,6 +278,215 @@ fn bad_request_lists_possible_causes() {
     );
 }
 
+/// Type errors that the program does not find, because a later value of the same key is right.
+#[test]
+fn bad_request_of_later_version_does_not_name_secret() {
+    for major in [5, 6, 7] {
+        let server = Server::version(major);
+        let params = r#"--params={"channel": 5, "channel": "plain:a", "data": 1}"#;
+        let message = "bad request (400); check the params for wrong types, or nesting that is too deep";
+        let text = format!("cent: {}/api/publish: {message}\n", server.address());
+        Current.cent(&server).args(&["bananas", "publish", params]).run().assert_output(1, "", &text);
+        // The second one asks whether it is version 1.
+        assert_eq!(paths(&server), ["/api/publish", "/api"]);
+        assert!(server.requests()[1].body().is_empty() && server.centrifugo().executed().is_empty());
+    }
+}
+
+/// The methods that a message lists.
+const KNOWN_METHODS: &str = "known methods: publish, broadcast, subscribe, unsubscribe, disconnect, refresh, presence, \
+                             presence_stats, history, history_remove, channels, info, rpc, map_publish, map_remove, \
+                             map_read_state, map_read_stream, map_stats, map_clear, shared_poll_publish";
+
+#[test]
+fn unknown_method_is_reported() {
+    for major in 2..=7 {
+        let server = Server::version(major);
+        let hint = format!("unknown method publsh, or invalid params; did you mean publish? ({KNOWN_METHODS})");
+        let (path, status) = if major < 7 { ("/api", "bad request (400)") } else { ("/api/publsh", "not found (404)") };
+        let text = format!("cent: {}{path}: {status}; {hint}\n", server.address());
+        Current.cent(&server).args(&["bananas", "publsh", "--params={}"]).run().assert_output(1, "", &text);
+        let asked = if major < 7 { &["/api/publsh", "/api"][..] } else { &["/api/publsh", "/api", "/api/batch"] };
+        assert_eq!(paths(&server), asked, "{major}");
+        assert!(server.centrifugo().executed().is_empty());
+    }
+    // A method of a later version.
+    let server = Server::version(5);
+    let hint = "check the params; this server version may not support the method or this nesting depth";
+    let text = format!("cent: {}/api: bad request (400); {hint}\n", server.address());
+    let params = r#"--params={"channel": "a", "key": "k", "data": 1}"#;
+    Current.cent(&server).args(&["bananas", "map_publish", params]).run().assert_output(1, "", &text);
+}
+
+#[test]
+fn wrong_path_is_reported() {
+    let hint =
+        "check the path and port of the address: the API may be at another path, on an internal port, or disabled";
+    for major in 2..=7 {
+        let server = Server::version(major);
+        let text = format!("cent: {}/rt/api: not found (404); {hint}\n", server.address());
+        publish(Current.cent_at(&format!("{}/rt", server.address()))).run().assert_output(1, "", &text);
+        // The third one asks whether only the method is missing.
+        assert_eq!(paths(&server), ["/rt/api/publish", "/rt/api", "/rt/api/batch"]);
+        assert!(server.requests()[2].body().is_empty() && server.requests()[2].header("Authorization").is_none());
+        assert!(server.centrifugo().executed().is_empty());
+    }
+}
+
+/// A proxy that passes only `/api`, and responds to other paths with a page of its own.
+#[test]
+fn page_of_a_proxy_is_followed_by_legacy_form() {
+    for code in [403, 404, 405] {
+        for content_type in ["text/html", "Text/HTML; charset=utf-8"] {
+            let page = status(code).header("Content-Type", content_type).header("Connection", "close");
+            let page = page.body("<html><body>nginx</body></html>");
+            let server = Server::version(6).script(vec![Step::Read(100), Step::respond(&page), Step::Close]);
+            publish(Current.cent(&server)).run().assert_output(0, Current.published(), "");
+            assert_eq!(paths(&server), ["/api/publish", "/api"]);
+            assert_eq!(server.centrifugo().delivered().len(), 1);
+        }
+    }
+}
+
+#[test]
+fn api_at_root_is_found() {
+    for major in 2..=6 {
+        let server = Server::start(Centrifugo::version(major).at_root());
+        let stdout = if major == 2 { "[\n  {}\n]\n" } else { Legacy.published() };
+        publish(Current.cent(&server)).run().assert_output(0, stdout, "");
+        // The second one asks whether the API is there.
+        assert_eq!(paths(&server), ["/api/publish", "/api/batch", "/api"]);
+        assert_eq!((server.connections(), server.centrifugo().delivered().len()), (1, 1));
+    }
+    let server = Server::start(Centrifugo::version(7).at_root());
+    let hint =
+        "check the path and port of the address: the API may be at another path, on an internal port, or disabled";
+    let text = format!("cent: {}/api: not found (404); {hint}\n", server.address());
+    publish(Current.cent(&server)).run().assert_output(1, "", &text);
+}
+
+#[test]
+fn transport_mode_errors_are_printed_like_others() {
+    let since = r#"{"channel": "a", "limit": 1, "since": {"offset": 1, "epoch": "x"}}"#;
+    for (major, method, params, engine_down, exit, error, message) in [
+        (
+            5,
+            "publish",
+            r#"{"channel": "nope:x", "data": 1}"#,
+            false,
+            1,
+            r#"{"code":102,"message":"unknown channel"}"#,
+            "unknown channel (102); the channel's namespace (the part before the colon) must exist in the server's config",
+        ),
+        (
+            6,
+            "rpc",
+            r#"{"method": "x"}"#,
+            false,
+            1,
+            r#"{"code":104,"message":"not found"}"#,
+            "not found (104); this server or edition does not support the method",
+        ),
+        (
+            7,
+            "rpc",
+            "{}",
+            false,
+            1,
+            r#"{"code":107,"message":"bad request"}"#,
+            "bad request (107); check the params for wrong types and missing keys",
+        ),
+        (
+            7,
+            "history",
+            since,
+            false,
+            1,
+            r#"{"code":112,"message":"unrecoverable position"}"#,
+            r#"unrecoverable position (112); omit "since": the history no longer reaches back to that position"#,
+        ),
+        (
+            6,
+            "publish",
+            r#"{"channel": "a", "data": 1}"#,
+            true,
+            4,
+            r#"{"code":100,"message":"internal server error"}"#,
+            "internal server error (100); the command may have been executed: check before retrying",
+        ),
+    ] {
+        // The same as from a server in the usual mode.
+        for transport_mode in [false, true] {
+            let centrifugo = Centrifugo::version(major);
+            let centrifugo = if engine_down { centrifugo.engine_down() } else { centrifugo };
+            let centrifugo = if transport_mode { centrifugo.transport_errors() } else { centrifugo };
+            let server = Server::start(centrifugo);
+            let text = format!("cent: {}/api/{method}: {method}: {message}\n", server.address());
+            let call = Current.cent(&server).args(&["bananas", method, "--compact", "--params", params]);
+            call.run().assert_output(exit, &format!("[{{\"error\":{error}}}]\n"), &text);
+            assert!(server.centrifugo().executed().is_empty());
+        }
+    }
+}
+
+#[test]
+fn method_is_sent_in_lower_case() {
+    for major in 2..=7 {
+        let server = Server::version(major);
+        let stdout = if major == 2 { "[\n  {}\n]\n" } else { Legacy.published() };
+        Current.cent(&server).args(&["bananas", "PUBLISH", "--params", PLAIN]).run().assert_output(0, stdout, "");
+        assert_eq!(server.requests()[0].path, "/api/publish");
+        assert_eq!(server.requests().len(), 1 + ApiForm::of_version(major).requests_before());
+    }
+}
+
+#[test]
+fn invalid_method_name_sends_nothing() {
+    let server = Server::version(6).expect_no_connection();
+    for (method, message) in [
+        ("batch", "batch: not a method of its own; send the commands of the batch"),
+        ("BATCH", "BATCH: not a method of its own; send the commands of the batch"),
+        ("a/b", "a/b: not a valid method name; use letters, digits, _ and - only"),
+        ("..", "..: not a valid method name; use letters, digits, _ and - only"),
+        ("publish?x", "publish?x: not a valid method name; use letters, digits, _ and - only"),
+    ] {
+        let call = Current.cent(&server).args(&["bananas", method, "--params={}"]);
+        call.run().assert_output(2, "", &format!("cent: {message}\n"));
+    }
+}
+
+#[test]
+fn unordered_lines_are_answered_in_input_order() {
+    let lines = "{\"channel\": \"a\", \"data\": 1}\n{\"channel\": \"nope:b\", \"data\": 2}\n{\"channel\": \"plain:c\", \"data\": 3}\n";
+    let args = ["bananas", "publish", "--lines", "--unordered", "--quiet"];
+    for major in [5, 6, 7] {
+        let server = Server::version(major);
+        let output = Current.cent(&server).args(&args[..4]).stdin_bytes(lines).run();
+        let epoch = if major == 5 { "aaac" } else { "aaaaaaac" };
+        let stdout = format!(
+            "{{\"result\":{{\"offset\":1,\"epoch\":\"{epoch}\"}}}}\n\
+             {{\"error\":{{\"code\":102,\"message\":\"unknown channel\"}}}}\n{{\"result\":{{}}}}\n"
+        );
+        assert_eq!((output.exit_code(), output.stdout()), (Some(1), stdout), "{}", output.stderr());
+        assert_eq!(paths(&server), ["/api/batch"]);
+        let body = server.requests()[0].body_text();
+        assert!(body.ends_with(r#"{"publish":{"channel": "plain:c", "data": 3}}],"parallel":true}"#), "{body}");
+        // The server did not keep the order.
+        assert_eq!(server.centrifugo().delivered(), ["plain:c", "a"]);
+    }
+    for major in [2, 3, 4] {
+        let server = Server::version(major);
+        let output = Current.cent(&server).args(&args).stdin_bytes(lines).run();
+        let hint = "concurrent batches need Centrifugo 5.2 or later: send them in order";
+        let text = format!("{}/api/batch: not found (404); {hint}\n", server.address());
+        assert_eq!((output.exit_code(), output.stdout().as_str()), (Some(1), ""), "{}", output.stderr());
+        assert!(output.stderr().contains(&text), "{}", output.stderr());
+        // The second one tells an older server from a wrong path.
+        assert_eq!(paths(&server), ["/api/batch", "/api"]);
+        assert!(server.centrifugo().executed().is_empty());
+    }
+}
+
 #[test]
 fn invalid_response_is_unknown() {
     let hint = format!("{CHECK_HINT}, and check the address");
@@ -236,18 +503,11 @@ fn invalid_response_is_unknown() {
     }
     assert_response_fails(V1, &status(200), 4, &format!("empty response; {hint}"));
     assert_response_fails(Legacy, &status(200), 4, &format!("expected 1 reply, got 0; {hint}"));
-    assert_response_fails(
-        V1,
-        &Response::json("[1]"),
-        4,
-        &format!("unexpected JSON in the response: not a list of replies; {hint}"),
-    );
-    assert_response_fails(
-        Legacy,
-        &Response::json("[]"),
-        4,
-        &format!("unexpected JSON in the response: not a list of replies; {hint}"),
-    );
+    assert_response_fails(Current, &status(200), 4, &format!("expected 1 reply, got 0; {hint}"));
+    for (form, body) in [(V1, "[1]"), (Legacy, "[]"), (Current, "[]")] {
+        let message = format!("unexpected JSON in the response: not a list of replies; {hint}");
+        assert_response_fails(form, &Response::json(body), 4, &message);
+    }
 }
 
 #[test]
@@ -255,8 +515,13 @@ fn wrong_reply_count_is_unknown_and_printed() {
     let hint = format!("{CHECK_HINT}, and check the address");
     let none = format!("expected 1 reply, got 0; {hint}");
     assert_response_fails(V1, &V1.replies("", 0), 4, &none);
-    for (form, reply) in [(V1, r#"{"method":"publish","error":null,"body":null}"#), (Legacy, "{}")] {
-        let server = form.server().script(respond(&form.replies(reply, 2)));
+    for (form, reply, two) in [
+        (V1, V1.publish_reply(), V1.replies(V1.publish_reply(), 2)),
+        (Legacy, "{}", Legacy.replies("{}", 2)),
+        // As of the legacy form: the current one has no list of replies to one command.
+        (Current, Current.publish_reply(), Legacy.replies(Current.publish_reply(), 2)),
+    ] {
+        let server = form.server().script_for(form, respond(&two));
         let output = publish(form.cent(&server)).arg("-c").run();
         let text = format!("cent: {}: expected 1 reply, got 2; {hint}\n", form.url(&server.address()));
         output.assert_output(4, &format!("[{reply},{reply}]\n"), &text);
@@ -265,8 +530,15 @@ fn wrong_reply_count_is_unknown_and_printed() {
 
 #[test]
 fn unrecognized_reply_is_unknown_and_printed() {
-    for (form, reply) in [(V1, r#"{"error":1}"#), (Legacy, r#"{"message":"hi"}"#)] {
-        let server = form.server().script(respond(&form.replies(reply, 1)));
+    for (form, reply) in [
+        (V1, r#"{"error":1}"#),
+        (Legacy, r#"{"message":"hi"}"#),
+        (Current, r#"{"message":"hi"}"#),
+        // What a batch is answered with.
+        (Current, r#"{"replies":[{"publish":{}}]}"#),
+        (Current, "{}"),
+    ] {
+        let server = form.server().script_for(form, respond(&form.replies(reply, 1)));
         let text = format!("cent: {}: publish: unrecognized reply; {CHECK_HINT}\n", form.url(&server.address()));
         publish(form.cent(&server)).arg("-c").run().assert_output(4, &format!("[{reply}]\n"), &text);
     }
@@ -284,7 +556,8 @@ fn overlong_headers_are_reported() {
 fn interim_response_does_not_stop_upload() {
     for form in ApiForm::ALL {
         let interim = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
-        let server = form.server().script(vec![Step::Read(1000), Step::Send(interim), Step::Execute, Step::SendRest]);
+        let script = vec![Step::Read(1000), Step::Send(interim), Step::Execute, Step::SendRest];
+        let server = form.server().script_for(form, script);
         let params = format!(r#"{{"channel": "plain:a", "data": "{}"}}"#, "x".repeat(20_000_000));
         let output = form.cent(&server).stdin_bytes(params).args(&["bananas", "publish", LONG_TIMEOUT]).run();
         output.assert_output(0, form.published(), "");
@@ -326,7 +599,7 @@ fn connection_refused_is_not_accepted() {
         let text = format!(
             "cent: {}: could not connect to {host}: connection refused; nothing was sent: check that the server is \
              running and the port is correct\n",
-            form.url(&port.address())
+            form.first_url(&port.address())
         );
         publish(form.cent_at(&port.address())).run().assert_output(3, "", &text);
     }
@@ -348,11 +621,11 @@ fn dns_failure_is_not_accepted() {
 /// Publishes with a timeout of one second, which is enough to connect on a busy machine; checks that the call does not
 /// take much longer.
 #[track_caller]
-fn assert_times_out(form: ApiForm, address: &str) {
+fn assert_times_out(form: ApiForm, address: &str, url: &str) {
     let start = Instant::now();
     let output = publish(form.cent_at(address)).args(&["--timeout", "1"]).run();
     let message = format!("timed out after 1 s waiting for a response; {CHECK_HINT}, or raise the timeout");
-    output.assert_output(4, "", &format!("cent: {}: {message}\n", form.url(address)));
+    output.assert_output(4, "", &format!("cent: {url}: {message}\n"));
     // Well above the timeout, for a busy machine; well below the default of five seconds.
     assert!(start.elapsed() < Duration::from_secs(4));
 }
@@ -370,12 +643,17 @@ fn waits_until_timeout() {
                 vec![Step::Execute, Step::SendSlowly(Duration::from_millis(50))],
             ] {
                 scope.spawn(move || {
-                    let server = form.server().script(script);
-                    assert_times_out(form, &server.address());
-                    assert_eq!(server.wait_for_requests(1).len(), 1);
+                    let server = form.server().script_for(form, script);
+                    assert_times_out(form, &server.address(), &form.url(&server.address()));
+                    let requests = 1 + form.requests_before();
+                    assert_eq!(server.wait_for_requests(requests).len(), requests);
                 });
             }
-            scope.spawn(move || assert_times_out(form, &HangingServer::start().address()));
+            scope.spawn(move || {
+                let server = HangingServer::start();
+                let address = server.address();
+                assert_times_out(form, &address, &form.first_url(&address));
+            });
         }
     });
 }

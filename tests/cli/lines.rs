@@ -1,5 +1,6 @@
 //! `--lines`: batches, order, and an exact summary of accepted, unknown and remaining lines.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -12,7 +13,7 @@ use crate::support::server::{
     Centrifugo, Response, Script, Server, Step, corrupt_response, fail_during_request, fail_during_response, reject,
     respond,
 };
-use crate::{ApiForm, Legacy, V1};
+use crate::{ApiForm, Current, Legacy, V1};
 
 /// Params of a publish for each number, one per line, with the number as data.
 fn publish_params(numbers: impl IntoIterator<Item = usize>) -> String {
@@ -54,17 +55,25 @@ fn numbers(from: usize, to: usize) -> Vec<usize> {
     (from..=to).collect()
 }
 
+/// How many publishes each request has.
+fn request_sizes(server: &Server) -> Vec<usize> {
+    server.requests().iter().map(|request| request.body_text().matches("\"data\"").count()).collect()
+}
+
+/// The paths of all requests.
+fn paths(server: &Server) -> Vec<String> {
+    server.requests().iter().map(|request| request.path.clone()).collect()
+}
+
 /// Checks that no request has more commands; on a slow machine it may have fewer.
 #[track_caller]
 fn assert_max_commands(server: &Server, commands: usize) {
-    for request in server.requests() {
-        let count = request.body_text().matches("\"method\"").count();
-        assert!(count <= commands, "{count} commands in a request");
-    }
+    let sizes = request_sizes(server);
+    assert!(sizes.iter().all(|&size| size <= commands), "{sizes:?}");
 }
 
 #[test]
-fn lines_share_connection_in_batches_of_100() {
+fn lines_share_connection() {
     for form in ApiForm::ALL {
         let server = form.server();
         let output = publish_lines(form, &server).stdin_bytes(publish_params(1..=1050)).run();
@@ -74,8 +83,51 @@ fn lines_share_connection_in_batches_of_100() {
         );
         assert_eq!(output.stdout(), reply(form).repeat(1050));
         assert_eq!(received_numbers(&server), numbers(1, 1050));
-        assert_max_commands(&server, 100);
         assert_eq!(server.connections(), 1);
+    }
+}
+
+/// Publishes this many lines from a file, which is read without delay; returns the sizes of the requests that were
+/// executed.
+fn sizes_of_run(form: ApiForm, lines: usize, args: &[&str]) -> Vec<usize> {
+    let server = form.server();
+    let cent = publish_lines(form, &server).args(args).file("input", publish_params(1..=lines));
+    let input = File::open(cent.path("input")).unwrap();
+    let output = cent.stdin(input).args(&["--quiet", "--timeout=60"]).run();
+    output.assert_output(0, "", "");
+    assert!(received_numbers(&server) == numbers(1, lines));
+    request_sizes(&server).split_off(form.requests_before())
+}
+
+#[test]
+fn batches_grow_while_server_is_fast() {
+    for form in [Legacy, Current] {
+        for (args, max) in [(&[][..], 10_000), (&["--batch=300"], 300)] {
+            let sizes = sizes_of_run(form, 20_000, args);
+            assert!(sizes[0] <= 100, "{sizes:?}");
+            let mut largest = 100;
+            for &size in &sizes {
+                assert!(size <= max.min(2 * largest), "{sizes:?}");
+                largest = largest.max(size);
+            }
+            // A slow machine can end the growth there.
+            assert!(largest >= max.min(400), "{sizes:?}");
+        }
+    }
+}
+
+#[test]
+fn batches_are_fixed_with_secret_or_small_maximum() {
+    for (form, args, max) in [
+        (V1, &[][..], 100),
+        (V1, &["--batch=50"], 50),
+        (V1, &["--batch=150"], 150),
+        (Legacy, &["--batch=50"], 50),
+        (Current, &["--batch=50"], 50),
+    ] {
+        let sizes = sizes_of_run(form, 10 * max, args);
+        assert!(sizes.len() >= 10 && sizes.iter().all(|&size| size <= max), "{sizes:?}");
+        assert!(sizes.contains(&max), "{sizes:?}");
     }
 }
 
@@ -101,7 +153,7 @@ fn request_size_is_limited_to_one_megabyte() {
         output.assert_output(0, "", "");
         assert_eq!(server.centrifugo().executed().len(), 10);
         for request in server.requests() {
-            let (size, commands) = (request.body().len(), request.body_text().matches("\"method\"").count());
+            let (size, commands) = (request.body().len(), request.body_text().matches("\"data\"").count());
             assert!(size <= 1_000_000 || commands == 1, "{commands} commands in {size} bytes");
         }
     }
@@ -198,31 +250,32 @@ fn bad_line_stops_run_after_earlier_lines() {
 
 #[test]
 fn reports_first_twenty_reply_errors_by_line() {
-    let server = Legacy.server();
-    let bad = "{\"channel\": \"nope:a\", \"data\": 1}\n";
-    let output = publish_lines(Legacy, &server).stdin_bytes(line(1) + &bad.repeat(25) + &line(27)).run();
-    let text = stderr_without_duration(&output);
-    let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 22, "{text}");
-    for (number, line) in (2..).zip(&lines[..20]) {
-        assert!(line.starts_with(&format!("cent: line {number}: publish: unknown channel (102); ")), "{line}");
+    for form in [Legacy, Current] {
+        let server = form.server();
+        let bad = "{\"channel\": \"nope:a\", \"data\": 1}\n";
+        let output = publish_lines(form, &server).stdin_bytes(line(1) + &bad.repeat(25) + &line(27)).run();
+        let text = stderr_without_duration(&output);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 22, "{text}");
+        for (number, line) in (2..).zip(&lines[..20]) {
+            assert!(line.starts_with(&format!("cent: line {number}: publish: unknown channel (102); ")), "{line}");
+        }
+        assert_eq!(lines[20..], ["cent: 5 more errors not shown", "cent: 27 commands: 2 accepted, 25 rejected"]);
+        assert_eq!(output.exit_code(), Some(1));
+        assert_eq!(received_numbers(&server), [1, 27]);
     }
-    assert_eq!(lines[20..], ["cent: 5 more errors not shown", "cent: 27 commands: 2 accepted, 25 rejected"]);
-    assert_eq!(output.exit_code(), Some(1));
-    assert_eq!(received_numbers(&server), [1, 27]);
 }
 
 #[test]
 fn broadcast_channel_error_is_reported_by_line() {
-    let server = Legacy.server();
     let input = "{\"channels\": [\"plain:a\", \"nope:b\"], \"data\": 1}\n";
-    let output = Legacy.cent(&server).args(&["bananas", "broadcast", "--lines", "-q"]).stdin_bytes(input).run();
     let hint = "the channel's namespace (the part before the colon) must exist in the server's config";
-    output.assert_output(
-        1,
-        "",
-        &format!("cent: line 1: broadcast: channel \"nope:b\": unknown channel (102); {hint}\n"),
-    );
+    let text = format!("cent: line 1: broadcast: channel \"nope:b\": unknown channel (102); {hint}\n");
+    for form in [Legacy, Current] {
+        let server = form.server();
+        let output = form.cent(&server).args(&["bananas", "broadcast", "--lines", "-q"]).stdin_bytes(input).run();
+        output.assert_output(1, "", &text);
+    }
 }
 
 #[test]
@@ -271,7 +324,7 @@ fn parse_summary(text: &str) -> (usize, usize, Option<usize>) {
 #[track_caller]
 fn assert_exact_summary(form: ApiForm, index: usize, script: Script, exit: i32) {
     let server = form.server();
-    for _ in 0..index {
+    for _ in 0..form.requests_before() + index {
         server.add_script(vec![Step::Execute, Step::SendRest]);
     }
     // Short where the timeout has to expire, else long enough for a busy machine.
@@ -286,20 +339,21 @@ fn assert_exact_summary(form: ApiForm, index: usize, script: Script, exit: i32) 
     assert!(if exit == 4 { accepted < unknown && unknown <= accepted + 50 } else { accepted == unknown }, "{text}");
     assert_eq!(next_line, (unknown < 250).then_some(unknown + 1), "{text}");
     assert!(next_line.is_some() || text.ends_with("; no lines remain\n"), "{text}");
-    server.wait_for_requests(index + 1);
+    let requests = form.requests_before() + index + 1;
+    server.wait_for_requests(requests);
     let received_numbers = received_numbers(&server);
     assert!(
         received_numbers == numbers(1, accepted) || (exit == 4 && received_numbers == numbers(1, unknown)),
         "{text}: {received_numbers:?}"
     );
     assert_eq!(output.stdout(), reply(form).repeat(accepted));
-    assert_eq!(server.requests().len(), index + 1);
+    assert_eq!(server.requests().len(), requests);
 }
 
 #[test]
 fn failed_request_stops_run_with_exact_summary() {
     let status = |code: u16| reject(&Response::new(code));
-    let failures: [(Script, i32); 13] = [
+    let failures: [(Script, i32); 12] = [
         (fail_during_request(1, Step::Close), 4),
         (fail_during_request(200, Step::Reset), 4),
         (fail_during_request(100, Step::Hang), 4),
@@ -308,7 +362,6 @@ fn failed_request_stops_run_with_exact_summary() {
         (fail_during_response(30, Step::Hang), 4),
         (corrupt_response(50), 4),
         (respond(&Response::plain(502, "bad gateway")), 4),
-        (respond(&Response::plain(400, "Bad Request")), 4),
         (status(503), 3),
         (status(429), 3),
         (status(401), 1),
@@ -325,33 +378,208 @@ fn failed_request_stops_run_with_exact_summary() {
             }
         }
     });
+    // The current form executes nothing then: see the tests of rejected batches.
+    for form in [V1, Legacy] {
+        for index in [0, 2, 4] {
+            assert_exact_summary(form, index, respond(&Response::plain(400, "Bad Request")), 4);
+        }
+    }
+}
+
+#[test]
+fn older_versions_get_legacy_form_after_one_404() {
+    for major in 2..=4 {
+        let server = Server::version(major);
+        let output = publish_lines(Legacy, &server).arg("--compact").stdin_bytes(publish_params(1..=5000)).run();
+        let expected = (Some(0), "cent: 5000 commands accepted".to_owned());
+        assert_eq!((output.exit_code(), stderr_without_duration(&output)), expected);
+        let reply = if major == 2 { "{}\n" } else { "{\"result\":{}}\n" };
+        assert!(output.stdout() == reply.repeat(5000));
+        assert_eq!((server.connections(), received_numbers(&server)), (1, numbers(1, 5000)));
+        let (paths, sizes) = (paths(&server), request_sizes(&server));
+        assert_eq!((paths[0].as_str(), sizes[0]), ("/api/batch", sizes[1]));
+        assert!(paths.len() > 2 && paths[1..].iter().all(|path| path == "/api"), "{paths:?}");
+    }
+    // A server that does not read the large body to its end closes the connection.
+    let server = Legacy.server();
+    let long = format!("{{\"channel\":\"plain:a\",\"data\":\"{}\"}}\n", "x".repeat(600_000));
+    let output = publish_lines(Legacy, &server).args(&["--quiet", "--timeout=60"]).stdin_bytes(long.repeat(5)).run();
+    output.assert_output(0, "", "");
+    assert_eq!((server.connections(), server.centrifugo().delivered().len()), (2, 5));
+}
+
+/// Passes the check of params, for which the last channel counts; the servers want all to be strings.
+const WRONG_TYPE: &str = "{\"channel\": 5, \"channel\": \"plain:a\", \"data\": 0}\n";
+
+/// What is reported of the line with a wrong type.
+fn wrong_type_error(server: &Server, line: usize, command: usize) -> String {
+    format!(
+        "cent: standard input, line {line}: {}/api/batch: bad request (400) because of command {command} (publish); \
+         check the params for wrong types, or nesting that is too deep\n",
+        server.address()
+    )
+}
+
+#[test]
+fn rejected_batch_is_halved_to_find_bad_line() {
+    // Line 2 is blank, lines 10 and 13 have wrong types.
+    let input = line(1) + "\n" + &publish_params(3..=9) + WRONG_TYPE + &publish_params([11, 12]) + WRONG_TYPE;
+    for major in 5..=7 {
+        let server = Server::version(major);
+        let output = publish_lines(Current, &server).stdin_bytes(input.clone() + &publish_params(14..=17)).run();
+        let summary = "cent: lines 1-9 accepted; line 10 onwards not accepted: resume with tail -n +10\n";
+        let text = wrong_type_error(&server, 10, 9) + summary;
+        output.assert_output(1, &reply(Current).repeat(8), &text);
+        assert_eq!(received_numbers(&server), [1, 3, 4, 5, 6, 7, 8, 9]);
+        // All, the question whether this is version 1, 8 accepted ones, and what the ninth is found in.
+        assert_eq!(request_sizes(&server), [16, 0, 8, 4, 2, 1]);
+    }
+}
+
+#[test]
+fn bad_line_may_be_first_or_in_later_batch() {
+    let server = Current.server();
+    let output = publish_lines(Current, &server).stdin_bytes(WRONG_TYPE.to_owned() + &publish_params(2..=3)).run();
+    let text = wrong_type_error(&server, 1, 1) + "cent: no lines accepted: run again from line 1\n";
+    output.assert_output(1, "", &text);
+    assert_eq!((request_sizes(&server), server.centrifugo().executed().len()), (vec![3, 0, 1], 0));
+
+    let server = Current.server();
+    let rejected = "{\"channel\": \"nope:a\", \"data\": 5}\n";
+    let input = publish_params(1..=4) + rejected + &line(6) + WRONG_TYPE + &line(8);
+    let output = publish_lines(Current, &server).arg("--batch=4").stdin_bytes(input).run();
+    let hint = "the channel's namespace (the part before the colon) must exist in the server's config";
+    let summary = "cent: lines 1-6: 5 accepted, 1 rejected; line 7 onwards not accepted: resume with tail -n +7\n";
+    let text =
+        format!("cent: line 5: publish: unknown channel (102); {hint}\n{}{summary}", wrong_type_error(&server, 7, 3));
+    assert_eq!((output.exit_code(), output.stderr()), (Some(1), text));
+    assert_eq!((received_numbers(&server), request_sizes(&server)), (vec![1, 2, 3, 4, 6], vec![4, 4, 2, 1]));
+}
+
+#[test]
+fn failure_while_halving_leaves_exact_summary() {
+    let answer = || vec![Step::Execute, Step::SendRest];
+    // Requests: all 16, the question whether this is version 1, the first 8, and the next 4.
+    let input = publish_params(1..=12) + WRONG_TYPE + &publish_params(14..=16);
+    let rejected = || Current.server().script(answer()).script(answer());
+    let lost = rejected().script(answer()).script(fail_during_response(0, Step::Reset));
+    let output = publish_lines(Current, &lost).arg("--retry=3").stdin_bytes(input.clone()).run();
+    assert_eq!((output.exit_code(), parse_summary(&output.stderr())), (Some(4), (8, 16, None)), "{}", output.stderr());
+    assert_eq!(output.stdout(), reply(Current).repeat(8));
+    assert_eq!((received_numbers(&lost), request_sizes(&lost)), (numbers(1, 12), vec![16, 0, 8, 4]));
+
+    let unavailable = || reject(&Response::new(503).header("Retry-After", "0"));
+    let server = rejected().script(answer()).script(unavailable());
+    let output = publish_lines(Current, &server).arg("--retry=3").stdin_bytes(input.clone()).run();
+    // The first 8 have been executed: the batch must not be sent again.
+    assert_eq!(
+        (output.exit_code(), parse_summary(&output.stderr())),
+        (Some(3), (8, 8, Some(9))),
+        "{}",
+        output.stderr()
+    );
+    assert_eq!((received_numbers(&server), request_sizes(&server)), (numbers(1, 8), vec![16, 0, 8, 0]));
+
+    let server = rejected().script(unavailable());
+    let output = publish_lines(Current, &server).arg("--retry=3").stdin_bytes(input).run();
+    // Nothing had been executed: it is.
+    assert_eq!(
+        (output.exit_code(), parse_summary(&output.stderr())),
+        (Some(1), (12, 12, Some(13))),
+        "{}",
+        output.stderr()
+    );
+    assert_eq!(received_numbers(&server), numbers(1, 12));
+}
+
+#[test]
+fn unordered_replies_keep_input_order() {
+    for major in 5..=7 {
+        let server = Server::version(major);
+        let input = "{\"channel\": \"a\", \"data\": 1}\n".repeat(100);
+        let call = || publish_lines(Current, &server).args(&["--unordered", "--batch=25"]).stdin_bytes(input.clone());
+        let output = call().run();
+        assert_eq!(output.exit_code(), Some(0), "{}", output.stderr());
+        assert!(server.requests().iter().all(|request| request.body_text().ends_with("}}],\"parallel\":true}")));
+        // The test server executes each batch from its end.
+        let mut offset = 0;
+        for (size, request) in request_sizes(&server).into_iter().zip(server.requests()) {
+            assert_eq!((size <= 25, request.path.as_str()), (true, "/api/batch"));
+            let replies: Vec<_> = output.stdout().lines().skip(offset).take(size).map(str::to_owned).collect();
+            for (expected, reply) in (offset + 1..=offset + size).rev().zip(&replies) {
+                assert!(reply.starts_with(&format!("{{\"result\":{{\"offset\":{expected},")), "{reply}");
+            }
+            offset += size;
+        }
+        assert_eq!(offset, 100);
+        let printed = call().arg("--dry-run").run().stdout();
+        assert_eq!(printed.matches("],\"parallel\":true}\n").count(), printed.matches("POST ").count());
+    }
+}
+
+#[test]
+fn unordered_requires_current_form() {
+    let server = V1.server().expect_no_connection();
+    let output = publish_lines(V1, &server).arg("--unordered").stdin_bytes(publish_params(1..=3)).run();
+    output.assert_output(2, "", "cent: --unordered requires api_key and Centrifugo 5.2 or later, not secret\n");
+    for major in 2..=4 {
+        let server = Server::version(major);
+        let output = publish_lines(Legacy, &server).arg("--unordered").stdin_bytes(publish_params(1..=300)).run();
+        let hint = "concurrent batches need Centrifugo 5.2 or later: send them in order";
+        let text = format!("cent: {}/api/batch: not found (404); {hint}\n", server.address());
+        output.assert_output(1, "", &(text + "cent: no lines accepted: run again from line 1\n"));
+        assert!(server.centrifugo().executed().is_empty());
+    }
+}
+
+#[test]
+fn batch_is_not_a_method() {
+    let server = Current.server();
+    let input = "{\"method\": \"channels\"}\n{\"method\": \"batch\", \"params\": {\"commands\": []}}\n";
+    let output = Current.cent(&server).args(&["bananas", "--lines"]).stdin_bytes(input).run();
+    let problem = "batch: not a method of its own; send the commands of the batch";
+    let summary = "line 1 accepted; line 2 onwards not accepted: resume with tail -n +2";
+    assert_eq!(output.stderr(), format!("cent: standard input: line 2: {problem}\ncent: {summary}\n"));
+    assert_eq!((output.exit_code(), server.centrifugo().executed()), (Some(2), vec!["channels".to_owned()]));
+
+    let server = Current.server().expect_no_connection();
+    for (method, problem) in
+        [("batch", problem), ("a/b", "a/b: not a valid method name; use letters, digits, _ and - only")]
+    {
+        let output = Current.cent(&server).args(&["bananas", method, "--lines"]).stdin_bytes("{}\n").run();
+        let summary = "no lines accepted: run again from line 1";
+        output.assert_output(2, "", &format!("cent: standard input: line 1: {problem}\ncent: {summary}\n"));
+    }
 }
 
 #[test]
 fn wrong_reply_count_is_unknown_and_printed() {
-    let server = Legacy.server().script(respond(&Response::json("{}\n{}")));
-    let output = publish_lines(Legacy, &server).stdin_bytes(publish_params(1..=5)).run();
     let hint = "the command may have been executed: check before retrying, and check the address";
     let summary = "no lines accepted; lines 1-5 may have been executed: check them (sed -n 1,5p); no lines remain";
-    output.assert_output(
-        4,
-        "{}\n{}\n",
-        &format!("cent: {}/api: expected 5 replies, got 2; {hint}\ncent: {summary}\n", server.address()),
-    );
+    for form in ApiForm::ALL {
+        let server = form.server().script_for(form, respond(&form.batch_replies(form.publish_reply(), 2)));
+        let output = publish_lines(form, &server).stdin_bytes(publish_params(1..=5)).run();
+        let url = form.batch_url(&server.address());
+        let text = format!("cent: {url}: expected 5 replies, got 2; {hint}\ncent: {summary}\n");
+        output.assert_output(4, &reply(form).repeat(2), &text);
+    }
 }
 
 #[test]
 fn resume_from_summary_line() {
     for form in ApiForm::ALL {
         let first = form.server();
-        for _ in 0..30 {
+        for _ in 0..form.requests_before() + 10 {
             first.add_script(vec![Step::Execute, Step::SendRest]);
         }
         first.add_script(fail_during_response(0, Step::Reset));
         let input = publish_params(1..=10_000);
         let stopped = publish_lines(form, &first).stdin_bytes(input.clone()).run();
-        let (_, unknown, next_line) = parse_summary(&stopped.stderr());
-        assert_eq!((stopped.exit_code(), next_line), (Some(4), Some(unknown + 1)));
+        let (accepted, unknown, next_line) = parse_summary(&stopped.stderr());
+        assert_eq!((stopped.exit_code(), next_line), (Some(4), Some(unknown + 1)), "{}", stopped.stderr());
+        // What is unknown is the last request.
+        let sizes = request_sizes(&first).split_off(form.requests_before());
+        assert_eq!((sizes.len(), sizes.iter().sum(), sizes[10]), (11, unknown, unknown - accepted), "{sizes:?}");
         let mut history = received_numbers(&first);
         // A new server process, as after a crash.
         drop(first);
@@ -366,51 +594,66 @@ fn resume_from_summary_line() {
 
 #[test]
 fn killed_server_loses_at_most_named_batch() {
-    const LAST: usize = 3000;
     for form in ApiForm::ALL {
-        // Shared by all servers of the test.
-        let history = Arc::new(form.centrifugo());
-        let input = publish_params(1..=LAST);
-        let (mut done, mut unknown) = (0, Vec::new());
-        for killed_at in [400, 1500, usize::MAX] {
-            let server = Server::start(Arc::clone(&history));
-            let rest: String = input.split_inclusive('\n').skip(done).collect();
-            let call = publish_lines(form, &server).arg("--batch=10").stdin_bytes(rest);
-            let running = thread::spawn(|| call.run());
-            while history.messages("plain:a").len() < killed_at && !running.is_finished() {
-                thread::yield_now();
-            }
-            drop(server);
-            let output = running.join().unwrap();
-            if output.exit_code() == Some(0) {
-                done = LAST;
-                break;
-            }
-            let (accepted, unknown_to, next_line) = parse_summary(&output.stderr());
-            assert!(
-                matches!((output.exit_code(), unknown_to - accepted), (Some(3), 0) | (Some(4), 1..=10)),
-                "{}",
-                output.stderr()
-            );
-            unknown.extend(done + accepted + 1..=done + unknown_to);
-            done += next_line.unwrap_or(LAST + 1 - done) - 1;
-        }
-        assert_eq!(done, LAST);
-        let history: Vec<usize> =
-            history.messages_as_text("plain:a").iter().map(|text| text.parse().unwrap()).collect();
-        // Each number once and in order; only unknown ones may be missing.
-        assert!(history.is_sorted_by(|one, next| one < next), "{history:?}");
-        let missing: Vec<usize> = numbers(1, LAST).into_iter().filter(|number| !history.contains(number)).collect();
-        assert!(missing.iter().all(|number| unknown.contains(number)), "{missing:?} of {unknown:?}");
+        assert_kill_loses_one_batch(form, 3000, [400, 1500], "--batch=10");
+        // Batches grow.
+        assert_kill_loses_one_batch(form, 30_000, [4000, 15_000], "--compact");
     }
+}
+
+/// Runs lines against a server that is killed twice, when it has received that many.
+#[track_caller]
+fn assert_kill_loses_one_batch(form: ApiForm, lines: usize, killed_at: [usize; 2], option: &str) {
+    // Shared by all servers of the test.
+    let history = Arc::new(form.centrifugo());
+    let input = publish_params(1..=lines);
+    let (mut done, mut unknown) = (0, Vec::new());
+    for killed_at in killed_at.into_iter().chain([usize::MAX]) {
+        let server = Server::start(Arc::clone(&history));
+        let rest: String = input.split_inclusive('\n').skip(done).collect();
+        let call = publish_lines(form, &server).arg(option).stdin_bytes(rest);
+        let running = thread::spawn(|| call.run());
+        while history.messages("plain:a").len() < killed_at && !running.is_finished() {
+            thread::yield_now();
+        }
+        drop(server);
+        let output = running.join().unwrap();
+        if output.exit_code() == Some(0) {
+            done = lines;
+            break;
+        }
+        let (accepted, unknown_to, next_line) = parse_summary(&output.stderr());
+        // Batches at most double.
+        let max = match (option, form) {
+            ("--batch=10", _) => 10,
+            (_, V1) => 100,
+            (_, Legacy | Current) => 100.max(2 * accepted),
+        };
+        let lost = unknown_to - accepted;
+        assert!(
+            matches!((output.exit_code(), lost), (Some(3), 0) | (Some(4), 1..)) && lost <= max,
+            "{}",
+            output.stderr()
+        );
+        unknown.extend(done + accepted + 1..=done + unknown_to);
+        done += next_line.unwrap_or(lines + 1 - done) - 1;
+    }
+    assert_eq!(done, lines);
+    let history: Vec<usize> = history.messages_as_text("plain:a").iter().map(|text| text.parse().unwrap()).collect();
+    // Each number once and in order; only unknown ones may be missing.
+    assert!(history.is_sorted_by(|one, next| one < next), "{history:?}");
+    let received: HashSet<usize> = history.into_iter().collect();
+    let missing: Vec<usize> = numbers(1, lines).into_iter().filter(|number| !received.contains(number)).collect();
+    assert!(missing.iter().all(|number| unknown.contains(number)), "{missing:?} of {unknown:?}");
 }
 
 #[test]
 fn reconnects_after_close_between_requests() {
     for form in ApiForm::ALL {
-        let server = form.server();
-        for _ in 0..5 {
-            server.add_script(vec![Step::Execute, Step::SendRest, Step::Close]);
+        let answer_and_close = || vec![Step::Execute, Step::SendRest, Step::Close];
+        let server = form.server().script_for(form, answer_and_close());
+        for _ in 1..5 {
+            server.add_script(answer_and_close());
         }
         let (mut child, _home) = publish_lines(form, &server).args(&["--batch=1"]).spawn();
         let mut input = child.stdin.take().unwrap();
@@ -421,7 +664,7 @@ fn reconnects_after_close_between_requests() {
             output.read_line(&mut text).unwrap();
             assert_eq!(text, reply(form));
             // After this the server has closed the connection.
-            server.wait_for_requests(number);
+            server.wait_for_requests(form.requests_before() + number);
         }
         drop(input);
         let (exit, text) = wait_for_exit(child);
@@ -458,7 +701,7 @@ fn reply_arrives_before_next_line() {
         }
         drop(input);
         assert_eq!(wait_for_exit(child).0.code(), Some(0));
-        assert_eq!(server.requests().len(), 3);
+        assert_eq!(server.requests().len(), form.requests_before() + 3);
     }
 }
 
@@ -576,7 +819,8 @@ fn full_disk_stops_run() {
 
 #[test]
 fn dry_run_separates_requests_by_blank_line() {
-    for form in ApiForm::ALL {
+    // Without a server, nobody knows that it has the legacy form only.
+    for form in [V1, Current] {
         let server = form.server().expect_no_connection();
         let output = publish_lines(form, &server).args(&["-n", "--batch=2"]).stdin_bytes(publish_params(1..=3)).run();
         assert_eq!(
@@ -584,7 +828,7 @@ fn dry_run_separates_requests_by_blank_line() {
             (Some(0), "cent: dry run: 3 commands in 2 requests, nothing sent\n")
         );
         let text = output.stdout();
-        let url = form.url(&server.address());
+        let url = form.batch_url(&server.address());
         assert_eq!(text.matches(&format!("POST {url}\n")).count(), 2, "{text}");
         assert!(text.contains(&format!("\n\nPOST {url}\n")) && text.contains(": [hidden]\n\n"), "{text}");
         let bad = publish_lines(form, &server).args(&["-n"]).stdin_bytes(line(1) + "x\n").run();

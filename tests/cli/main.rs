@@ -21,7 +21,7 @@ mod usage;
 mod words;
 
 use support::cli::{Cent, cent};
-use support::server::ApiForm::{self, Legacy, V1};
+use support::server::ApiForm::{self, Current, Legacy, V1};
 use support::server::{API_KEY, SECRET, Server};
 
 /// What the program sends and prints in each form of the API.
@@ -41,11 +41,17 @@ impl ApiForm {
         self.request_body(&[format!(r#"{{"method":"{method}","params":{params}}}"#)])
     }
 
+    /// The URL of the first request of a client with one publish.
+    fn first_url(self, address: &str) -> String {
+        let first = if self == Legacy { Current } else { self };
+        first.url(address)
+    }
+
     /// Standard output of a publish to a namespace without history.
     fn published(self) -> &'static str {
         match self {
             V1 => "[\n  {\n    \"method\": \"publish\",\n    \"error\": null,\n    \"body\": null\n  }\n]\n",
-            Legacy | ApiForm::Current => "[\n  {\n    \"result\": {}\n  }\n]\n",
+            Legacy | Current => "[\n  {\n    \"result\": {}\n  }\n]\n",
         }
     }
 
@@ -53,7 +59,7 @@ impl ApiForm {
     fn publish_reply(self) -> &'static str {
         match self {
             V1 => r#"{"method":"publish","error":null,"body":null}"#,
-            Legacy | ApiForm::Current => r#"{"result":{}}"#,
+            Legacy | Current => r#"{"result":{}}"#,
         }
     }
 }

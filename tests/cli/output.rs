@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::cli::{Cent, cent};
 use crate::support::server::{Centrifugo, Response, Server, Step, respond};
-use crate::{ApiForm, Legacy, PLAIN, V1};
+use crate::{ApiForm, Current, Legacy, PLAIN, V1};
 
 fn publish(cent: Cent) -> Cent {
     cent.args(&["bananas", "publish", "--params", PLAIN])
@@ -62,11 +62,11 @@ fn compact_prints_one_line() {
 }
 
 #[test]
-fn legacy_reply_lines_become_a_list() {
-    for major in 2..=6 {
+fn reply_of_later_versions_becomes_a_list() {
+    for major in 2..=7 {
         let server = Server::version(major);
         server.centrifugo().publish("plain:a", b"1");
-        let output = publish(Legacy.cent(&server)).arg("-c").run();
+        let output = publish(Current.cent(&server)).arg("-c").run();
         let reply = if major == 2 { "[{}]\n" } else { "[{\"result\":{}}]\n" };
         output.assert_output(0, reply, "");
     }
@@ -115,7 +115,10 @@ fn quiet_prints_only_errors() {
 fn assert_reply_errors(form: ApiForm, centrifugo: Centrifugo, method: &str, params: &str, exit: i32, errors: &[&str]) {
     let server = Server::start(centrifugo);
     let output = form.cent(&server).args(&["bananas", method, "--compact", "--params", params]).run();
-    let url = form.url(&server.address());
+    let url = match form {
+        V1 | Legacy => form.url(&server.address()),
+        Current => format!("{}/api/{method}", server.address()),
+    };
     let text: Vec<_> = errors.iter().map(|error| format!("cent: {url}: {method}: {error}")).collect();
     assert_eq!((output.exit_code(), output.stderr()), (Some(exit), text.join("\n") + "\n"));
     assert!(output.stdout().starts_with("[{") && output.stdout().ends_with("}]\n"), "{}", output.stdout());
@@ -168,10 +171,11 @@ fn reply_errors_have_hints() {
         1,
         &[&format!("namespace not found (102); {namespace}")],
     );
-    for major in 3..=6 {
+    for major in 3..=7 {
+        let form = ApiForm::of_version(major);
         let centrifugo = || Centrifugo::version(major);
         assert_reply_errors(
-            Legacy,
+            form,
             centrifugo(),
             "publish",
             unknown_namespace,
@@ -179,7 +183,7 @@ fn reply_errors_have_hints() {
             &[&format!("unknown channel (102); {namespace}")],
         );
         assert_reply_errors(
-            Legacy,
+            form,
             centrifugo(),
             "history",
             plain_channel,
@@ -188,14 +192,7 @@ fn reply_errors_have_hints() {
         );
         let down = centrifugo().engine_down();
         let params = r#"{"channel": "a", "data": 1}"#;
-        assert_reply_errors(
-            Legacy,
-            down,
-            "publish",
-            params,
-            4,
-            &[&format!("internal server error (100); {check_hint}")],
-        );
+        assert_reply_errors(form, down, "publish", params, 4, &[&format!("internal server error (100); {check_hint}")]);
     }
 }
 
@@ -204,7 +201,10 @@ fn partial_broadcast_failure_names_channels() {
     let namespace = "the channel's namespace (the part before the colon) must exist in the server's config";
     let params = r#"{"channels": ["plain:a", "nope:b", "plain:c", "nope:d"], "data": 1}"#;
     let errors = ["nope:b", "nope:d"].map(|name| format!("channel \"{name}\": unknown channel (102); {namespace}"));
-    assert_reply_errors(Legacy, Centrifugo::version(6), "broadcast", params, 1, &[&errors[0], &errors[1]]);
+    for major in 3..=7 {
+        let (form, centrifugo) = (ApiForm::of_version(major), Centrifugo::version(major));
+        assert_reply_errors(form, centrifugo, "broadcast", params, 1, &[&errors[0], &errors[1]]);
+    }
     let partial =
         "channels before the invalid one may have received the message; check the channels, namespaces and data";
     assert_reply_errors(
@@ -239,9 +239,15 @@ fn verbose_logs_request_and_status() {
     for form in ApiForm::ALL {
         let server = form.server();
         let output = publish(form.cent(&server)).arg("-v").run();
+        let missing_form = format!(
+            "cent: POST {} ({} bytes)\ncent: status 404 (19 bytes) after … ms\n",
+            form.first_url(&server.address()),
+            PLAIN.len()
+        );
         let text = format!(
-            "cent: config file ~/.centrc, section [bananas]\ncent: POST {} ({} bytes)\n\
+            "cent: config file ~/.centrc, section [bananas]\n{}cent: POST {} ({} bytes)\n\
              cent: status 200 ({} bytes) after … ms\n",
+            missing_form.repeat(form.requests_before()),
             form.url(&server.address()),
             form.body("publish", PLAIN).len(),
             form.response_body(&[form.publish_reply()]).len(),
@@ -267,7 +273,8 @@ fn verbose_logs_time_in_milliseconds() {
 
 #[test]
 fn dry_run_prints_request_without_sending() {
-    for (form, auth_header) in [(V1, "X-API-Sign"), (Legacy, "Authorization")] {
+    // Without a server, nobody knows that it has the legacy form only.
+    for (form, auth_header) in [(V1, "X-API-Sign"), (Current, "Authorization")] {
         let server = form.server().expect_no_connection();
         let body = form.body("publish", PLAIN);
         let text = format!(

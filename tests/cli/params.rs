@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::cli::{Cent, cent};
 use crate::support::server::Server;
-use crate::{ApiForm, Legacy, PLAIN, V1};
+use crate::{ApiForm, Current, Legacy, PLAIN, V1};
 
 const CONFIG: &str =
     "[bananas]\naddress = http://127.0.0.1:1\nsecret = s\n\n[live]\naddress = http://127.0.0.1:1\napi_key = k\n";
@@ -19,8 +19,13 @@ fn assert_sent(params: &str, set: impl Fn(Cent) -> Cent) {
         let server = form.server();
         let output = set(form.cent(&server).args(&["bananas", "publish"])).run();
         output.assert_output(0, form.published(), "");
-        assert_eq!(server.requests()[0].body_text(), form.body("publish", params));
+        assert_eq!(sent_body(form, &server), form.body("publish", params));
     }
+}
+
+/// The body of the first request in this form.
+fn sent_body(form: ApiForm, server: &Server) -> String {
+    server.requests()[form.requests_before()].body_text()
 }
 
 /// Expects an error before any request, and this message.
@@ -106,7 +111,7 @@ fn params_default_to_empty_object() {
             let server = form.server();
             let output = set(form.cent(&server).args(&["bananas", "quux", "-q"])).run();
             assert_eq!(output.exit_code(), Some(1), "{}", output.stderr());
-            assert_eq!(server.requests()[0].body_text(), form.body("quux", "{}"));
+            assert_eq!(sent_body(form, &server), form.body("quux", "{}"));
         }
     }
 }
@@ -129,14 +134,15 @@ fn params_option_works_with_closed_stdin() {
 
 #[test]
 fn methods_without_params_never_read_stdin() {
-    for (form, methods) in [(V1, &["channels", "stats", "node"][..]), (Legacy, &["channels", "info", "INFO"])] {
+    let later = &["channels", "info", "INFO"][..];
+    for (form, methods) in [(V1, &["channels", "stats", "node"][..]), (Legacy, later), (Current, later)] {
         for method in methods {
             let server = form.server();
             // Never written to and never closed: reading would block for ever.
             let (_ours, theirs) = UnixStream::pair().unwrap();
             let output = form.cent(&server).args(&["bananas", method, "-q"]).stdin(OwnedFd::from(theirs)).run();
             output.assert_output(0, "", "");
-            assert_eq!(server.requests()[0].body_text(), form.body(method, "{}"));
+            assert_eq!(sent_body(form, &server), form.body(method, "{}"));
         }
     }
 }
@@ -307,11 +313,11 @@ fn param_keys_match_like_server() {
 
 #[test]
 fn empty_user_is_sent() {
-    for (form, exit) in [(V1, 1), (Legacy, 0)] {
+    for (form, exit) in [(V1, 1), (Legacy, 0), (Current, 0)] {
         let server = form.server();
         let output = form.cent(&server).args(&["bananas", "disconnect", "-q", "--params", r#"{"user": ""}"#]).run();
         assert_eq!(output.exit_code(), Some(exit), "{}", output.stderr());
-        assert_eq!(server.requests().len(), 1);
+        assert_eq!(server.requests().len(), form.requests_before() + 1);
     }
 }
 
@@ -323,7 +329,7 @@ fn assert_sent_verbatim(form: ApiForm, params: &str) {
     let output = form.cent(&server).stdin_bytes(params).args(&["bananas", "publish", "--quiet", "--timeout=60"]).run();
     output.assert_output(0, "", "");
     // Not assert_eq: it would print megabytes.
-    assert!(server.requests()[0].body_text() == form.body("publish", params));
+    assert!(sent_body(form, &server) == form.body("publish", params));
 }
 
 #[test]
@@ -352,6 +358,8 @@ fn deep_params_are_sent() {
         let server = form.server();
         let output = form.cent(&server).stdin_bytes(deep.clone()).args(&["bananas", "publish", "--timeout=60"]).run();
         assert_eq!(output.exit_code(), Some(1), "{}", output.stderr());
-        assert!(server.requests()[0].body_text() == form.body("publish", &deep));
+        // The test server cannot take such a command apart.
+        let body = if form == Current { deep.clone() } else { form.body("publish", &deep) };
+        assert!(sent_body(form, &server) == body);
     }
 }

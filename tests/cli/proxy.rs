@@ -66,7 +66,29 @@ fn http_proxy_gets_absolute_url() {
         .args(&["a", "info", "--quiet"])
         .run();
     output.assert_output(0, "", "");
-    assert_eq!(request_line(&proxy.requests()[0]), "POST http://rt.invalid/api HTTP/1.1");
+    assert_eq!(request_line(&proxy.requests()[0]), "POST http://rt.invalid/api/info HTTP/1.1");
+}
+
+#[test]
+fn legacy_form_follows_on_the_same_proxy_connection() {
+    let call = |address: &str| {
+        let config = format!("[a]\naddress = {address}\napi_key = {API_KEY}\n");
+        cent().config(config).args(&["a", "info", "--quiet"])
+    };
+    let paths = |server: &Server| server.requests().iter().map(|request| request_line(request)).collect::<Vec<_>>();
+    let proxy = Server::version(4);
+    call("http://rt.invalid").env("HTTP_PROXY", proxy.address()).run().assert_output(0, "", "");
+    let current = "POST http://rt.invalid/api/info HTTP/1.1";
+    assert_eq!(paths(&proxy), [current, "POST http://rt.invalid/api HTTP/1.1"]);
+    assert_eq!(proxy.connections(), 1);
+
+    let ca = TestCa::new();
+    let acceptor = ca.issue(&["rt.invalid"]).acceptor();
+    let tunnel = TunnelProxy::start(Centrifugo::version(4), TUNNEL_OPEN, acceptor);
+    let call = call("https://rt.invalid").file("ca.pem", ca.pem()).env("SSL_CERT_FILE", "ca.pem");
+    call.env("HTTPS_PROXY", tunnel.server.address()).run().assert_output(0, "", "");
+    assert_eq!(paths(&tunnel.server), ["POST /api/info HTTP/1.1", "POST /api HTTP/1.1"]);
+    assert_eq!(tunnel.connect_requests().len(), 1);
 }
 
 #[test]

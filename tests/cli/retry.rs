@@ -2,7 +2,7 @@
 
 use crate::support::cli::Cent;
 use crate::support::server::{ClosedPort, Response, Script, Server, Step, reject};
-use crate::{ApiForm, Legacy, PLAIN, V1};
+use crate::{ApiForm, PLAIN, V1};
 
 fn publish(cent: Cent) -> Cent {
     cent.args(&["bananas", "publish", "--params", PLAIN])
@@ -25,10 +25,10 @@ fn retry_notice(form: ApiForm, server: &Server, error: &str, attempt: u32, attem
 #[test]
 fn retries_until_accepted() {
     for form in ApiForm::ALL {
-        let server = form.server().script(unavailable(503)).script(unavailable(503));
+        let server = form.server().script_for(form, unavailable(503)).script(unavailable(503));
         let text = [1, 2].map(|attempt| retry_notice(form, &server, "service unavailable (503)", attempt, 4)).concat();
         publish(form.cent(&server)).args(&["--retry", "3"]).run().assert_output(0, form.published(), &text);
-        assert_eq!(server.requests().len(), 3);
+        assert_eq!(server.requests().len(), form.requests_before() + 3);
         assert_eq!(server.centrifugo().executed(), ["publish"]);
     }
 }
@@ -47,13 +47,13 @@ fn first_backoff_is_at_most_half_second() {
 #[test]
 fn last_attempt_reports_plain_error() {
     for form in ApiForm::ALL {
-        let server = form.server().script(unavailable(429)).script(unavailable(429)).script(unavailable(429));
+        let server = form.server().script_for(form, unavailable(429)).script(unavailable(429)).script(unavailable(429));
         let error = "too many requests (429)";
         let url = form.url(&server.address());
         let text = [1, 2].map(|attempt| retry_notice(form, &server, error, attempt, 3)).concat()
             + &format!("cent: {url}: {error}; nothing was accepted: try again later\n");
         publish(form.cent(&server)).args(&["--retry=2"]).run().assert_output(3, "", &text);
-        assert_eq!(server.requests().len(), 3);
+        assert_eq!(server.requests().len(), form.requests_before() + 3);
     }
 }
 
@@ -69,10 +69,11 @@ fn never_retries_status_1_or_4() {
             (reject(&Response::new(401)), 1),
         ] {
             let limit = limit(&script);
-            let server = form.server().script(script);
+            let server = form.server().script_for(form, script);
             let output = publish(form.cent(&server)).args(&["--retry=3", limit]).run();
             assert_eq!((output.exit_code(), output.stderr().lines().count()), (Some(exit), 1), "{}", output.stderr());
-            assert_eq!(server.wait_for_requests(1).len(), 1);
+            let requests = form.requests_before() + 1;
+            assert_eq!(server.wait_for_requests(requests).len(), requests);
         }
     }
 }
@@ -95,9 +96,11 @@ fn long_retry_after_stops_retrying() {
 #[test]
 fn past_retry_after_date_means_no_delay() {
     let past = Response::new(503).header("Retry-After", "Thu, 02 Jan 2020 12:00:07 GMT");
-    let server = Legacy.server().script(reject(&past));
-    let text = retry_notice(Legacy, &server, "service unavailable (503)", 1, 2);
-    publish(Legacy.cent(&server)).args(&["--retry=1"]).run().assert_output(0, Legacy.published(), &text);
+    for form in ApiForm::ALL {
+        let server = form.server().script_for(form, reject(&past));
+        let text = retry_notice(form, &server, "service unavailable (503)", 1, 2);
+        publish(form.cent(&server)).args(&["--retry=1"]).run().assert_output(0, form.published(), &text);
+    }
 }
 
 #[test]
@@ -112,16 +115,14 @@ fn connection_refused_is_retried() {
 #[test]
 fn unavailable_batch_is_retried_in_order() {
     for form in ApiForm::ALL {
-        let server = form.server();
-        for script in [vec![Step::Execute, Step::SendRest], unavailable(503), unavailable(425)] {
-            server.add_script(script);
-        }
+        let server = form.server().script_for(form, vec![Step::Execute, Step::SendRest]);
+        let server = server.script(unavailable(503)).script(unavailable(425));
         let input =
             [1, 2, 3, 4, 5].map(|number| format!("{{\"channel\": \"plain:a\", \"data\": {number}}}\n")).concat();
         let words = ["bananas", "publish", "--lines", "--batch=2", "--retry=2", "-q"];
         let output = form.cent(&server).args(&words).stdin_bytes(input).run();
         assert_eq!((output.exit_code(), output.stderr().lines().count()), (Some(0), 2), "{}", output.stderr());
         assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1", "2", "3", "4", "5"]);
-        assert_eq!(server.requests().len(), 5);
+        assert_eq!(server.requests().len(), form.requests_before() + 5);
     }
 }

@@ -10,7 +10,7 @@ use crate::support::server::{
     ClosedPort, GARBAGE, Response, Script, Server, Step, corrupt_response, fail_during_request, fail_during_response,
     reject, respond, sign,
 };
-use crate::{API_KEY, ApiForm, Legacy, PLAIN, SECRET, V1};
+use crate::{API_KEY, ApiForm, PLAIN, SECRET};
 
 const PASSWORD: &str = "password-of-the-proxy";
 
@@ -71,6 +71,7 @@ fn fault_scripts(form: ApiForm) -> Vec<Script> {
         // Debug pages of servers echo the request.
         respond(&Response::plain(200, &echo)),
         reject(&Response::plain(400, &echo)),
+        reject(&Response::new(404).header("Content-Type", "text/html").body(echo.as_str())),
         reject(&location(&format!("/login?key={API_KEY}&secret={SECRET}"))),
         reject(&location("/api/")),
         vec![Step::Send(GARBAGE.to_vec()), Step::Close],
@@ -121,8 +122,7 @@ fn faults_never_leak_secrets() {
                     for use_proxy in [false, true] {
                         // One server for each call: the dry run does not connect to its own.
                         for number in 0..4 {
-                            let server = form.server().allow_no_connection();
-                            server.add_script(script.clone());
+                            let server = form.server().allow_no_connection().script_for(form, script.clone());
                             let proxy = server.address().replace("http://", &format!("http://user:{PASSWORD}@"));
                             let start = || {
                                 if use_proxy {
@@ -203,7 +203,7 @@ fn config_and_usage_errors_never_leak_secrets() {
         &["bananas", "--frobnicate", "x"],
         &["--help"],
     ] {
-        for form in [V1, Legacy] {
+        for form in ApiForm::ALL {
             run_without_leak(form, form.cent(&server).args(args));
         }
     }

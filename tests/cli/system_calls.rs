@@ -25,10 +25,20 @@ fn assert_clean_exit(output: &CentOutput, server: &Server, commands: usize, cont
     assert!(is_consistent, "{context}: {exit:?}, {executed} executed, {text}");
 }
 
+/// Not looked up.
+const LOCALHOST: &str = "localhost";
+/// Looked up, and not found.
+const UNKNOWN_HOST: &str = "nowhere.invalid";
+
 /// All ways to read and write, each with its number of commands.
-fn calls(form: ApiForm, server: &Server, wrapper: impl Fn(&Cent) -> Vec<String>, timeout: &str) -> [(Cent, usize); 4] {
+fn calls(
+    form: ApiForm,
+    (server, host): (&Server, &str),
+    wrapper: impl Fn(&Cent) -> Vec<String>,
+    timeout: &str,
+) -> [(Cent, usize); 4] {
     let start = || {
-        let address = server.address().replace("127.0.0.1", "localhost");
+        let address = server.address().replace("127.0.0.1", host);
         let cent = form.cent_at(&address).file("params.json", PLAIN).file("lines", format!("{PLAIN}\n").repeat(5));
         cent.file("out", "").args(&["bananas", "publish", "--timeout", timeout])
     };
@@ -62,10 +72,11 @@ fn closed_or_full_streams_do_not_panic() {
             let script = format!(r#"exec "$0" "$@" {stream}"#);
             for (number, exit) in exits.into_iter().enumerate() {
                 let server = form.server().allow_no_connection();
-                let (call, _) = calls(form, &server, |_| ["sh", "-c", &script].map(str::to_owned).to_vec(), "60")
-                    .into_iter()
-                    .nth(number)
-                    .expect("there are 4 calls");
+                let (call, _) =
+                    calls(form, (&server, LOCALHOST), |_| ["sh", "-c", &script].map(str::to_owned).to_vec(), "60")
+                        .into_iter()
+                        .nth(number)
+                        .expect("there are 4 calls");
                 let output = call.run();
                 assert_eq!(output.exit_code(), exit, "{stream}, call {number}: {}", output.stderr());
                 assert!(output.stderr().lines().all(|line| line.starts_with("cent: ")), "{}", output.stderr());
@@ -76,11 +87,11 @@ fn closed_or_full_streams_do_not_panic() {
 
 /// System calls to fail, and the errors. With a path, only calls on that file fail: the system reads other files before
 /// the program starts.
-const FAILURES: [(&str, &[&str], Option<&str>); 18] = [
+type Failure = (&'static str, &'static [&'static str], Option<&'static str>);
+
+const FAILURES: [Failure; 16] = [
     ("openat", &["EINTR", "EIO", "EMFILE", "EACCES", "ENOENT"], Some(".centrc")),
     ("openat", &["EINTR", "EIO", "EMFILE", "EACCES", "ENOENT"], Some("params.json")),
-    ("openat", &["EIO", "EMFILE"], Some("/etc/hosts")),
-    ("openat", &["EIO", "EMFILE"], Some("/etc/nsswitch.conf")),
     ("read", &["EINTR", "EIO", "EISDIR"], Some(".centrc")),
     ("read", &["EINTR", "EIO", "EISDIR"], Some("params.json")),
     ("read", &["EINTR", "EIO", "EISDIR"], Some("lines")),
@@ -97,18 +108,28 @@ const FAILURES: [(&str, &[&str], Option<&str>); 18] = [
     ("ioctl", &["EIO"], None),
 ];
 
+/// As [`FAILURES`], for what a name lookup calls.
+const LOOKUP_FAILURES: [Failure; 3] = [
+    ("openat", &["EIO", "EMFILE"], Some("/etc/hosts")),
+    ("openat", &["EIO", "EMFILE"], Some("/etc/nsswitch.conf")),
+    ("clone3,clone", &["EAGAIN", "ENOMEM"], None),
+];
+
 #[test]
 #[ignore = "needs strace"]
 fn failing_system_calls_do_not_panic() {
     thread::scope(|scope| {
-        for (number, (names, errors, path)) in FAILURES.iter().enumerate() {
+        let failures = FAILURES.map(|failure| (LOCALHOST, failure)).into_iter();
+        let failures = failures.chain(LOOKUP_FAILURES.map(|failure| (UNKNOWN_HOST, failure)));
+        for (number, (host, (names, errors, path))) in failures.enumerate() {
             scope.spawn(move || {
-                for error in *errors {
+                let form = ApiForm::ALL[number % ApiForm::ALL.len()];
+                for error in errors {
                     for when in ["1", "2", "3", "1+"] {
                         // A call that is always interrupted is repeated for ever.
                         if *error != "EINTR" || when != "1+" {
                             for call in 0..4 {
-                                run_with_failing_call(ApiForm::ALL[number % 2], names, error, *path, when, call);
+                                run_with_failing_call(form, host, &inject(names, error, when), names, path, call);
                             }
                         }
                     }
@@ -118,20 +139,25 @@ fn failing_system_calls_do_not_panic() {
     });
 }
 
-fn run_with_failing_call(form: ApiForm, names: &str, error: &str, path: Option<&str>, when: &str, number: usize) {
+/// The argument of strace that makes system calls fail.
+fn inject(names: &str, error: &str, when: &str) -> String {
+    format!("inject={names}:error={error}:when={when}")
+}
+
+fn run_with_failing_call(form: ApiForm, host: &str, inject: &str, names: &str, path: Option<&str>, number: usize) {
     let server = form.server().allow_no_connection();
-    let inject = format!("inject={names}:error={error}:when={when}");
     let trace = format!("trace={names}");
     let wrapper = |cent: &Cent| {
         let mut args =
-            ["strace", "-f", "-qqq", "-o", "/dev/null", "-e", &trace, "-e", &inject].map(str::to_owned).to_vec();
+            ["strace", "-f", "-qqq", "-o", "/dev/null", "-e", &trace, "-e", inject].map(str::to_owned).to_vec();
         if let Some(path) = path {
             args.extend(["-P".to_owned(), cent.path(path).display().to_string()]);
         }
         args
     };
     // If a request could not be written but its connection is alive, only the timeout ends the call.
-    let (call, commands) = calls(form, &server, wrapper, "1").into_iter().nth(number).expect("there are 4 calls");
+    let (call, commands) =
+        calls(form, (&server, host), wrapper, "1").into_iter().nth(number).expect("there are 4 calls");
     let output = call.run();
     assert_clean_exit(&output, &server, commands, &format!("{inject} on {path:?}, call {number}"));
 }
@@ -143,7 +169,7 @@ fn slow_dns_times_out() {
     let strace = ["strace", "-f", "-qqq", "-o", "/dev/null", "-P", "/etc/hosts", "-e", "trace=openat", "-e", delay];
     for form in ApiForm::ALL {
         let server = form.server().expect_no_connection();
-        let call = form.cent_at(&server.address().replace("127.0.0.1", "localhost"));
+        let call = form.cent_at(&server.address().replace("127.0.0.1", UNKNOWN_HOST));
         let output = call.args(&["bananas", "channels", "--timeout=0.5"]).run_under(&strace).run();
         assert_eq!(output.exit_code(), Some(3), "{}", output.stderr());
         assert!(output.stderr().contains("connection timed out after 0.5 s; nothing was sent"), "{}", output.stderr());

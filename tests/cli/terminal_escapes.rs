@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::support::cli::cent;
 use crate::support::server::{Response, respond};
-use crate::{ApiForm, Legacy, PLAIN, V1};
+use crate::{ApiForm, Current, Legacy, PLAIN, V1};
 
 /// Sequences that reset or clear a terminal, set its title, inject input, or change the text direction.
 const TERMINAL_SEQUENCES: &str = "\u{1b}c\u{1b}[2J\u{1b}]0;title\u{7}\u{9b}2J\u{90}$q\u{202e}\u{2066}\u{7f}\r";
@@ -53,7 +53,7 @@ fn server_messages_in_errors_are_escaped() {
     for form in ApiForm::ALL {
         let reply = match form {
             V1 => format!(r#"{{"method":"publish","error":"{raw}{escaped}","body":null}}"#),
-            Legacy | ApiForm::Current => format!(r#"{{"error":{{"code":102,"message":"{raw}{escaped}"}}}}"#),
+            Legacy | Current => format!(r#"{{"error":{{"code":102,"message":"{raw}{escaped}"}}}}"#),
         };
         for response in [
             form.replies(&reply, 1),
@@ -62,7 +62,7 @@ fn server_messages_in_errors_are_escaped() {
             Response::json(TERMINAL_SEQUENCES),
         ] {
             for args in [&["-q"][..], &["-q", "-v"]] {
-                let server = form.server().script(respond(&response));
+                let server = form.server().script_for(form, respond(&response));
                 let output = form.cent(&server).args(&["bananas", "publish", "--params", PLAIN]).args(args).run();
                 assert!(matches!(output.exit_code(), Some(1 | 4)), "{}", output.stderr());
                 assert_escaped(&output.stderr());

@@ -56,17 +56,17 @@ fn publish(cent: Cent) -> CentOutput {
 fn assert_published(output: &CentOutput, server: &Server, form: ApiForm) {
     let epoch = output.stdout().split('"').skip_while(|word| *word != "epoch").nth(2).unwrap_or("EPOCH").to_owned();
     output.assert_output(0, &published(form).replace("EPOCH", &epoch), "");
-    assert_eq!(server.requests().len(), 1);
+    assert_eq!((server.connections(), server.requests().len()), (1, 1 + form.requests_before()));
     assert_eq!(server.centrifugo().messages_as_text("news"), ["1"]);
 }
 
-/// Publishes in both forms of the API to a server with this certificate; expects this failure and no retry.
+/// Publishes in each form of the API to a server with this certificate; expects this failure and no retry.
 #[track_caller]
 fn assert_rejected(identity: impl Fn() -> Identity, pem: &str, host: &str, message: &str) {
     for form in ApiForm::ALL {
         let server = serve(form, identity());
         let output = publish(with_ca(cent_at(host, &server, form), pem));
-        output.assert_output(3, "", &format!("cent: {}: {message}\n", form.url(&https_address(host, &server))));
+        output.assert_output(3, "", &format!("cent: {}: {message}\n", form.first_url(&https_address(host, &server))));
         assert_eq!((server.connections(), server.requests().len()), (1, 0));
     }
 }
@@ -217,7 +217,7 @@ fn wrong_usage_certificate_is_reported() {
         output.assert_output(
             3,
             "",
-            &format!("cent: {}: {ca_message}\n", form.url(&https_address("localhost", &server))),
+            &format!("cent: {}: {ca_message}\n", form.first_url(&https_address("localhost", &server))),
         );
     }
 }
@@ -245,7 +245,7 @@ const NO_CA_CERTIFICATES: &str = "no CA certificates found; nothing was sent: ch
 fn no_ca_certificates_rejects_all() {
     for form in ApiForm::ALL {
         let server = serve(form, TestCa::new().issue(&["localhost"]));
-        let message = format!("cent: {}: {NO_CA_CERTIFICATES}\n", form.url(&https_address("localhost", &server)));
+        let message = format!("cent: {}: {NO_CA_CERTIFICATES}\n", form.first_url(&https_address("localhost", &server)));
         let garbage = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n\0\u{ff}";
         let calls = [
             cent_at("localhost", &server, form).env("SSL_CERT_FILE", "missing.pem"),
@@ -315,7 +315,7 @@ fn wrong_scheme_is_reported() {
             &format!(
                 "cent: {}: the server does not use TLS on this port; nothing was sent: use http://, or \
                  the server's TLS port\n",
-                form.url(&https_address("localhost", &server))
+                form.first_url(&https_address("localhost", &server))
             ),
         );
         let server = Server::version(1).script(plain_http_to_tls_port());
@@ -324,7 +324,7 @@ fn wrong_scheme_is_reported() {
             "",
             &format!(
                 "cent: {}: bad request (400); the server requires TLS: use https:// in the address\n",
-                form.url(&server.address())
+                form.first_url(&server.address())
             ),
         );
         assert_eq!(server.connections(), 1);
@@ -356,7 +356,7 @@ fn connection_is_reused_for_lines() {
             .stdin_bytes(lines)
             .run();
         output.assert_output(0, "", "");
-        assert_eq!((server.connections(), server.requests().len()), (1, 10));
+        assert_eq!((server.connections(), server.requests().len()), (1, 10 + form.requests_before()));
         let texts: Vec<String> = (0..50).map(|number| number.to_string()).collect();
         assert_eq!(server.centrifugo().messages_as_text("news"), texts);
     }
@@ -366,10 +366,11 @@ fn connection_is_reused_for_lines() {
 #[track_caller]
 fn assert_fails(ca: &TestCa, script: &Script, executed: bool, seconds: &str, message: &str) {
     for form in ApiForm::ALL {
-        let server = serve(form, ca.issue(&["localhost"])).script(script.clone());
+        let server = serve(form, ca.issue(&["localhost"])).script_for(form, script.clone());
         let output = publish(with_ca(cent_at("localhost", &server, form), &ca.pem()).args(&["--timeout", seconds]));
         output.assert_output(4, "", &format!("cent: {}: {message}\n", form.url(&https_address("localhost", &server))));
-        assert_eq!((server.connections(), server.wait_for_requests(1).len()), (1, 1));
+        let requests = 1 + form.requests_before();
+        assert_eq!((server.connections(), server.wait_for_requests(requests).len()), (1, requests));
         assert_eq!(server.centrifugo().messages_as_text("news").len(), usize::from(executed));
     }
 }
@@ -408,7 +409,7 @@ fn handshake_failure_is_not_accepted() {
             &format!(
                 "cent: {}: connection timed out after 0.3 s; nothing was sent: check the address, or raise the \
                  timeout\n",
-                form.url(&address)
+                form.first_url(&address)
             ),
         );
         for (step, reason) in [(Step::Close, "unexpected end of file"), (Step::Reset, "connection reset by peer")] {
@@ -421,7 +422,7 @@ fn handshake_failure_is_not_accepted() {
                     &format!(
                         "cent: {}: connection lost: {reason}; nothing was sent: use http:// if the \
                          server does not use TLS\n",
-                        form.url(&https_address("localhost", &server))
+                        form.first_url(&https_address("localhost", &server))
                     ),
                 );
             }

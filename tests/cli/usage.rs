@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::support::cli::{Cent, cent};
-use crate::{ApiForm, Legacy, PLAIN, V1};
+use crate::{ApiForm, Current, Legacy, PLAIN, V1};
 
 const CONFIG: &str = "[apples]\naddress = http://localhost:1\nsecret = marked\n\
                       [bananas]\naddress = http://localhost:1\nsecret = marked\n";
@@ -51,20 +51,24 @@ fn unknown_section_suggests_nearest() {
 
 #[test]
 fn unknown_method_suggests_nearest() {
-    for (form, known_methods) in [
-        (V1, "publish, broadcast, unsubscribe, disconnect, presence, history, channels, stats, node"),
+    let later_methods = "publish, broadcast, subscribe, unsubscribe, disconnect, refresh, presence, presence_stats, history, \
+         history_remove, channels, info, rpc, map_publish, map_remove, map_read_state, map_read_stream, map_stats, \
+         map_clear, shared_poll_publish";
+    for (form, path, status, known_methods) in [
         (
-            Legacy,
-            "publish, broadcast, subscribe, unsubscribe, disconnect, refresh, presence, presence_stats, history, \
-             history_remove, channels, info, rpc, map_publish, map_remove, map_read_state, map_read_stream, map_stats, \
-             map_clear, shared_poll_publish",
+            V1,
+            "/api/",
+            "bad request (400)",
+            "publish, broadcast, unsubscribe, disconnect, presence, history, channels, stats, node",
         ),
+        (Legacy, "/api", "bad request (400)", later_methods),
+        (Current, "/api/publsh", "not found (404)", later_methods),
     ] {
         let server = form.server();
-        let url = form.url(&server.address());
         let message = format!(
-            "cent: {url}: bad request (400); unknown method publsh, or invalid params; did you mean publish? \
-             (known methods: {known_methods})\n"
+            "cent: {}{path}: {status}; unknown method publsh, or invalid params; did you mean publish? (known methods: \
+             {known_methods})\n",
+            server.address()
         );
         form.cent(&server).args(&["bananas", "publsh"]).run().assert_output(1, "", &message);
     }
@@ -127,6 +131,8 @@ fn conflicting_options_are_rejected() {
     assert_usage_error(&["--completions", "bash", "bananas"], &conflict("--completions", "SECTION"));
     assert_usage_error(&["--completions", "bash", "--sections"], &conflict("--completions", "--sections"));
     assert_usage_error(&["bananas", "publish", "--batch", "5"], "--batch requires --lines");
+    assert_usage_error(&["bananas", "publish", "--unordered"], "--unordered requires --lines");
+    assert_usage_error(&["bananas", "publish", "--unordered", "--params={}"], "--unordered requires --lines");
 }
 
 #[test]

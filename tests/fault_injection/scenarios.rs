@@ -7,17 +7,25 @@ use std::time::Duration;
 use cent::ErrorKind;
 
 use crate::case::{
-    Case, Expected, LONG_TIMEOUT, RequestSpec, SHORT_TIMEOUT, not_accepted, rejected, success, success_or_unknown,
-    unknown,
+    Case, Executed, Expected, LONG_TIMEOUT, RequestSpec, SHORT_TIMEOUT, no_fault, not_accepted, rejected, success,
+    success_or_unknown, unknown,
 };
 use crate::server::{ApiForm, GARBAGE, Response, Script, Step, reject};
+
+mod fallback;
+mod invalid_batch;
+mod probe;
+mod transport_errors;
+
+#[cfg(feature = "cli")]
+pub(crate) use invalid_batch::parts;
 
 /// After which bytes the server stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coverage {
     /// After every byte of every request.
     EveryByte,
-    /// After every byte of one of the four requests in turn.
+    /// After every byte of one of the six requests in turn.
     Rotating,
 }
 
@@ -40,7 +48,15 @@ pub(crate) fn all(coverage: Coverage) -> Vec<Case> {
         cases.large_requests(spec);
     }
     // In version 2 every reply ends with a newline.
-    cases.fail_during_response(&Exchange::capture(RequestSpec { major: 2, commands: 3, padding_bytes: 0 }));
+    cases.fail_during_response(&Exchange::capture(RequestSpec::new(2, 3)));
+    // Once the client knows which form of the API the server has, a status means something else.
+    for spec in RequestSpec::all().filter(|spec| spec.form() != ApiForm::V1) {
+        cases.http_statuses(&Exchange::capture(RequestSpec { is_first: false, ..spec }));
+    }
+    cases.transport_errors();
+    cases.missing_form();
+    cases.probes();
+    cases.invalid_batches();
     cases.cases
 }
 
@@ -51,19 +67,29 @@ struct Exchange {
     response: Vec<u8>,
 }
 
+/// The last request of a conversation on a new server, which has this script for each request; and its response.
+fn capture_last(spec: RequestSpec, scripts: Vec<Script>) -> (Vec<u8>, Vec<u8>) {
+    let server = spec.server();
+    for script in scripts {
+        server.add_script(script);
+    }
+    // Whatever the outcome is.
+    let _ = spec.client(&server.address()).send_commands(&spec.commands());
+    let request = server.requests().last().expect("there is a request").raw.clone();
+    // A second server of the same version sends the same bytes.
+    let server = spec.server();
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("the server listens");
+    stream.write_all(&request).expect("the server reads");
+    stream.shutdown(Shutdown::Write).expect("the connection is open");
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).expect("the server responds");
+    (request, response)
+}
+
 impl Exchange {
     /// Records one exchange without a fault.
     fn capture(spec: RequestSpec) -> Self {
-        let server = spec.server();
-        spec.client(&server.address()).send_commands(&spec.commands()).expect("there is no fault");
-        let request = server.requests().remove(0).raw.clone();
-        // A second server of the same version sends the same bytes.
-        let server = spec.server();
-        let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("the server listens");
-        stream.write_all(&request).expect("the server reads");
-        stream.shutdown(Shutdown::Write).expect("the connection is open");
-        let mut response = Vec::new();
-        stream.read_to_end(&mut response).expect("the server responds");
+        let (request, response) = capture_last(spec, Vec::new());
         Self { spec, request_len: request.len(), response }
     }
 
@@ -102,6 +128,35 @@ fn send_and(bytes: impl Into<Vec<u8>>, end: Step) -> Script {
     vec![Step::Execute, Step::Send(bytes.into()), end]
 }
 
+/// The outcome of a status with a body that is neither HTML nor JSON, and what the server does with the requests that
+/// follow from it. A server that rejects a request may be about to close the connection, so the next one uses a new one,
+/// except after a 404.
+fn status_outcome(status: u16, body: &str, spec: RequestSpec) -> (Expected, Vec<Script>) {
+    let is_first_current = spec.form() == ApiForm::Current && spec.is_first;
+    let expected = match (status, spec.form(), spec.commands) {
+        // The client sends the commands in the legacy form.
+        (404, ..) if is_first_current => return (success().on_connections(1), vec![no_fault()]),
+        // The client asks whether the method is unknown, or the API missing.
+        (404, _, 1) if spec.falls_back() => return (rejected(&["; "]).on_connections(1), vec![no_fault()]),
+        (404, ..) => return (rejected(&["; "]).on_connections(1), vec![]),
+        // The client asks for Centrifugo 1, and then which command is invalid: the last one, where no other is.
+        (400, ApiForm::Current, commands) => {
+            let requests = usize::from(spec.is_first) + commands - 1;
+            let connections = 2 + usize::from(spec.is_first);
+            let expected = rejected(&["; "]).on_connections(connections);
+            let expected = if commands == 1 { expected } else { expected.invalid(commands - 1) };
+            return (expected, vec![no_fault(); requests]);
+        }
+        (408 | 425 | 429, ..) => not_accepted(&["nothing was accepted: try again later"]),
+        (503, ..) if body.is_empty() => not_accepted(&["nothing was accepted: try again later"]),
+        (400, _, 2..) => unknown(&["some commands may have been executed"]),
+        (300..400, ..) => rejected(&["without a Location header; redirects are not followed"]),
+        (400..500, ..) => rejected(&["; "]),
+        _ => unknown(&["may have been executed"]),
+    };
+    (expected.on_connections(2), vec![])
+}
+
 /// A 200 with this Content-Length, whatever the size of the body.
 fn with_length(length: impl std::fmt::Display, body: &[u8]) -> Vec<u8> {
     [format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").as_bytes(), body].concat()
@@ -127,7 +182,23 @@ const SHORTENED: &[&str] =
 const INVALID_JSON: &[&str] = &["invalid JSON in the response"];
 const NOT_REPLIES: &[&str] =
     &["unexpected JSON in the response: not a list of replies", "invalid JSON in the response"];
+const UNRECOGNIZED: &[&str] = &[
+    "unrecognized reply",
+    "expected 3 replies, got 1",
+    "unexpected JSON in the response: not a list of replies",
+    "invalid JSON in the response",
+];
+const WRONG_NUMBER: &[&str] = &[
+    "expected 1 reply, got",
+    "expected 2 replies, got",
+    "expected 3 replies, got",
+    "empty response",
+    "unexpected JSON in the response: not a list of replies",
+];
 const EARLY: &[&str] = &["response received before the request was fully sent"];
+
+/// Go's server reads at most this much of a rejected request to keep the connection.
+const MAX_KEPT_BYTES: usize = 256 * 1024;
 
 /// More than the socket buffers hold if nobody reads: 5 MB on Linux.
 const LARGE_BYTES: usize = 8_000_000;
@@ -150,16 +221,56 @@ impl Scenarios {
         script: Script,
         expected: Expected,
     ) {
-        let RequestSpec { major, commands, .. } = spec;
-        let name = format!("{name} (version {major}, {commands} commands)");
-        self.cases.push(Case { name, spec, script, timeout, expected });
+        self.add_after_fallback(timeout, name, spec, vec![script], expected);
+    }
+
+    /// The faults are in the first request that the server does not reject because of its form, and in those that follow
+    /// from its response.
+    fn add_after_fallback(
+        &mut self,
+        timeout: Duration,
+        name: impl std::fmt::Display,
+        spec: RequestSpec,
+        mut scripts: Vec<Script>,
+        mut expected: Expected,
+    ) {
+        if spec.falls_back() {
+            scripts.insert(0, no_fault());
+            // The server closes the connection of a large request.
+            let closed = usize::from(spec.padding_bytes > MAX_KEPT_BYTES);
+            expected.connections = expected.connections.map(|count| count + closed);
+        }
+        self.add_conversation(timeout, name, spec, scripts, expected);
+    }
+
+    /// The faults of each request that the client sends.
+    fn add_conversation(
+        &mut self,
+        timeout: Duration,
+        name: impl std::fmt::Display,
+        spec: RequestSpec,
+        scripts: Vec<Script>,
+        expected: Expected,
+    ) {
+        let RequestSpec { major, commands, is_first, .. } = spec;
+        let known = if is_first { "" } else { ", known form" };
+        let name = format!("{name} (version {major}, {commands} commands{known})");
+        self.cases.push(Case { name, spec, scripts, timeout, expected });
+    }
+
+    /// Whether to try the fault with this number on this request: a sample takes each fault for one of the six requests.
+    fn is_selected(&self, spec: RequestSpec, number: usize) -> bool {
+        let form = match spec.form() {
+            ApiForm::V1 => 0,
+            ApiForm::Legacy => 1,
+            ApiForm::Current => 2,
+        };
+        self.coverage == Coverage::EveryByte || number % 6 == form * 2 + usize::from(spec.commands > 1)
     }
 
     /// The positions to stop at in a text of this length; the last few are always included.
     fn stop_positions(&self, spec: RequestSpec, length: usize) -> Vec<usize> {
-        let turn = usize::from(spec.major > 1) * 2 + usize::from(spec.commands > 1);
-        let is_selected = |&at: &usize| self.coverage == Coverage::EveryByte || at % 4 == turn || length - at < 4;
-        (0..=length).filter(is_selected).collect()
+        (0..=length).filter(|&at| self.is_selected(spec, at) || length - at < 4).collect()
     }
 
     fn fail_during_request(&mut self, exchange: &Exchange) {
@@ -254,22 +365,19 @@ impl Scenarios {
                 if !body.is_empty() && (status == 304 || !means_something) {
                     continue;
                 }
-                let expected = match (status, spec.commands, body) {
-                    (408 | 425 | 429, ..) | (503, _, "") => not_accepted(&["nothing was accepted: try again later"]),
-                    (400, 2.., _) => unknown(&["some commands may have been executed"]),
-                    (300..400, ..) => rejected(&["without a Location header; redirects are not followed"]),
-                    (400..500, ..) => rejected(&["; "]),
-                    _ => unknown(&["may have been executed"]),
-                };
+                if !means_something && !self.is_selected(spec, usize::from(status)) {
+                    continue;
+                }
+                let (expected, rest) = status_outcome(status, body, spec);
                 let number = status.to_string();
-                assert!(status == 413 || expected.messages.len() == 1, "{number}");
-                // A server that rejects a request may be about to close the connection, so the next request uses a new
-                // one.
-                let expected = expected.on_connections(2);
+                assert!(status == 413 || expected.messages.len() == 1 || expected.outcomes == [None], "{number}");
                 let response = Response::new(status).body(body);
-                let first = if expected.executed { Step::Execute } else { read.clone() };
-                let script = vec![first, Step::respond(&response)];
-                self.add(format!("status {status}, {} bytes of body", body.len()), spec, script, expected.clone());
+                let is_executed = expected.executed == Executed::All && rest.is_empty();
+                let first = if is_executed { Step::Execute } else { read.clone() };
+                let mut scripts = vec![vec![first, Step::respond(&response)]];
+                scripts.extend(rest);
+                let name = format!("status {status}, {} bytes of body", body.len());
+                self.add_after_fallback(LONG_TIMEOUT, name, spec, scripts, expected.clone());
                 if expected.outcomes == [Some(ErrorKind::OutcomeUnknown)] && means_something {
                     let script = vec![read.clone(), Step::respond(&response)];
                     let expected = expected.not_executed();
@@ -484,11 +592,14 @@ impl Scenarios {
             let script = send(response(body.as_bytes()));
             self.add(format!("the body {body}"), spec, script, unknown(NOT_REPLIES).on_connections(1));
         }
-        // Unrecognized replies; for several commands one reply is also too few.
-        for reply in ["{\"message\":\"hello\"}", "{\"error\":1}"] {
-            let body = spec.form().response_body(&[reply]);
-            let expected = unknown(&["unrecognized reply", "expected 3 replies, got 1"]).on_connections(1);
-            self.add(format!("the body {body}"), spec, send(response(body.as_bytes())), expected);
+        // Unrecognized replies; for several commands one reply is also too few, or no batch.
+        for reply in ["{\"message\":\"hello\"}", "{\"error\":1}", "{\"error\":{\"code\":\"timeout\"}}"] {
+            let mut bodies = vec![reply.to_owned(), spec.form().batch_response_body(&[reply])];
+            bodies.dedup();
+            for body in bodies {
+                let script = send(response(body.as_bytes()));
+                self.add(format!("the body {body}"), spec, script, unknown(UNRECOGNIZED).on_connections(1));
+            }
         }
         for (name, body, messages) in [
             ("HTML", "<html><body>It works!</body></html>", "HTML or XML"),
@@ -510,20 +621,22 @@ impl Scenarios {
             ApiForm::Legacy => "{}",
             ApiForm::Current => r#"{"result":{}}"#,
         };
+        let wrong_number = match (spec.form(), spec.commands) {
+            (ApiForm::Current, 1) => UNRECOGNIZED,
+            _ => WRONG_NUMBER,
+        };
         for times in [0, 1, 2, 3, 4, 100] {
-            let expected = match times {
-                _ if times == spec.commands => success().on_connections(1),
-                0 if spec.major == 6 => unknown(TRUNCATED),
-                _ => {
-                    unknown(if spec.commands == 1 { &["expected 1 reply, got"] } else { &["expected 3 replies, got"] })
-                        .on_connections(1)
-                }
-            };
-            let script = send(spec.form().replies(reply, times).to_bytes());
-            self.add(format!("{times} replies"), spec, script, expected);
+            let expected = if times == spec.commands { success() } else { unknown(wrong_number) };
+            // One reply of the current form is not a batch.
+            let form = spec.form();
+            let replies =
+                if spec.commands == 1 { form.replies(reply, times) } else { form.batch_replies(reply, times) };
+            self.add(format!("{times} replies"), spec, send(replies.to_bytes()), expected.on_connections(1));
         }
-        let other_form =
-            if spec.major == 1 { format!("{{\"replies\":{text}}}") } else { format!("[{}]", text.replace('\n', ",")) };
+        let other_form = match spec.form() {
+            ApiForm::V1 => format!("{{\"replies\":{text}}}"),
+            ApiForm::Legacy | ApiForm::Current => format!("[{}]", text.replace('\n', ",")),
+        };
         self.add(
             "the other form of the API",
             spec,
@@ -618,8 +731,11 @@ impl Scenarios {
     /// Requests larger than the socket buffers, and responses before the request is fully sent.
     fn large_requests(&mut self, spec: RequestSpec) {
         let spec = RequestSpec { padding_bytes: LARGE_BYTES / spec.commands, ..spec };
-        for bytes in if spec.commands == 1 { &[0, 1, 1000, 20_000, 100_000][..] } else { &[1000] } {
-            let bytes = *bytes;
+        let positions = if spec.commands == 1 { &[0, 1, 1000, 20_000, 100_000][..] } else { &[1000] };
+        for (index, &bytes) in positions.iter().enumerate() {
+            if index > 0 && !self.is_selected(spec, index) {
+                continue;
+            }
             let name = |end: &str| format!("{end} after {bytes} bytes of 8 MB");
             let lost = &["connection lost: ", "connection closed before the response was complete"];
             let stop = |end: Step| vec![Step::Read(bytes), end];
@@ -629,6 +745,7 @@ impl Scenarios {
             self.add_with_timeout(Duration::from_millis(150), name("silent"), spec, stop(Step::Hang), silent);
             for (status, expected) in [
                 (401, rejected(&["unauthorized (401)"])),
+                (404, status_outcome(404, "", spec).0),
                 (413, rejected(&["bytes is too large (413)"])),
                 (301, rejected(&["redirected (301)"])),
                 (503, not_accepted(&["nothing was accepted"])),
@@ -638,11 +755,14 @@ impl Scenarios {
                 let response = Response::new(status);
                 let response =
                     if status == 200 { spec.form().replies("{\"error\":null}", spec.commands) } else { response };
-                let response = Step::respond(&response);
-                let closed = vec![Step::Read(bytes), response.clone(), Step::Close];
-                self.add(name(&format!("{status}, closed")), spec, closed, expected.clone().on_connections(2));
-                let open = vec![Step::Read(bytes), response, Step::Hang];
-                self.add(name(&format!("{status}, left open")), spec, open, expected.on_connections(2));
+                let rest = if status == 404 { status_outcome(404, "", spec).1 } else { vec![] };
+                let expected = expected.on_connections(2);
+                for (end, step) in [("closed", Step::Close), ("left open", Step::Hang)] {
+                    let mut scripts = vec![vec![Step::Read(bytes), Step::respond(&response), step]];
+                    scripts.extend(rest.clone());
+                    let name = name(&format!("{status}, {end}"));
+                    self.add_after_fallback(LONG_TIMEOUT, name, spec, scripts, expected.clone());
+                }
             }
         }
         if spec.commands == 1 {

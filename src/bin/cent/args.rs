@@ -51,7 +51,8 @@ pub(crate) struct Args {
     /// Time limit per attempt [default: 5]
     ///
     /// From DNS lookup to the last byte of the response. Fractions are
-    /// allowed. Overrides the timeout of the section.
+    /// allowed. Overrides the timeout of the section. The default is 10
+    /// for disconnect.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -77,7 +78,11 @@ pub(crate) struct Args {
     #[arg(short, long, verbatim_doc_comment, conflicts_with_all = ["params", "sections", "completions"])]
     pub(crate) lines: bool,
 
-    /// With --lines: commands per request [default: 100]
+    /// With --lines: at most N commands per request
+    ///
+    /// Without it, requests with an API key grow from 100 up to 10,000
+    /// commands while the server responds quickly. With a secret (Centrifugo
+    /// 1) they have up to 100.
     #[arg(
         long,
         value_name = "N",
@@ -85,7 +90,15 @@ pub(crate) struct Args {
         value_parser = parse_batch_size,
         allow_negative_numbers = true
     )]
-    batch: Option<usize>,
+    pub(crate) batch: Option<usize>,
+
+    /// With --lines: let the server run commands concurrently
+    ///
+    /// Several times faster if the server has a Redis engine, slower with its
+    /// memory engine. Messages are delivered out of order; replies are still
+    /// printed in order. Requires an API key and Centrifugo 5.2 or later.
+    #[arg(long, verbatim_doc_comment, hide_short_help = true)]
+    pub(crate) unordered: bool,
 
     /// Print JSON on one line
     #[arg(short, long, verbatim_doc_comment)]
@@ -132,11 +145,6 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// The maximum number of commands per request.
-    pub(crate) fn max_batch(&self) -> usize {
-        self.batch.unwrap_or(100)
-    }
-
     pub(crate) fn max_retries(&self) -> u32 {
         self.retry.unwrap_or(0)
     }
@@ -166,6 +174,7 @@ pub(crate) fn parse(command_line: &[OsString]) -> anyhow::Result<Invocation> {
     match parsed {
         // clap's own `requires` is dropped where --lines conflicts with another option.
         Ok(args) if args.batch.is_some() && !args.lines => bail!("{}", usage_error::BATCH_REQUIRES_LINES),
+        Ok(args) if args.unordered && !args.lines => bail!("{}", usage_error::UNORDERED_REQUIRES_LINES),
         Ok(args) => Ok(match args.completions {
             Some(_) if args.quiet => Invocation::Print(String::new()),
             Some(shell) => Invocation::Print(shell.script().to_owned()),

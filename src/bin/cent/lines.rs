@@ -5,6 +5,7 @@
 //! further request may be sent once standard output is closed.
 
 mod batch;
+mod batch_size;
 mod progress;
 mod queue;
 mod reader;

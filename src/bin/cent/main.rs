@@ -54,13 +54,15 @@ fn run(command_line: &[OsString], errors: ErrorPrinter) -> anyhow::Result<ExitSt
     };
     let config = config::read(config::locate(args.config.clone(), env::var_os("CENT_CONFIG"), home_dir())?)?;
     let Some(name) = &args.section else { return list_sections(&args, &config) };
-    stderr::verbose_logger(args.verbose)(format_args!("config file {}, section [{name}]", config.path()));
+    if args.verbose {
+        stderr::print_message(&format!("config file {}, section [{name}]", config.path()));
+    }
     let section = config.section(name)?;
     let client = build_client(&args, &section)?;
     let layout = json_layout(&args);
     match &args.method {
         Some(method) if !args.lines => single::run(&args, errors, layout, client, method),
-        method => lines::run(&args, errors, layout, client, &section.endpoint, method.as_deref()),
+        method => lines::run(&args, errors, layout, client, method.as_deref()),
     }
 }
 
@@ -78,6 +80,9 @@ fn build_client(args: &Args, section: &Section) -> anyhow::Result<Client> {
     let mut client = Client::from_endpoint(section.endpoint.clone());
     if let Some(timeout) = args.timeout.or(section.timeout) {
         client = client.with_timeout(timeout);
+    }
+    if args.verbose {
+        client = client.with_log(stderr::print_event);
     }
     let env_var = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     Ok(match proxy_env::find_proxy(section.endpoint.address(), env_var)? {

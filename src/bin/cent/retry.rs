@@ -1,8 +1,7 @@
 //! One request: its attempts, and the backoff between them.
 
-use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use cent::{Client, Error, HttpRequest, Reply};
 
@@ -14,49 +13,31 @@ const MAX_BACKOFF: Duration = Duration::from_secs(30);
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// Sends requests, and retries those that were not accepted.
-pub(crate) struct Retrier<OnVerbose, OnRetry, Sleep> {
+pub(crate) struct Retrier<OnRetry, Sleep> {
     pub(crate) max_retries: u32,
-    /// Gets the messages of `--verbose`.
-    pub(crate) on_verbose: OnVerbose,
     /// Gets a message for each retry, and one if the server asks for a delay that is too long.
     pub(crate) on_retry: OnRetry,
     /// Sleeps; returns false if the run was stopped.
     pub(crate) sleep: Sleep,
 }
 
-impl<OnVerbose, OnRetry, Sleep> Retrier<OnVerbose, OnRetry, Sleep>
+impl<OnRetry, Sleep> Retrier<OnRetry, Sleep>
 where
-    OnVerbose: Fn(fmt::Arguments<'_>),
     OnRetry: Fn(&str),
     Sleep: Fn(Duration) -> bool,
 {
     /// Sends a request. Only an attempt of which nothing was accepted is followed by another one, so that no command is
     /// executed twice.
-    pub(crate) fn send(&self, client: &mut Client, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
+    pub(crate) fn send(&self, client: &mut Client, request: &mut HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
         let mut failed_attempts = 0;
         loop {
-            let result = self.attempt(client, request);
+            let result = client.send_request(request);
             let Err(error) = &result else { return result };
             failed_attempts += 1;
             if !error.is_retryable() || failed_attempts > self.max_retries || !self.back_off(error, failed_attempts) {
                 return result;
             }
         }
-    }
-
-    fn attempt(&self, client: &mut Client, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
-        (self.on_verbose)(format_args!("POST {} ({} bytes)", request.url(), request.body_len()));
-        let start = Instant::now();
-        let response = client.exchange(request);
-        let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
-        match &response {
-            Ok(response) => {
-                let (status, bytes) = (response.status(), response.body_len());
-                (self.on_verbose)(format_args!("status {status} ({bytes} bytes) after {milliseconds:.1} ms"));
-            }
-            Err(_) => (self.on_verbose)(format_args!("no response after {milliseconds:.1} ms")),
-        }
-        response?.into_replies(request)
     }
 
     /// Waits before the next attempt; returns false if there is to be none.

@@ -22,27 +22,26 @@ pub(crate) fn run(
     method: &str,
 ) -> anyhow::Result<ExitStatus> {
     let commands = [params::read_command(args.params.as_deref(), method)?];
-    let request = client.request(&commands)?;
+    let mut request = client.requests().request(&commands)?;
     if args.dry_run {
         let print = || output::print_request(&request, io::stdout());
         return exit_status_of_printing(if args.quiet { Ok(()) } else { print() });
     }
     let retrier = Retrier {
         max_retries: args.max_retries(),
-        on_verbose: stderr::verbose_logger(args.verbose),
         on_retry: stderr::print_message,
         sleep: |backoff| {
             thread::sleep(backoff);
             true
         },
     };
-    let result = retrier.send(&mut client, &request);
+    let result = retrier.send(&mut client, &mut request);
     let replies = retry::replies(&result);
     let layout = layout.filter(|_| !replies.is_empty() || result.is_ok());
     let printed = layout.map_or(Ok(()), |layout| output::print_list(replies, layout, io::stdout()));
     let mut reply_errors = ReplyErrors::new();
     for reply in replies {
-        reply_errors.add(reply, || format!("{}: {method}", client.url()), |message| errors.print(message));
+        reply_errors.add(reply, || format!("{}: {method}", request.url()), |message| errors.print(message));
     }
     let status = reply_errors.finish(|message| errors.print(message));
     OutputError::check(printed, true)?;

@@ -2,6 +2,9 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
+use std::time::Duration;
+
+use cent::Event;
 
 use crate::color;
 
@@ -12,13 +15,17 @@ pub(crate) fn print_message(message: &str) {
     write_prefixed(message, PREFIX);
 }
 
-/// What prints the messages of `--verbose`; without the option it prints nothing.
-pub(crate) fn verbose_logger(verbose: bool) -> impl Fn(fmt::Arguments<'_>) + use<> {
-    move |message| {
-        if verbose {
-            print_message(&message.to_string());
+/// Prints what `--verbose` reports of a request.
+pub(crate) fn print_event(event: &Event<'_>) {
+    let milliseconds = |elapsed: Duration| elapsed.as_secs_f64() * 1000.0;
+    print_message(&match *event {
+        Event::Request { url, body_bytes, .. } => format!("POST {url} ({body_bytes} bytes)"),
+        Event::Response { status, body_bytes, elapsed, .. } => {
+            format!("status {status} ({body_bytes} bytes) after {:.1} ms", milliseconds(elapsed))
         }
-    }
+        Event::NoResponse { elapsed, .. } => format!("no response after {:.1} ms", milliseconds(elapsed)),
+        _ => return,
+    });
 }
 
 /// Prints errors: like other messages, but with a colored prefix if colors are on.

@@ -14,6 +14,8 @@ pub(crate) const BATCH_REQUIRES_LINES: &str = "--batch requires --lines";
 /// How much of an unexpected argument is printed, in characters.
 const MAX_PRINTED_CHARS: usize = 40;
 
+pub(crate) const UNORDERED_REQUIRES_LINES: &str = "--unordered requires --lines";
+
 /// The message for an error of this parser about these arguments.
 pub(crate) fn to_message(error: &Error, command_line: &[OsString], command: &Command) -> String {
     let found = context(error, ContextKind::InvalidArg);

@@ -26,7 +26,7 @@ use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use cent::{Address, Client, Command, Endpoint, Error, ErrorKind, HttpRequest, Proxy, Reply};
+use cent::{Address, Client, Command, Endpoint, Error, ErrorKind, Proxy, Reply, RequestBuilder};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -101,7 +101,7 @@ pub fn params(data: &[u8]) {
     let trimmed = text.unwrap().trim_matches([' ', '\t', '\n', '\r']);
     assert_eq!(command.params(), trimmed);
     let commands = [command.clone(), command];
-    let body = |endpoint| HttpRequest::new(endpoint, &commands).unwrap().body().collect::<String>();
+    let body = |endpoint: &Endpoint| RequestBuilder::new(endpoint.clone()).batch(&commands).unwrap().body().collect::<String>();
     let written = format!(r#"{{"method":"quux","params":{trimmed}}}"#);
     assert_eq!(body(signed()), format!("[{written},{written}]"));
     assert_eq!(body(keyed()), format!("{written}\n{written}"));

@@ -22,15 +22,14 @@ pub enum ApiForm {
 use ApiForm::{Current, Legacy, V1};
 
 impl ApiForm {
-    /// The forms that the client speaks.
-    pub const ALL: [Self; 2] = [V1, Legacy];
+    pub const ALL: [Self; 3] = [V1, Legacy, Current];
 
     /// The form that the client speaks to a major version.
     pub fn of_version(major: u8) -> Self {
         match major {
             1 => V1,
-            2..=6 => Legacy,
-            7 => Current,
+            2..=4 => Legacy,
+            5..=7 => Current,
             _ => panic!("version {major} is not supported here"),
         }
     }
@@ -39,7 +38,7 @@ impl ApiForm {
     pub fn newest_version(self) -> u8 {
         match self {
             V1 => 1,
-            Legacy => 6,
+            Legacy => 4,
             Current => 7,
         }
     }
@@ -102,6 +101,11 @@ impl ApiForm {
             V1 | Legacy => self.path(),
             Current => "/api/batch",
         }
+    }
+
+    /// How many requests precede a client's first one in this form: with an API key it tries the current form first.
+    pub fn requests_before(self) -> usize {
+        usize::from(self == Legacy)
     }
 
     /// The URL of a request with one publish to a server at this address.

@@ -15,8 +15,12 @@ pub type Script = Vec<Step>;
 pub enum Step {
     /// Reads until this many bytes of the request have been read in total.
     Read(usize),
+    /// Reads the rest of the request without executing it.
+    ReadAll,
     /// Reads the rest of the request and executes it. `SendRange`, `SendRest` and `SendSlowly` send its response.
     Execute,
+    /// Does what a server without a script does, and ends the script: a large request may be rejected before it is read.
+    Respond,
     /// Sends these bytes.
     Send(Vec<u8>),
     /// Sends the same bytes repeatedly, without buffering them all.

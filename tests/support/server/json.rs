@@ -90,6 +90,9 @@ impl Scanner<'_> {
 
     fn rest_of_string(&mut self) -> Option<()> {
         loop {
+            // Strings can have megabytes.
+            let rest = self.bytes.get(self.position..)?;
+            self.position += rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' ')).unwrap_or(rest.len());
             match self.next()? {
                 b'"' => return Some(()),
                 b'\\' => match self.next()? {
@@ -101,8 +104,7 @@ impl Scanner<'_> {
                     b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
                     _ => return None,
                 },
-                0..b' ' => return None,
-                _ => {}
+                _ => return None,
             }
         }
     }

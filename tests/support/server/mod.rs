@@ -83,6 +83,20 @@ struct Connections {
     /// The numbers of the closed connections.
     closed: Vec<usize>,
     threads: Vec<JoinHandle<()>>,
+    /// Whether a thread that has ended panicked.
+    has_panicked: bool,
+}
+
+impl Connections {
+    /// Joins the threads that have ended: each keeps its stack until then.
+    fn join_ended(&mut self) {
+        let (ended, running): (Vec<_>, _) =
+            std::mem::take(&mut self.threads).into_iter().partition(JoinHandle::is_finished);
+        self.threads = running;
+        for thread in ended {
+            self.has_panicked |= thread.join().is_err();
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -141,6 +155,12 @@ impl Server {
         self
     }
 
+    /// Runs this script for a new client's first request in this form; those before it get Centrifugo's response.
+    pub fn script_for(self, form: ApiForm, script: Script) -> Self {
+        (0..form.requests_before()).for_each(|_| self.add_script(vec![Step::Execute, Step::SendRest]));
+        self.script(script)
+    }
+
     /// As [`script`](Self::script), for a running server.
     pub fn add_script(&self, script: Script) {
         lock(&self.shared.scripts).push_back(script);
@@ -168,14 +188,18 @@ impl Server {
         self.requests()
     }
 
-    /// Also returns when the connection with this number, counted from 0, is closed: a client that timed out before
-    /// sending leaves no request.
+    /// Also returns when the connections from this number on, counted from 0, are closed: a client that timed out before
+    /// sending leaves no request. A request that never comes is waited for only so long.
     pub fn wait_for_requests_or_close(&self, count: usize, connection: usize) -> Vec<Arc<Request>> {
-        let connections = lock(&self.shared.connections);
-        let is_waiting = |connections: &mut Connections| {
-            connections.handled_requests < count && !connections.closed.contains(&connection)
-        };
-        drop(self.shared.changed.wait_while(connections, is_waiting));
+        if lock(&self.shared.connections).handled_requests < count {
+            let accepted = self.connections();
+            let connections = lock(&self.shared.connections);
+            let is_waiting = |connections: &mut Connections| {
+                connections.handled_requests < count
+                    && (connection..accepted).any(|number| !connections.closed.contains(&number))
+            };
+            drop(self.shared.changed.wait_timeout_while(connections, MAX_WAIT, is_waiting));
+        }
         self.requests()
     }
 
@@ -214,7 +238,10 @@ impl Drop for Server {
         for socket in &lock(&self.shared.connections).sockets {
             let _ = socket.shutdown(Shutdown::Both);
         }
-        let threads = std::mem::take(&mut lock(&self.shared.connections).threads);
+        let mut connections = lock(&self.shared.connections);
+        failed |= connections.has_panicked;
+        let threads = std::mem::take(&mut connections.threads);
+        drop(connections);
         for thread in threads {
             failed |= thread.join().is_err();
         }
@@ -251,6 +278,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let number = shared.accepted.fetch_add(1, Ordering::SeqCst);
         let stream = Arc::new(stream);
         connections.sockets.push(Arc::clone(&stream));
+        connections.join_ended();
         connections.threads.push(thread::spawn({
             let shared = Arc::clone(shared);
             move || {
@@ -315,6 +343,8 @@ impl Drop for Exchange<'_> {
 const MAX_UNREAD_BYTES: usize = 256 * 1024;
 /// Go's server waits half a second so that a client can read the response before the reset.
 const RESET_DELAY: Duration = Duration::from_millis(100);
+/// How long a request is waited for that may never come: longer than a busy machine needs.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Up to this size a request is read to its end before the connection closes or hangs; a larger one blocks the client.
 const MAX_DISCARDED_BYTES: usize = 64 * 1024;
 
@@ -362,6 +392,8 @@ impl<'a> Exchange<'a> {
                     let request = self.request()?;
                     self.response = self.shared.centrifugo.handle(&request).to_bytes();
                 }
+                Step::ReadAll => drop(self.request()?),
+                Step::Respond => return self.respond(),
                 Step::Send(bytes) => self.send(&bytes)?,
                 Step::SendRepeated(bytes, times) => (0..times).try_for_each(|_| self.send(&bytes))?,
                 Step::SendRange(from, to) => self.send_range(from, to)?,

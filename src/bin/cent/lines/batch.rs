@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cent::{Command, Endpoint, Error, HttpRequest};
+use cent::{Command, Error, HttpRequest, RequestBuilder};
 
 /// The largest body, unless a single command is larger: nginx rejects more than 1 MiB by default.
 pub(super) const MAX_REQUEST_BYTES: usize = 1_000_000;
@@ -83,10 +83,10 @@ impl Batch {
     }
 
     /// The request of the commands. It is prepared by the first call; nothing can be added after that.
-    pub(super) fn request(&mut self, endpoint: &Endpoint) -> Result<&HttpRequest<'static>, Error> {
+    pub(super) fn request(&mut self, requests: &RequestBuilder) -> Result<&mut HttpRequest<'static>, Error> {
         match &mut self.request {
             Some(request) => Ok(request),
-            none => Ok(none.insert(HttpRequest::new(endpoint, std::mem::take(&mut self.commands))?)),
+            none => Ok(none.insert(requests.batch(std::mem::take(&mut self.commands))?)),
         }
     }
 
@@ -113,7 +113,7 @@ fn size(command: &Command) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use cent::Address;
+    use cent::{Address, Endpoint};
 
     use super::*;
 
@@ -147,8 +147,9 @@ mod tests {
     #[test]
     fn prepared_request_takes_no_more_commands() {
         let endpoint = Endpoint::with_secret(Address::parse("http://127.0.0.1:1").unwrap(), "secret").unwrap();
+        let requests = RequestBuilder::new(endpoint);
         let (mut prepared, other) = (batch(3, &["{}"]), batch(3, &["{}"]));
-        prepared.request(&endpoint).unwrap();
+        prepared.request(&requests).unwrap();
         assert!(!prepared.has_room_for_all(&other) && !other.has_room_for_all(&prepared));
     }
 }

@@ -5,14 +5,19 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::batch::{Batch, MAX_REQUEST_BYTES};
+use super::batch_size::BatchSize;
 
 const MAX_QUEUED_BATCHES: usize = 24;
+
+/// How many commands wait, unless a single batch has more: larger batches need not be ahead as far, and a size that was
+/// just adapted reaches the server sooner.
+const MAX_QUEUED_COMMANDS: usize = 2400;
 
 /// How many bytes of commands wait, unless a single batch is larger.
 const MAX_QUEUED_BYTES: usize = 4 * MAX_REQUEST_BYTES;
 
-/// The buffers of larger batches are not reused.
-const MAX_POOLED_BYTES: usize = MAX_QUEUED_BYTES / MAX_QUEUED_BATCHES;
+/// The buffers of larger batches are not reused, nor are their requests prepared: that would hold their commands twice.
+pub(super) const MAX_POOLED_BYTES: usize = MAX_QUEUED_BYTES / MAX_QUEUED_BATCHES;
 
 /// A reader that waits for room is woken when so few batches remain: each wake-up costs as much as a request.
 const LOW_WATERMARK: usize = 2;
@@ -39,18 +44,22 @@ pub(super) struct RunResult {
     pub(super) lines_remain: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// How many commands go into the next batch.
+    batch_size: BatchSize,
     /// Batches to be sent.
     ready: VecDeque<Batch>,
     /// The bytes in them.
     bytes: usize,
+    /// The commands in them.
+    commands: usize,
     /// Batches that have been sent. The reader reuses or frees them, because it has more time than the sender.
     recycled: Vec<Batch>,
     /// The outcome of the reader, once it is done.
@@ -64,12 +73,38 @@ struct State {
 
 impl State {
     fn has_room_for(&self, batch: &Batch) -> bool {
-        let has_bytes_left = self.bytes == 0 || self.bytes + batch.bytes() <= MAX_QUEUED_BYTES;
-        self.ready.len() < MAX_QUEUED_BATCHES && has_bytes_left
+        let fits = self.bytes + batch.bytes() <= MAX_QUEUED_BYTES
+            && self.commands + batch.commands().len() <= MAX_QUEUED_COMMANDS;
+        self.ready.is_empty() || self.ready.len() < MAX_QUEUED_BATCHES && fits
     }
 }
 
 impl Queue {
+    pub(super) fn new(batch_size: BatchSize) -> Self {
+        let state = State {
+            batch_size,
+            ready: VecDeque::new(),
+            bytes: 0,
+            commands: 0,
+            recycled: Vec::new(),
+            read_result: None,
+            stop: None,
+            discarded: false,
+            waiters: 0,
+        };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// How many commands go into the next batch.
+    pub(super) fn batch_size(&self) -> usize {
+        self.lock().batch_size.current()
+    }
+
+    /// Adapts the size of batches to the response time of one with this many commands.
+    pub(super) fn observe(&self, commands: usize, elapsed: Duration) {
+        self.lock().batch_size.observe(commands, elapsed);
+    }
+
     /// Adds a batch, once there is room. Returns false if the run was stopped.
     ///
     /// A batch that is not full is appended to the last one if that waits and has room: while the sender is busy, the
@@ -84,6 +119,7 @@ impl Queue {
             return false;
         }
         state.bytes += batch.bytes();
+        state.commands += batch.commands().len();
         match state.ready.back_mut() {
             Some(last) if last.has_room_for_all(&batch) => last.append(batch),
             _ => state.ready.push_back(batch),
@@ -98,6 +134,7 @@ impl Queue {
         loop {
             if let Some(batch) = state.ready.pop_front() {
                 state.bytes -= batch.bytes();
+                state.commands -= batch.commands().len();
                 if state.ready.len() <= LOW_WATERMARK {
                     self.notify(&state);
                 }
@@ -128,7 +165,7 @@ impl Queue {
         state.stop.get_or_insert(reason);
         state.discarded |= !state.ready.is_empty();
         state.ready.clear();
-        state.bytes = 0;
+        (state.bytes, state.commands) = (0, 0);
         self.notify(&state);
     }
 
@@ -191,7 +228,7 @@ mod tests {
     use std::sync::Arc;
     use std::thread;
 
-    use cent::{Address, Command, Endpoint};
+    use cent::{Address, Command, Endpoint, RequestBuilder};
 
     use super::*;
 
@@ -199,7 +236,7 @@ mod tests {
     fn full(line: u64, bytes: usize) -> Batch {
         let endpoint = Endpoint::with_secret(Address::parse("http://127.0.0.1:1").unwrap(), "secret").unwrap();
         let mut batch = partial(line, bytes);
-        batch.request(&endpoint).unwrap();
+        batch.request(&RequestBuilder::new(endpoint)).unwrap();
         batch
     }
 
@@ -216,7 +253,7 @@ mod tests {
 
     #[test]
     fn waiting_partial_batches_are_merged() {
-        let queue = Queue::default();
+        let queue = Queue::new(BatchSize::fixed(100));
         for line in 1..=3 {
             assert!(queue.push(partial(line, 1)));
         }
@@ -234,7 +271,7 @@ mod tests {
 
     #[test]
     fn end_of_input_leaves_no_lines() {
-        let queue = Queue::default();
+        let queue = Queue::new(BatchSize::fixed(100));
         assert!(queue.push(partial(1, 1)));
         queue.close(Ok(()));
         assert_eq!(pop_lines(&queue), [1]);
@@ -245,7 +282,7 @@ mod tests {
 
     #[test]
     fn stop_discards_queue_and_ignores_bad_line() {
-        let queue = Queue::default();
+        let queue = Queue::new(BatchSize::fixed(100));
         assert!(queue.push(full(1, 1)) && queue.push(full(2, 1)));
         queue.close(Err(anyhow::anyhow!("a bad line")));
         assert_eq!(pop_lines(&queue), [1]);
@@ -259,7 +296,7 @@ mod tests {
 
     #[test]
     fn batch_after_stop_is_not_sent() {
-        let queue = Queue::default();
+        let queue = Queue::new(BatchSize::fixed(100));
         queue.stop(StopReason::Failure);
         assert!(!queue.push(partial(1, 1)));
         queue.close(Ok(()));
@@ -269,7 +306,7 @@ mod tests {
 
     #[test]
     fn stop_after_last_line_leaves_none() {
-        let queue = Queue::default();
+        let queue = Queue::new(BatchSize::fixed(100));
         assert!(queue.push(partial(1, 1)));
         queue.close(Ok(()));
         assert_eq!(pop_lines(&queue), [1]);
@@ -279,7 +316,7 @@ mod tests {
 
     #[test]
     fn large_batches_are_not_recycled() {
-        let queue = Queue::default();
+        let queue = Queue::new(BatchSize::fixed(100));
         queue.recycle(full(1, MAX_POOLED_BYTES));
         assert!(queue.take_recycled().is_empty());
         queue.recycle(full(2, 1));
@@ -289,7 +326,7 @@ mod tests {
 
     #[test]
     fn queue_is_bounded_in_bytes() {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::new(BatchSize::fixed(100)));
         let shared = Arc::clone(&queue);
         let reader = thread::spawn(move || {
             for (line, bytes) in [(1, 2 * MAX_QUEUED_BYTES), (2, MAX_QUEUED_BYTES / 2), (3, MAX_QUEUED_BYTES / 2)] {
@@ -311,7 +348,7 @@ mod tests {
 
     #[test]
     fn full_queue_blocks_reader_until_stop() {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::new(BatchSize::fixed(100)));
         let shared = Arc::clone(&queue);
         let reader = thread::spawn(move || (1..1000).take_while(|&line| shared.push(full(line, 1))).count());
         while queue.lock().ready.len() < MAX_QUEUED_BATCHES {

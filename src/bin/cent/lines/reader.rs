@@ -8,12 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use cent::{Command, Endpoint, Error};
+use cent::{Command, Error, RequestBuilder};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::batch::Batch;
-use super::queue::Queue;
+use super::queue::{MAX_POOLED_BYTES, Queue};
 
 /// The longest line, in bytes: input without newlines must not fill the memory. It is the same as for responses.
 const MAX_LINE_BYTES: u64 = cent::MAX_RESPONSE_BYTES;
@@ -29,14 +29,13 @@ const STDIN: &str = "standard input";
 /// If standard input is not usable or the thread cannot be started.
 pub(super) fn start(
     queue: &Arc<Queue>,
-    max_commands: usize,
-    endpoint: Endpoint,
+    requests: RequestBuilder,
     parse: impl Fn(Vec<u8>, u64) -> Result<Command, Error> + Send + 'static,
 ) -> anyhow::Result<()> {
     let input = stdin()?;
     let queue = Arc::clone(queue);
     thread::Builder::new()
-        .spawn(move || queue.close(BatchReader::new(input, &queue, max_commands, &endpoint).read_all(parse)))
+        .spawn(move || queue.close(BatchReader::new(input, &queue, &requests).read_all(parse)))
         .context("cannot start the reader thread")?;
     Ok(())
 }
@@ -56,8 +55,7 @@ fn stdin() -> anyhow::Result<File> {
 struct BatchReader<'a, Input> {
     input: BufReader<Input>,
     queue: &'a Queue,
-    max_commands: usize,
-    endpoint: &'a Endpoint,
+    requests: &'a RequestBuilder,
     /// The batch that is being filled; never empty.
     batch: Option<Batch>,
     /// Buffers of lines that have been sent: reusing them is faster than allocating others.
@@ -65,9 +63,9 @@ struct BatchReader<'a, Input> {
 }
 
 impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
-    fn new(input: Input, queue: &'a Queue, max_commands: usize, endpoint: &'a Endpoint) -> Self {
+    fn new(input: Input, queue: &'a Queue, requests: &'a RequestBuilder) -> Self {
         let input = BufReader::with_capacity(READ_BYTES, input);
-        Self { input, queue, max_commands, endpoint, batch: None, buffer_pool: Vec::new() }
+        Self { input, queue, requests, batch: None, buffer_pool: Vec::new() }
     }
 
     /// Reads up to the end of the input or of the run, or to the first invalid line. What precedes that is queued.
@@ -149,15 +147,15 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
         if self.batch.is_none() {
             self.buffer_pool.extend(self.queue.take_recycled().into_iter().flat_map(Batch::into_buffers));
         }
-        let batch = self.batch.get_or_insert_with(|| Batch::new(self.max_commands));
+        let batch = self.batch.get_or_insert_with(|| Batch::new(self.queue.batch_size()));
         batch.push(command, number, input_end);
         Ok(!batch.is_full() || self.flush_full()?)
     }
 
     /// Queues the batch with its request prepared. Returns false if the run was stopped.
     fn flush_full(&mut self) -> Result<bool, Error> {
-        if let Some(batch) = &mut self.batch {
-            batch.request(self.endpoint)?;
+        if let Some(batch) = self.batch.as_mut().filter(|batch| batch.bytes() <= MAX_POOLED_BYTES) {
+            batch.request(self.requests)?;
         }
         Ok(self.flush())
     }
@@ -192,13 +190,14 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::time::Instant;
 
-    use cent::Address;
+    use cent::{Address, Endpoint};
 
     use super::super::batch::BATCH_LINGER;
+    use super::super::batch_size::BatchSize;
     use super::*;
 
-    fn endpoint() -> Endpoint {
-        Endpoint::with_secret(Address::parse("http://127.0.0.1:1").unwrap(), "secret").unwrap()
+    fn requests() -> RequestBuilder {
+        RequestBuilder::new(Endpoint::with_secret(Address::parse("http://127.0.0.1:1").unwrap(), "secret").unwrap())
     }
 
     fn pipe_with(text: &str) -> PipeReader {
@@ -207,9 +206,9 @@ mod tests {
         reader
     }
 
-    fn read_all(queue: &Queue, max_commands: usize, input: impl Read + AsFd) {
-        let endpoint = endpoint();
-        let mut reader = BatchReader::new(input, queue, max_commands, &endpoint);
+    fn read_all(queue: &Queue, input: impl Read + AsFd) {
+        let requests = requests();
+        let mut reader = BatchReader::new(input, queue, &requests);
         queue.close(reader.read_all(|text, _| Command::new("info", text)));
     }
 
@@ -228,8 +227,8 @@ mod tests {
 
     #[test]
     fn batch_closes_at_max_commands() {
-        let queue = Queue::default();
-        read_all(&queue, 2, pipe_with("{}\n\n{}\n{}\n \n"));
+        let queue = Queue::new(BatchSize::fixed(2));
+        read_all(&queue, pipe_with("{}\n\n{}\n{}\n \n"));
         assert_eq!(all_lines(&queue), [vec![1, 3], vec![4]]);
         let result = queue.result();
         assert!(result.stop.is_none() && result.input_error.is_none() && !result.lines_remain);
@@ -237,8 +236,8 @@ mod tests {
 
     #[test]
     fn batch_closes_at_max_bytes() {
-        let (queue, endpoint) = (Queue::default(), endpoint());
-        let mut reader = BatchReader::new(pipe_with(""), &queue, 100, &endpoint);
+        let (queue, requests) = (Queue::new(BatchSize::fixed(100)), requests());
+        let mut reader = BatchReader::new(pipe_with(""), &queue, &requests);
         for (number, bytes) in [(1, 400_000), (2, 400_000), (3, 400_000), (4, 2_000_000), (5, 1)] {
             push(&mut reader, number, bytes);
         }
@@ -249,8 +248,8 @@ mod tests {
 
     #[test]
     fn buffers_of_sent_lines_are_reused() {
-        let (queue, endpoint) = (Queue::default(), endpoint());
-        let mut reader = BatchReader::new(pipe_with(""), &queue, 1, &endpoint);
+        let (queue, requests) = (Queue::new(BatchSize::fixed(1)), requests());
+        let mut reader = BatchReader::new(pipe_with(""), &queue, &requests);
         for pooled in [0, 1, 2] {
             push(&mut reader, 1, 1);
             assert_eq!(reader.buffer_pool.len(), pooled);
@@ -262,9 +261,9 @@ mod tests {
     #[test]
     fn partial_batch_is_sent_after_linger() {
         let (mut writer, input) = UnixStream::pair().unwrap();
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::new(BatchSize::fixed(100)));
         let filled = Arc::clone(&queue);
-        let reader = thread::spawn(move || read_all(&filled, 100, input));
+        let reader = thread::spawn(move || read_all(&filled, input));
         // Also while the rest of a line is missing.
         for (text, number) in [("{}\n\n", 1), ("{}\n{}", 3), ("\n", 4)] {
             let start = Instant::now();
@@ -279,8 +278,8 @@ mod tests {
 
     #[test]
     fn bad_line_stops_after_preceding_lines() {
-        let queue = Queue::default();
-        read_all(&queue, 100, pipe_with("{}\n{}\n[]\n{}\n"));
+        let queue = Queue::new(BatchSize::fixed(100));
+        read_all(&queue, pipe_with("{}\n{}\n[]\n{}\n"));
         assert_eq!(all_lines(&queue), [[1, 2]]);
         let result = queue.result();
         let error = format!("{:#}", result.input_error.unwrap());
@@ -294,9 +293,9 @@ mod tests {
     fn nonblocking_input_is_waited_for() {
         let (mut writer, input) = UnixStream::pair().unwrap();
         input.set_nonblocking(true).unwrap();
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::new(BatchSize::fixed(1)));
         let filled = Arc::clone(&queue);
-        let reader = thread::spawn(move || read_all(&filled, 1, input));
+        let reader = thread::spawn(move || read_all(&filled, input));
         for number in 1..=2 {
             writer.write_all(b"{}\n").unwrap();
             assert_eq!(pop_lines(&queue), [number]);
@@ -330,8 +329,8 @@ mod tests {
             Ok(b"}\n"),
             Err(io::ErrorKind::NotConnected.into()),
         ];
-        let queue = Queue::default();
-        read_all(&queue, 100, Scripted(File::open("/dev/null").unwrap(), results.into()));
+        let queue = Queue::new(BatchSize::fixed(100));
+        read_all(&queue, Scripted(File::open("/dev/null").unwrap(), results.into()));
         assert_eq!(all_lines(&queue), [[1, 2]]);
         let error = format!("{:#}", queue.result().input_error.unwrap());
         assert!(error.starts_with("standard input: read error at line 3: "), "{error}");

@@ -2,11 +2,14 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
+use std::time::Instant;
 
-use cent::{Client, Command, Endpoint, Error, HttpRequest, Reply};
+use anyhow::ensure;
+use cent::{Client, Command, Endpoint, Error, HttpRequest, Reply, RequestBuilder};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::batch::Batch;
+use super::batch_size::{BatchSize, INITIAL_SIZE};
 use super::progress::Progress;
 use super::queue::{Queue, RunResult, StopReason};
 use super::tally::{self, Tally};
@@ -24,28 +27,29 @@ pub(crate) fn run(
     errors: ErrorPrinter,
     layout: Option<JsonLayout>,
     mut client: Client,
-    endpoint: &Endpoint,
     method: Option<&str>,
 ) -> anyhow::Result<ExitStatus> {
     // Before the reader changes the position in it.
     let input_bytes = reader::input_bytes();
-    let queue = Arc::new(Queue::default());
+    let requests = request_builder(args, &client)?;
+    let queue = Arc::new(Queue::new(batch_size(args, &requests)));
     signals::stop_on_signals(&queue)?;
-    reader::start(&queue, args.max_batch(), endpoint.clone(), line_parser(method, endpoint.clone()))?;
+    reader::start(&queue, requests.clone(), line_parser(method, requests.endpoint().clone()))?;
     if args.dry_run {
-        return dry_run(args, &queue, endpoint);
+        return dry_run(args, &queue, &requests);
     }
     let is_visible = !args.quiet && !args.verbose && io::stderr().is_terminal() && !io::stdout().is_terminal();
     let progress = Progress::new(errors, is_visible, input_bytes);
     let mut run = LinesRun::new(layout, progress.clone());
     let retrier = Retrier {
         max_retries: args.max_retries(),
-        on_verbose: stderr::verbose_logger(args.verbose),
         on_retry: |message: &str| progress.print_message(message),
         sleep: |backoff| queue.sleep_unless_stopped(backoff),
     };
     while let Some(mut batch) = queue.pop() {
-        let result = batch.request(endpoint).and_then(|request| retrier.send(&mut client, request));
+        let start = Instant::now();
+        let result = batch.request(&requests).and_then(|request| retrier.send(&mut client, request));
+        queue.observe(batch.commands().len(), start.elapsed());
         if result.is_err() {
             queue.stop(StopReason::Failure);
         }
@@ -53,6 +57,24 @@ pub(crate) fn run(
         queue.recycle(batch);
     }
     Ok(run.finish(args, errors, queue.result()))
+}
+
+fn request_builder(args: &Args, client: &Client) -> anyhow::Result<RequestBuilder> {
+    let requests = client.requests().clone();
+    if !args.unordered {
+        return Ok(requests);
+    }
+    ensure!(!requests.endpoint().is_signed(), "--unordered requires api_key and Centrifugo 5.2 or later, not secret");
+    Ok(requests.unordered())
+}
+
+/// With a secret the size is fixed: Centrifugo 1 accepts 100 commands by default.
+fn batch_size(args: &Args, requests: &RequestBuilder) -> BatchSize {
+    if requests.endpoint().is_signed() {
+        BatchSize::fixed(args.batch.unwrap_or(INITIAL_SIZE))
+    } else {
+        BatchSize::adaptive(args.batch)
+    }
 }
 
 /// Parses a line and its number into a command. The line holds the params, or without a method a complete command.
@@ -77,7 +99,7 @@ struct LinesRun {
     tally: Tally,
     reply_errors: ReplyErrors,
     printed: io::Result<()>,
-    failure: Option<Error>,
+    failure: Option<anyhow::Error>,
 }
 
 impl LinesRun {
@@ -96,7 +118,7 @@ impl LinesRun {
             self.reply_errors.add(reply, subject, |message| self.progress.print_error(message));
         }
         self.progress.update(self.tally.replies, batch.input_end);
-        self.failure = result.err();
+        self.failure = result.err().map(|error| with_line(error, &batch.lines));
     }
 
     fn print(&mut self, queue: &Queue, replies: &[Reply]) {
@@ -118,7 +140,7 @@ impl LinesRun {
             status = ExitStatus::Unknown;
         }
         let output_error = OutputError::check(self.printed, true).err().map(anyhow::Error::from);
-        for error in [output_error, self.failure.map(Into::into), result.input_error].iter().flatten() {
+        for error in [output_error, self.failure, result.input_error].iter().flatten() {
             errors.print_error(error);
             status = status.max(exit_status_for(error));
         }
@@ -137,6 +159,14 @@ impl LinesRun {
     }
 }
 
+/// Names the line of the command that made the server reject a batch.
+fn with_line(error: Error, lines: &[u64]) -> anyhow::Error {
+    match error.command_index().and_then(|index| lines.get(index)) {
+        Some(&line) => anyhow::Error::from(error).context(format!("standard input, line {line}")),
+        None => error.into(),
+    }
+}
+
 /// Why a run was stopped; none if the error that stopped it has been printed.
 fn stop_reason(stop: Option<StopReason>, output_closed: bool) -> Option<&'static str> {
     match stop {
@@ -149,18 +179,18 @@ fn stop_reason(stop: Option<StopReason>, output_closed: bool) -> Option<&'static
 }
 
 /// Prints the requests, with an empty line between two.
-fn dry_run(args: &Args, queue: &Queue, endpoint: &Endpoint) -> anyhow::Result<ExitStatus> {
-    let (mut commands, mut requests) = (0, 0);
+fn dry_run(args: &Args, queue: &Queue, requests: &RequestBuilder) -> anyhow::Result<ExitStatus> {
+    let (mut commands, mut count) = (0, 0);
     while let Some(mut batch) = queue.pop() {
-        let request = batch.request(endpoint)?;
-        let printed = if args.quiet { Ok(()) } else { print_request(request, requests > 0) };
+        let request = batch.request(requests)?;
+        let printed = if args.quiet { Ok(()) } else { print_request(request, count > 0) };
         if printed.is_err() {
             queue.stop(StopReason::Failure);
             OutputError::check(printed, false)?;
             return Ok(ExitStatus::Success);
         }
         commands += batch.commands().len() as u64;
-        requests += 1;
+        count += 1;
     }
     let result = queue.result();
     if let Some(error) = result.input_error {
@@ -168,7 +198,7 @@ fn dry_run(args: &Args, queue: &Queue, endpoint: &Endpoint) -> anyhow::Result<Ex
     }
     if !args.quiet {
         let reason = stop_reason(result.stop, false).unwrap_or("dry run");
-        stderr::print_message(&format!("{reason}: {}", tally::dry_run_summary(commands, requests)));
+        stderr::print_message(&format!("{reason}: {}", tally::dry_run_summary(commands, count)));
     }
     Ok(match result.stop {
         Some(StopReason::Signal(number)) => ExitStatus::Signal(number),

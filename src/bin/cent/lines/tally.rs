@@ -26,6 +26,12 @@ impl Tally {
     /// Adds the outcome of the commands of these lines.
     pub(super) fn add(&mut self, lines: &[u64], result: &Result<Vec<Reply>, Error>) {
         let Some(&last) = lines.last() else { return };
+        if let Err(error) = result
+            && let Some(&last_answered) = error.answered().checked_sub(1).and_then(|index| lines.get(index))
+        {
+            error.replies().iter().for_each(|reply| self.add_reply(reply));
+            self.last_replied_line = last_answered;
+        }
         match result {
             Ok(replies) => {
                 for reply in replies {

@@ -1,0 +1,81 @@
+//! What both forms of the API with an API key share: the header that authorizes a request, and errors in replies.
+
+use crate::command::Command;
+use crate::error_kind::ErrorKind;
+use crate::json::{self, RawObject};
+use crate::methods;
+use crate::reply::{self, ReplyError};
+use crate::secret::SecretString;
+
+/// The header that authorizes a request. It works from 2.8.6 to 6.9.1; X-API-Key only since 5.0.0.
+pub(super) fn auth_header(api_key: &SecretString) -> (&'static str, SecretString) {
+    ("Authorization", SecretString::new(format!("apikey {}", api_key.expose())))
+}
+
+/// The errors in a reply with these members; `None` where they are not understood.
+pub(super) fn errors_in(reply: &RawObject<'_>, command: Option<&Command>) -> Option<Vec<ReplyError>> {
+    match reply.get_last("error").map_or(Some(None), parse_error)? {
+        Some(error) => Some(vec![error]),
+        None => channel_errors(reply.get_last("result"), command),
+    }
+}
+
+/// Parses an error object: `None` where it is not one, `Some(None)` where it is null.
+#[expect(clippy::option_option, reason = "not an error object, no error, an error")]
+pub(super) fn parse_error(error: &str) -> Option<Option<ReplyError>> {
+    if error == "null" {
+        return Some(None);
+    }
+    let object = json::as_object(error)?;
+    let code = object.get_last("code")?.parse().ok()?;
+    let message = object.get_last("message").and_then(json::as_string).unwrap_or_default().into_owned();
+    let is_temporary = object.get_last("temporary") == Some("true");
+    Some(Some(reply_error(code, message, is_temporary)))
+}
+
+/// An error is a code and a text; texts change from version to version. Servers since 6.10 mark some errors as temporary;
+/// those do not rule out that the command was executed.
+fn reply_error(code: u64, message: String, is_temporary: bool) -> ReplyError {
+    let (kind, hint) = match code {
+        100 | 111 => (ErrorKind::OutcomeUnknown, reply::HINT_CHECK_BEFORE_RETRY),
+        _ if is_temporary => (ErrorKind::OutcomeUnknown, reply::HINT_CHECK_BEFORE_RETRY),
+        102 => (ErrorKind::Rejected, reply::HINT_NAMESPACE),
+        104 => (ErrorKind::Rejected, "this server or edition does not support the method"),
+        107 => (ErrorKind::Rejected, "check the params for wrong types and missing keys"),
+        108 => (ErrorKind::Rejected, reply::HINT_ENABLE),
+        112 => (ErrorKind::Rejected, r#"omit "since": the history no longer reaches back to that position"#),
+        _ => (ErrorKind::Rejected, "retrying will not help"),
+    };
+    ReplyError::new(kind, Some(code), message, hint)
+}
+
+/// The errors inside a broadcast's result, in the order of its channels; `None` where they are not understood.
+fn channel_errors(result: Option<&str>, command: Option<&Command>) -> Option<Vec<ReplyError>> {
+    let broadcast = command.filter(|command| methods::is_broadcast(command.method()));
+    let (Some(result), Some(broadcast)) = (result.and_then(json::as_object), broadcast) else {
+        return Some(Vec::new());
+    };
+    let Some(responses) = result.get_last("responses") else { return Some(Vec::new()) };
+    let channels = methods::broadcast_channels(broadcast.params());
+    let mut errors = Vec::new();
+    for (index, response) in json::as_array(responses)?.into_iter().enumerate() {
+        if let Some(error) = json::as_object(response)?.get_last("error").map_or(Some(None), parse_error)? {
+            let channel = channels.get(index).map_or_else(|| (index + 1).to_string(), |&name| name.to_owned());
+            errors.push(error.with_channel(channel));
+        }
+    }
+    Some(errors)
+}
+
+pub(crate) const HINT_SECRET: &str = "this is Centrifugo 1: set secret instead of api_key";
+
+/// What to do about a status that means the same in both forms.
+pub(super) fn status_hint(status: u16) -> Option<&'static str> {
+    match status {
+        401 => Some("wrong API key, or none configured on the server: copy api_key from the server's config"),
+        404 => Some(
+            "check the path and port of the address: the API may be at another path, on an internal port, or disabled",
+        ),
+        _ => None,
+    }
+}

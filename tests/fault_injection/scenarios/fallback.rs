@@ -1,0 +1,219 @@
+//! A server, or a proxy in front of it, that does not have the current form of the API: the response that says so, and the
+//! request in the legacy form that follows it.
+
+use std::time::Duration;
+
+use super::{
+    CLOSED, CORRUPT, Expected, INVALID_HTTP, LARGE_BYTES, LONG_TIMEOUT, NOT_REPLIES, RESET, RequestSpec, Response,
+    SHORT_TIMEOUT, Scenarios, Script, Step, TIMED_OUT, no_fault, not_accepted, rejected, success, success_or_unknown,
+    unknown,
+};
+use crate::case::Executed;
+use crate::server::{GARBAGE, corrupt_response, fail_during_request, fail_during_response};
+
+/// What Centrifugo 2 to 4 say.
+fn not_found() -> Response {
+    Response::plain(404, "404 page not found")
+}
+
+/// A page of a proxy.
+fn html(status: u16) -> Response {
+    Response::new(status).header("Content-Type", "text/html; charset=utf-8").body("<html><h1>No</h1></html>\n")
+}
+
+/// What a server whose API is at `/` says to a batch.
+pub(super) fn misunderstood() -> Response {
+    Response::json(r#"{"error":{"code":107,"message":"bad request"}}"#)
+}
+
+/// Responds without executing the request, and keeps the connection open.
+pub(super) fn decline(response: &Response) -> Script {
+    vec![Step::ReadAll, Step::respond(response)]
+}
+
+impl Scenarios {
+    pub(super) fn missing_form(&mut self) {
+        for commands in [1, 3] {
+            self.fail_during_not_found(RequestSpec::new(4, commands));
+            self.fail_after_missing_form(RequestSpec::new(6, commands));
+            self.form_is_known(RequestSpec { is_first: false, ..RequestSpec::new(6, commands) });
+            self.fail_during_early_not_found(RequestSpec {
+                padding_bytes: LARGE_BYTES / commands,
+                ..RequestSpec::new(4, commands)
+            });
+        }
+        self.unordered();
+    }
+
+    /// Faults in the 404 itself: the legacy form follows only a complete one.
+    fn fail_during_not_found(&mut self, spec: RequestSpec) {
+        let response = not_found().to_bytes();
+        for bytes in self.stop_positions(spec, response.len()) {
+            let name = |end: &str| format!("{end} after {bytes} bytes of a 404");
+            let script = |end: &[Step]| [&[Step::Execute, Step::Send(response[..bytes].to_vec())], end].concat();
+            let ends: [(&str, &[Step], _); 3] = [
+                ("closed", &[Step::Close], CLOSED),
+                ("reset", &[Step::Reset], RESET),
+                ("garbage", &[Step::Send(GARBAGE.to_vec()), Step::Close], CORRUPT),
+            ];
+            for (end, steps, messages) in ends {
+                let (mut scripts, mut expected) = (vec![script(steps)], unknown(messages).not_executed());
+                let sent = bytes + if end == "garbage" { GARBAGE.len() } else { 0 };
+                if sent >= response.len() {
+                    // Complete, whatever its text is. The client may not have noticed the end of the connection yet.
+                    scripts.push(no_fault());
+                    expected = success_or_unknown().executed(Executed::AllOrNone);
+                }
+                self.add_conversation(LONG_TIMEOUT, name(end), spec, scripts, expected.on_connections(2));
+            }
+            let silent = unknown(TIMED_OUT).not_executed().on_connections(2);
+            self.add_conversation(SHORT_TIMEOUT, name("silent"), spec, vec![script(&[Step::Hang])], silent);
+        }
+        let closing = not_found().header("Connection", "close").to_bytes();
+        let open_ended = b"HTTP/1.0 404 Not Found\r\nContent-Type: text/plain\r\n\r\n404 page not found\n".to_vec();
+        for (name, bytes) in [("that closes the connection", closing), ("without a length", open_ended)] {
+            let scripts = vec![vec![Step::Execute, Step::Send(bytes), Step::Close], no_fault()];
+            self.add_conversation(LONG_TIMEOUT, format!("a 404 {name}"), spec, scripts, success().on_connections(2));
+        }
+        let interim = vec![Step::Send(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()), Step::Execute, Step::SendRest];
+        let kept = success().on_connections(1);
+        self.add_conversation(LONG_TIMEOUT, "a 404 after a 100", spec, vec![interim, no_fault()], kept);
+    }
+
+    /// The server has both forms here: what is executed in one of them must not be sent in the other.
+    fn fail_after_missing_form(&mut self, spec: RequestSpec) {
+        let pages = [403, 404, 405].map(|status| (format!("{status} in HTML"), html(status)));
+        let mut missing = vec![("404 in plain text".to_owned(), not_found())];
+        missing.extend(pages);
+        if spec.commands > 1 {
+            missing.push(("error 107 for a batch".to_owned(), misunderstood()));
+        }
+        for (name, response) in missing {
+            let first = decline(&response);
+            // Only these keep the connection.
+            let connections = if matches!(response.status, 200 | 404) { 1 } else { 2 };
+            let scripts = vec![first.clone(), no_fault()];
+            self.add_conversation(LONG_TIMEOUT, &name, spec, scripts, success().on_connections(connections));
+            for (fault, timeout, script, expected) in faults(spec) {
+                let name = format!("{name}, then {fault}");
+                let expected = expected.on_connections(connections + 1);
+                self.add_conversation(timeout, name, spec, vec![first.clone(), script], expected);
+            }
+            for (page, response) in [("404", not_found()), ("404 in HTML", html(404))] {
+                let mut scripts = vec![first.clone(), decline(&response)];
+                let mut expected = rejected(&["check the path and port"]).on_connections(connections);
+                if spec.commands == 1 {
+                    // The API is there, so that the first response counts: an unknown method, or the proxy's page.
+                    scripts.push(no_fault());
+                    let messages = &["does not support the method", "forbidden (403)", "method not allowed (405)"];
+                    expected = rejected(messages).on_connections(connections + 1);
+                }
+                self.add_conversation(LONG_TIMEOUT, format!("{name}, then {page}"), spec, scripts, expected);
+            }
+        }
+    }
+
+    /// A server that has responded in the current form has it: nothing is sent twice.
+    fn form_is_known(&mut self, spec: RequestSpec) {
+        for (status, connections) in [(403, 2), (404, 1), (405, 2)] {
+            let expected = rejected(&["; "]).on_connections(connections);
+            self.add(format!("{status} in HTML"), spec, decline(&html(status)), expected);
+        }
+        if spec.commands > 1 {
+            let expected = unknown(NOT_REPLIES).not_executed().on_connections(1);
+            self.add("error 107 for a batch", spec, decline(&misunderstood()), expected);
+        }
+    }
+
+    /// The server responds before it has read a large request, and closes: writing may fail.
+    fn fail_during_early_not_found(&mut self, spec: RequestSpec) {
+        let response = not_found().header("Connection", "close").to_bytes();
+        let lost = &["connection lost: ", "connection closed before the response was complete"];
+        for bytes in [0, 20, response.len() - 1] {
+            let sent = Step::Send(response[..bytes].to_vec());
+            for (name, end) in [("closed", Step::Close), ("reset", Step::Reset)] {
+                let name = format!("{name} after {bytes} bytes of an early 404");
+                let expected = unknown(lost).not_executed().on_connections(2);
+                let script = vec![Step::Read(1000), sent.clone(), end];
+                self.add_conversation(LONG_TIMEOUT, name, spec, vec![script], expected);
+            }
+        }
+        for (name, end) in [("closed", Step::Close), ("left open", Step::Hang)] {
+            let scripts = vec![vec![Step::Read(1000), Step::Send(response.clone()), end], no_fault()];
+            let expected = success().on_connections(2);
+            self.add_conversation(LONG_TIMEOUT, format!("an early 404, {name}"), spec, scripts, expected);
+        }
+    }
+
+    /// Commands that may be executed in any order are sent in no other form.
+    fn unordered(&mut self) {
+        let spec = RequestSpec { is_unordered: true, ..RequestSpec::new(6, 3) };
+        let hint = &["concurrent batches need Centrifugo 5.2 or later"];
+        for (name, response, connections) in
+            [("404", not_found(), 2), ("404 in HTML", html(404), 2), ("403", html(403), 3)]
+        {
+            for major in [4, 6] {
+                let spec = RequestSpec { major, ..spec };
+                // The question whether this is an older server is answered.
+                let scripts = vec![decline(&response), no_fault()];
+                let expected = rejected(hint).on_connections(connections);
+                self.add_conversation(LONG_TIMEOUT, format!("unordered, {name}"), spec, scripts, expected);
+            }
+        }
+        let older = RequestSpec { major: 4, is_first: false, ..spec };
+        let expected = rejected(hint).on_connections(1);
+        self.add_conversation(LONG_TIMEOUT, "unordered, an older server", older, vec![], expected);
+        self.add("unordered", spec, no_fault(), success().on_connections(1));
+        for (name, timeout, script, expected) in faults(spec) {
+            let expected = expected.on_connections(2);
+            if !name.starts_with("status") {
+                self.add_conversation(timeout, format!("unordered, {name}"), spec, vec![script], expected);
+            }
+        }
+    }
+}
+
+/// Faults in one of several requests; each ends its connection.
+fn faults(spec: RequestSpec) -> Vec<(String, Duration, Script, Expected)> {
+    let mut faults = Vec::new();
+    let mut add = |name: String, script: Script, expected: Expected| {
+        let timeout = if expected.messages == TIMED_OUT { SHORT_TIMEOUT } else { LONG_TIMEOUT };
+        faults.push((name, timeout, script, expected));
+    };
+    for bytes in [0, 1, 100, 200] {
+        let name = |end: &str| format!("{end} after {bytes} bytes of the request");
+        let during = |end: Step| fail_during_request(bytes, end);
+        add(name("closed"), during(Step::Close), unknown(CLOSED).not_executed());
+        add(name("reset"), during(Step::Reset), unknown(RESET).not_executed());
+        add(name("silent"), during(Step::Hang), unknown(TIMED_OUT).not_executed());
+        let garbled = vec![Step::Read(bytes), Step::Send(GARBAGE.to_vec()), Step::Close];
+        add(name("garbage"), garbled, unknown(INVALID_HTTP).not_executed());
+    }
+    for bytes in [0, 1, 20, 100, 130] {
+        let name = |end: &str| format!("{end} after {bytes} bytes of the response");
+        let during = |end: Step| fail_during_response(bytes, end);
+        add(name("closed"), during(Step::Close), unknown(CLOSED));
+        add(name("reset"), during(Step::Reset), unknown(RESET));
+        add(name("silent"), during(Step::Hang), unknown(TIMED_OUT));
+        add(name("garbage"), corrupt_response(bytes), unknown(CORRUPT));
+    }
+    let later: &[&str] = &["nothing was accepted: try again later"];
+    let some: &[&str] = &["may have been executed"];
+    for (status, expected) in [
+        (301, rejected(&["redirects are not followed"])),
+        (400, if spec.commands == 1 { rejected(&["; "]) } else { unknown(some).not_executed() }),
+        (401, rejected(&["unauthorized (401)"])),
+        (403, rejected(&["forbidden (403)"])),
+        (405, rejected(&["method not allowed (405)"])),
+        (429, not_accepted(later)),
+        (500, unknown(some).not_executed()),
+        (503, not_accepted(later)),
+    ] {
+        add(format!("status {status}"), decline(&Response::new(status)), expected);
+    }
+    for status in [500, 502] {
+        let script = vec![Step::Execute, Step::respond(&Response::new(status))];
+        add(format!("status {status}, executed"), script, unknown(some));
+    }
+    faults
+}
