@@ -4,34 +4,39 @@
 //! machines. Before a figure is printed, the stub server has checked what was sent and the launcher what was printed.
 //! Figures are lower deciles, with the medians beside them.
 //!
-//! `cargo bench -- lines` measures one part; the parts are `call`, `params`, `tls` and `lines`. `cargo bench -- budget`
-//! compares the instructions of one call and of 10,000 lines with `budget.txt` in this directory. With
-//! `CENT_BENCH_ADDRESS` and `CENT_BENCH_SECRET`, `--lines` is also measured against a real server.
+//! `cargo bench -- lines` measures one part; the parts are `call`, `params`, `tls`, `lines`, `distance` and `servers`.
+//! `cargo bench -- budget` compares the instructions of one call and of 10,000 lines with `budget.txt` in this
+//! directory. `servers` are real ones, specified by variables: see [`real_servers`].
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, fs, io};
 
+use form::Form;
 use harness::{Cores, Invocation, Measurement, Samples, Stub, WorkDir, has};
-use stub_server::{REPLY, SECRET};
 
+mod delaying_proxy;
+mod distance;
+mod form;
 mod harness;
 mod lines;
+mod real_servers;
 mod single_call;
 mod stub_server;
 
 /// The program where the linker wrote it.
 const LINKED: &str = env!("CARGO_BIN_EXE_cent");
 
-/// Commands per request of `--lines`.
+/// Commands per request of `--lines` with a secret, and of the clients that it is compared with.
 const BATCH: usize = 100;
 
 fn main() -> io::Result<ExitCode> {
     // Cargo adds an argument of its own.
     let args: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["stub"] => stub_server::run(None)?,
-        ["stub", chain, key] => stub_server::run(Some([chain, key]))?,
+        ["stub", ip] => stub_server::run(parse_ip(ip), None)?,
+        ["stub", ip, chain, key] => stub_server::run(parse_ip(ip), Some([chain, key]))?,
         ["budget"] => return Ok(budget()),
         ref parts if parts.iter().all(|part| PARTS.contains(part)) => print_figures(parts),
         _ => {
@@ -42,7 +47,11 @@ fn main() -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-const PARTS: [&str; 4] = ["call", "params", "tls", "lines"];
+fn parse_ip(ip: &str) -> IpAddr {
+    ip.parse().expect("the benchmark passes an IP address")
+}
+
+const PARTS: [&str; 6] = ["call", "params", "tls", "lines", "distance", "servers"];
 
 /// Measures these parts, or all of them if there are none.
 fn print_figures(parts: &[&str]) {
@@ -53,7 +62,9 @@ fn print_figures(parts: &[&str]) {
             "call" => bench.one_call(),
             "params" => bench.large_params(),
             "tls" => bench.tls(),
-            _ => bench.lines_figures(),
+            "lines" => bench.lines_figures(),
+            "distance" => bench.distant_stub(),
+            _ => bench.real_servers(),
         }
     }
 }
@@ -95,28 +106,16 @@ fn number(count: u64) -> f64 {
     u32::try_from(count).map_or(f64::MAX, f64::from)
 }
 
+/// The channel of all commands, except to real servers.
+const CHANNEL: &str = "news";
+
 /// Params with this number. The stub server counts commands by the `#` before it.
-fn params(number: usize) -> String {
-    format!(r##"{{"channel": "news", "data": {{"number": "#{number}", "title": "World Cup 2018"}}}}"##)
+fn params(channel: &str, number: usize) -> String {
+    format!(r##"{{"channel": "{channel}", "data": {{"number": "#{number}", "title": "World Cup 2018"}}}}"##)
 }
 
-fn body<'a>(params: impl Iterator<Item = &'a str>) -> String {
-    let commands: Vec<_> = params.map(|params| format!(r#"{{"method":"publish","params":{params}}}"#)).collect();
-    format!("[{}]", commands.join(","))
-}
-
-/// Standard output of one publish.
-const LIST: &str = r#"[
-  {
-    "method": "publish",
-    "error": null,
-    "body": null
-  }
-]
-"#;
-
-fn publish(cent: &str, section: &str, params: &str) -> Invocation {
-    Invocation::new(&[cent, section, "publish", "--params", params]).expects_output(LIST)
+fn publish(cent: &str, form: Form, section: &str, params: &str) -> Invocation {
+    Invocation::new(&[cent, section, "publish", "--params", params]).expects_output(form.printed())
 }
 
 struct Bench {
@@ -134,26 +133,32 @@ impl Bench {
         Self { dir, cent: cent.display().to_string() }
     }
 
-    fn publish(&self, section: &str, params: &str) -> Invocation {
-        publish(&self.cent, section, params)
+    fn publish(&self, form: Form, section: &str, params: &str) -> Invocation {
+        publish(&self.cent, form, section, params)
     }
 
-    fn publish_lines(&self, input: &Path, lines: usize) -> Invocation {
-        let printed = format!("{REPLY}\n").repeat(lines);
+    fn publish_lines(&self, form: Form, input: &Path, lines: usize) -> Invocation {
+        let printed = format!("{}\n", form.reply()).repeat(lines);
         Invocation::new(&[&self.cent, "ip", "publish", "--lines"]).input(input).expects_output(&printed)
     }
 
     /// Starts a stub server and writes a config file with sections for it: `ip`, `name` and, over TLS, `tls`.
-    fn stub(&self, cores: Cores, tls: &[&Path]) -> Stub {
-        let stub = Stub::start(cores, tls);
-        self.config(&format!("127.0.0.1:{}", stub.port()), &format!("localhost:{}", stub.port()), SECRET);
+    fn stub(&self, form: Form, cores: Cores, tls: &[&Path]) -> Stub {
+        self.stub_at(Ipv4Addr::LOCALHOST.into(), form, cores, tls)
+    }
+
+    fn stub_at(&self, ip: IpAddr, form: Form, cores: Cores, tls: &[&Path]) -> Stub {
+        let stub = Stub::start(ip, cores, tls);
+        self.config(form, form.credential(), stub.address());
         stub
     }
 
-    fn config(&self, ip: &str, name: &str, secret: &str) {
-        let sections = [("ip", "http", ip), ("name", "http", name), ("tls", "https", name)];
+    fn config(&self, form: Form, credential: &str, address: SocketAddr) {
+        let (ip, name) = (address.to_string(), format!("localhost:{}", address.port()));
+        let key = form.config_key();
+        let sections = [("ip", "http", &ip), ("name", "http", &name), ("tls", "https", &name)];
         let section =
-            |(section, scheme, host)| format!("[{section}]\naddress = {scheme}://{host}\nsecret = {secret}\n");
+            |(section, scheme, host)| format!("[{section}]\naddress = {scheme}://{host}\n{key} = {credential}\n");
         self.dir.write(".centrc", sections.map(section).concat());
     }
 
@@ -162,8 +167,9 @@ impl Bench {
     }
 
     /// Writes an input with this many lines for `--lines`.
-    fn input(&self, lines: usize) -> PathBuf {
-        self.dir.write("lines", (0..lines).map(|number| params(number) + "\n").collect::<String>())
+    fn input(&self, channel: &str, lines: usize) -> PathBuf {
+        let text: String = (0..lines).map(|number| params(channel, number) + "\n").collect();
+        self.dir.write(&format!("lines-{lines}"), text)
     }
 
     /// The instructions of a call, all threads together.
@@ -199,15 +205,16 @@ impl Bench {
 fn budget() -> ExitCode {
     const SLACK_PERCENT: u64 = 10;
     let bench = Bench::new();
-    let _stub = bench.stub(Cores::All, &[]);
-    let input = bench.input(10_000);
+    let input = bench.input(CHANNEL, 10_000);
     let mut is_within = true;
     for line in include_str!("budget.txt").lines() {
         let (name, budget) = line.rsplit_once(' ').expect("a line has a name and a number");
         let budget: u64 = budget.parse().expect("the budget is a number");
+        let (name, form) = name.strip_suffix(Form::Key.suffix()).map_or((name, Form::Signed), |name| (name, Form::Key));
+        let _stub = bench.stub(form, Cores::All, &[]);
         let call = match name {
-            "one call" => bench.publish("ip", &params(0)),
-            "10,000 lines" => bench.publish_lines(&input, 10_000),
+            "one call" => bench.publish(form, "ip", &params(CHANNEL, 0)),
+            "10,000 lines" => bench.publish_lines(form, &input, 10_000),
             _ => panic!("the budget has a figure that is not measured: {name}"),
         };
         let Some(found) = bench.instructions(&call) else {

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -174,7 +175,7 @@ pub(crate) struct Stub {
     process: Child,
     ask: ChildStdin,
     output: BufReader<ChildStdout>,
-    port: u16,
+    address: SocketAddr,
 }
 
 /// What a stub server has received since the last request for it.
@@ -185,13 +186,13 @@ pub(crate) struct Stats {
     /// How often the numbers of the commands started at 0.
     pub(crate) rounds: u64,
     pub(crate) out_of_order: u64,
-    pub(crate) unsigned: u64,
-    pub(crate) wrongly_signed: u64,
+    pub(crate) without_credential: u64,
+    pub(crate) wrong_credential: u64,
 }
 
 impl Stub {
     /// With a certificate chain and a key, it uses TLS.
-    pub(crate) fn start(cores: Cores, tls: &[&Path]) -> Self {
+    pub(crate) fn start(ip: IpAddr, cores: Cores, tls: &[&Path]) -> Self {
         let this = std::env::current_exe().expect("the path of the benchmark is known");
         let mut command = match cores {
             Cores::All => Command::new(this),
@@ -201,32 +202,45 @@ impl Stub {
                 command
             }
         };
-        command.arg("stub").args(tls).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg("stub").arg(ip.to_string()).args(tls).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().expect("the stub server starts");
         let ask = process.stdin.take().expect("the stream is piped");
         let mut output = BufReader::new(process.stdout.take().expect("the stream is piped"));
         let port = line(&mut output).parse().expect("the stub server prints its port");
-        Self { process, ask, output, port }
+        Self { process, ask, output, address: SocketAddr::new(ip, port) }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.address.port()
     }
 
     pub(crate) fn stats(&mut self) -> Stats {
         self.ask.write_all(b"\n").expect("the stub server reads");
         let line = line(&mut self.output);
         let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
-        let [requests, commands, rounds, out_of_order, unsigned, wrongly_signed] = numbers[..] else {
+        let [requests, commands, rounds, out_of_order, without_credential, wrong_credential] = numbers[..] else {
             panic!("{line}")
         };
-        Stats { requests, commands, rounds, out_of_order, unsigned, wrongly_signed }
+        Stats { requests, commands, rounds, out_of_order, without_credential, wrong_credential }
     }
 
-    /// Expects that every command was received once, in order and signed, in this many requests.
+    /// Expects that every command was received once, in order and with the right credential, in this many requests.
     pub(crate) fn expect(&mut self, requests: u64, commands: u64, rounds: u64) {
-        let expected = Stats { requests, commands, rounds, out_of_order: 0, unsigned: 0, wrongly_signed: 0 };
-        assert_eq!(self.stats(), expected, "what came is not what should have come");
+        assert_eq!(self.expect_commands(commands, rounds), requests, "the number of requests");
+    }
+
+    /// The same for requests of any size; returns how many there were.
+    pub(crate) fn expect_commands(&mut self, commands: u64, rounds: u64) -> u64 {
+        let stats = self.stats();
+        let requests = stats.requests;
+        let expected =
+            Stats { requests, commands, rounds, out_of_order: 0, without_credential: 0, wrong_credential: 0 };
+        assert_eq!(stats, expected, "what the stub server received");
+        requests
     }
 }
 

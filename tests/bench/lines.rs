@@ -1,10 +1,8 @@
 //! Many commands with `--lines`: speed against wrk and Python's `Client`, and memory.
 
-use std::env;
-
-use crate::harness::{Cores, Invocation, has, measure_interleaved};
-use crate::stub_server::{SECRET, sign};
-use crate::{BATCH, Bench, Target, body, nanoseconds, number, params, print_ratio, print_row, print_skipped};
+use crate::form::Form;
+use crate::harness::{Cores, Invocation, Stub, has, measure_interleaved};
+use crate::{BATCH, Bench, CHANNEL, Target, nanoseconds, number, params, print_ratio, print_row, print_skipped};
 
 /// Where the replies go; wrk discards them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,16 +14,18 @@ enum Replies {
 impl Bench {
     pub(crate) fn lines_figures(&self) {
         // Three threads share two cores: with fewer rounds the lower decile would be a single lucky run.
-        self.lines(Cores::All, Replies::Discarded, 40, Target::AtLeast(0.80));
-        self.lines(Cores::All, Replies::Kept, 10, Target::None);
-        self.lines(Cores::One, Replies::Discarded, 10, Target::AtLeast(0.17));
+        self.lines(Form::Signed, Cores::All, Replies::Discarded, 40, Target::AtLeast(0.80));
+        self.lines(Form::Signed, Cores::All, Replies::Kept, 10, Target::None);
+        self.lines(Form::Signed, Cores::One, Replies::Discarded, 10, Target::AtLeast(0.17));
+        self.lines(Form::Key, Cores::All, Replies::Discarded, 40, Target::AtLeast(0.80));
         self.lines_against_python();
-        self.memory_of_lines();
-        self.lines_of_a_real_server();
+        self.memory_of_lines(Form::Signed, Target::AtMost(5.5), Target::AtMost(384.0));
+        self.memory_of_lines(Form::Key, Target::AtMost(12.0), Target::None);
     }
 
-    /// Against wrk, which sends the same bodies over one connection and checks only the status of a response.
-    fn lines(&self, cores: Cores, replies: Replies, rounds: usize, target: Target) {
+    /// Against wrk, which sends the same commands over one connection, 100 per request, and checks only the status of a
+    /// response.
+    fn lines(&self, form: Form, cores: Cores, replies: Replies, rounds: usize, target: Target) {
         const LINES: usize = 500_000;
         let cores_text = match cores {
             Cores::All => "all cores",
@@ -35,45 +35,50 @@ impl Bench {
             Replies::Discarded => "",
             Replies::Kept => ", replies in a file",
         };
-        let name =
-            format!("--lines, client and server on {cores_text}{replies_text}: share of wrk's messages per second");
+        let suffix = form.suffix();
+        let name = format!(
+            "--lines, client and server on {cores_text}{replies_text}{suffix}: share of wrk's messages per second"
+        );
         if !has("wrk") || (cores == Cores::One && !has("taskset")) {
             return print_skipped(&name, "wrk or taskset is not installed");
         }
-        let mut stub = self.stub(cores, &[]);
-        let cent = self.publish_lines(&self.input(LINES), LINES).on_cores(cores);
+        let mut stub = self.stub(form, cores, &[]);
+        let cent = self.publish_lines(form, &self.input(CHANNEL, LINES), LINES).on_cores(cores);
         let cent = if replies == Replies::Discarded { cent.discard_output() } else { cent };
-        let wrk = self.wrk(&format!("http://127.0.0.1:{}", stub.port()), SECRET, LINES).on_cores(cores);
+        let url = format!("http://{}", stub.address());
+        let wrk = self.wrk(&url, form, form.credential(), CHANNEL, LINES).on_cores(cores);
         let times = measure_interleaved(
             rounds,
             || self.message_of_wrk(&wrk),
             || {
                 let stats = stub.stats();
                 // wrk does not send the first request that the script gives it.
-                assert!(stats.out_of_order <= 1 && stats.unsigned == 0 && stats.wrongly_signed == 0, "wrk: {stats:?}");
+                let bad_credentials = stats.without_credential + stats.wrong_credential;
+                assert!(stats.out_of_order <= 1 && bad_credentials == 0, "wrk: {stats:?}");
                 let measurement = self.dir.run(&cent);
-                stub.expect((LINES / BATCH) as u64, LINES as u64, 1);
+                stub.expect_lines(form, LINES, 1);
                 nanoseconds(measurement) / number(LINES as u64)
             },
         );
         print_ratio(&name, &times, target);
     }
 
-    /// A call of wrk that sends the bodies of this many lines repeatedly for one second.
-    fn wrk(&self, url: &str, secret: &str, lines: usize) -> Invocation {
+    /// A call of wrk that sends the commands of this many lines repeatedly for one second.
+    pub(crate) fn wrk(&self, url: &str, form: Form, credential: &str, channel: &str, lines: usize) -> Invocation {
         let script = self.dir.write("wrk.lua", include_str!("wrk.lua"));
-        let all: Vec<_> = (0..lines).map(params).collect();
+        let all: Vec<_> = (0..lines).map(|number| params(channel, number)).collect();
         let request = |params: &[String]| {
-            let body = body(params.iter().map(String::as_str));
-            format!("{} {body}\n", sign(secret, body.as_bytes()))
+            let body = form.batch_body(params.iter().map(String::as_str));
+            format!("{}\t{body}\n", form.header_value(credential, &body))
         };
         let bodies = self.dir.write("bodies", all.chunks(BATCH).map(request).collect::<String>());
         let [script, bodies] = [script, bodies].map(|path| path.display().to_string());
-        Invocation::new(&["wrk", "-t1", "-c1", "-d1s", "-s", &script, url, "--", &bodies])
+        let request = [&bodies, form.batch_path(), form.header_name()];
+        Invocation::new(&[&["wrk", "-t1", "-c1", "-d1s", "-s", &script, url, "--"], &request[..]].concat())
     }
 
     /// Nanoseconds per message, as wrk reports them.
-    fn message_of_wrk(&self, wrk: &Invocation) -> f64 {
+    pub(crate) fn message_of_wrk(&self, wrk: &Invocation) -> f64 {
         let (output, _) = self.dir.capture(wrk);
         assert!(!output.contains("Non-2xx"), "{output}");
         let rate = output.lines().find_map(|line| line.strip_prefix("Requests/sec:")?.trim().parse::<f64>().ok());
@@ -84,13 +89,14 @@ impl Bench {
         const LINES: usize = 20_000;
         const ROUNDS: usize = 9;
         let Some(python) = self.python() else { return print_skipped("Python's Client", "pip has no cent 1.3.0 here") };
-        let mut stub = self.stub(Cores::All, &[]);
-        let input = self.input(LINES);
+        let form = Form::Signed;
+        let mut stub = self.stub(form, Cores::All, &[]);
+        let input = self.input(CHANNEL, LINES);
         let script = self.dir.write("client.py", include_str!("client.py")).display().to_string();
         let python = python.join("python").display().to_string();
         let url = format!("http://127.0.0.1:{}", stub.port());
-        let client = Invocation::new(&[&python, &script, &url, SECRET]).input(&input);
-        let cent = self.publish_lines(&input, LINES);
+        let client = Invocation::new(&[&python, &script, &url, form.credential()]).input(&input);
+        let cent = self.publish_lines(form, &input, LINES);
         let times = measure_interleaved(ROUNDS, self.timed(&client), self.timed(&cent));
         let rounds = 2 * ROUNDS;
         stub.expect((rounds * LINES / BATCH) as u64, (rounds * LINES) as u64, rounds as u64);
@@ -101,34 +107,32 @@ impl Bench {
         );
     }
 
-    fn memory_of_lines(&self) {
-        let mut stub = self.stub(Cores::All, &[]);
+    fn memory_of_lines(&self, form: Form, memory: Target, growth: Target) {
+        const ROUNDS: usize = 5;
+        let mut stub = self.stub(form, Cores::All, &[]);
         let mut peak = |lines: usize| {
-            let call = self.publish_lines(&self.input(lines), lines);
-            let most = (0..5).map(|_| self.dir.run(&call).kib).max().unwrap_or_default();
-            stub.expect((5 * lines / BATCH) as u64, 5 * lines as u64, 5);
+            let call = self.publish_lines(form, &self.input(CHANNEL, lines), lines);
+            let most = (0..ROUNDS).map(|_| self.dir.run(&call).kib).max().unwrap_or_default();
+            stub.expect_lines(form, lines, ROUNDS);
             number(most)
         };
         let (some, many) = (peak(20_000), peak(200_000));
-        print_row("--lines: memory in MiB, 200,000 lines", many / 1024.0, None, Target::AtMost(5.5));
-        print_row("--lines: growth in KiB from 20,000 to 200,000 lines", many - some, None, Target::AtMost(384.0));
+        let suffix = form.suffix();
+        print_row(&format!("--lines{suffix}: memory in MiB, 200,000 lines"), many / 1024.0, None, memory);
+        let name = format!("--lines{suffix}: growth in KiB from 20,000 to 200,000 lines");
+        print_row(&name, many - some, None, growth);
     }
+}
 
-    /// Against wrk again, with the server named by the environment.
-    fn lines_of_a_real_server(&self) {
-        const LINES: usize = 50_000;
-        let (Ok(address), Ok(secret)) = (env::var("CENT_BENCH_ADDRESS"), env::var("CENT_BENCH_SECRET")) else {
-            return print_skipped(
-                "--lines with a real server",
-                "CENT_BENCH_ADDRESS and CENT_BENCH_SECRET do not name one",
-            );
-        };
-        let host = address.trim_start_matches("http://").trim_end_matches('/');
-        self.config(host, host, &secret);
-        let cent = self.publish_lines(&self.input(LINES), LINES).discard_output();
-        let wrk = self.wrk(&address, &secret, LINES);
-        let cent = || nanoseconds(self.dir.run(&cent)) / number(LINES as u64);
-        let times = measure_interleaved(9, || self.message_of_wrk(&wrk), cent);
-        print_ratio("--lines, a real server: share of wrk's messages per second", &times, Target::AtLeast(0.70));
+impl Stub {
+    /// Expects these lines, this many times, from `--lines`. With an API key, the size of requests adapts.
+    fn expect_lines(&mut self, form: Form, lines: usize, rounds: usize) {
+        let commands = rounds * lines;
+        match form {
+            Form::Signed => self.expect((commands / BATCH) as u64, commands as u64, rounds as u64),
+            Form::Key => {
+                self.expect_commands(commands as u64, rounds as u64);
+            }
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! One call: speed against a minimal client, curl and Python, with large params and over TLS, and its cost.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
+use crate::form::Form;
 use crate::harness::{Cores, Invocation, Stub, has, measure_interleaved};
-use crate::stub_server::{REPLY, SECRET, sign};
-use crate::{Bench, LINKED, Target, body, number, params, print_ratio, print_row, print_skipped, publish};
+use crate::{Bench, CHANNEL, LINKED, Target, number, params, print_ratio, print_row, print_skipped, publish};
 
 /// Where systems keep all CA certificates in one file.
 const SYSTEM_BUNDLES: [&str; 4] = [
@@ -17,33 +18,74 @@ const SYSTEM_BUNDLES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
+/// Of the calls that take a millisecond.
+const ROUNDS: usize = 400;
+
 impl Bench {
     pub(crate) fn one_call(&self) {
-        const ROUNDS: usize = 400;
-        let mut stub = self.stub(Cores::All, &[]);
-        let port = stub.port().to_string();
-        let params = params(0);
-        let body = body([params.as_str()].into_iter());
-        let signature = sign(SECRET, body.as_bytes());
-        for (cent, which, section, host, target) in [
-            (self.cent.as_str(), "", "ip", "127.0.0.1", Target::AtMost(1.65)),
-            (&self.cent, "", "name", "localhost", Target::AtMost(1.75)),
-            (LINKED, ", program not installed but as it was linked", "ip", "127.0.0.1", Target::None),
-        ] {
-            let head = format!("POST /api/ HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json");
-            let request = format!("{head}\r\nContent-Length: {}\r\nX-API-Sign: {signature}\r\n\r\n{body}", body.len());
-            let floor = self.dir.path("floor").display().to_string();
-            let floor = Invocation::new(&[&floor, host, &port, &request]);
-            let times = measure_interleaved(ROUNDS, self.timed(&publish(cent, section, &params)), self.timed(&floor));
-            stub.expect(2 * ROUNDS as u64, 2 * ROUNDS as u64, 2 * ROUNDS as u64);
-            print_ratio(&format!("one call by {host}{which}: times that of a minimal C client"), &times, target);
-        }
-        self.against_curl(&mut stub, &params, &body);
+        self.against_floor(Form::Signed, [Target::AtMost(1.65), Target::AtMost(1.75), Target::None]);
+        self.against_floor(Form::Key, [Target::AtMost(1.65), Target::AtMost(1.75), Target::None]);
+        self.localhost_against_ip();
+        let mut stub = self.stub(Form::Signed, Cores::All, &[]);
+        let params = params(CHANNEL, 0);
+        self.against_curl(&mut stub, &params);
         self.against_python(&mut stub, &params);
         self.cost_of_one_call();
     }
 
-    fn against_curl(&self, stub: &mut Stub, params: &str, body: &str) {
+    fn against_floor(&self, form: Form, [by_ip, by_name, as_linked]: [Target; 3]) {
+        let mut stub = self.stub(form, Cores::All, &[]);
+        let port = stub.port().to_string();
+        let params = params(CHANNEL, 0);
+        let body = form.publish_body(&params);
+        for (cent, which, section, host, target) in [
+            (self.cent.as_str(), "", "ip", "127.0.0.1", by_ip),
+            (&self.cent, "", "name", "localhost", by_name),
+            (LINKED, ", program not installed but as it was linked", "ip", "127.0.0.1", as_linked),
+        ] {
+            let request = format!(
+                "POST {} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n\
+                 Content-Length: {}\r\n{}: {}\r\n\r\n{body}",
+                form.publish_path(),
+                body.len(),
+                form.header_name(),
+                form.header_value(form.credential(), &body),
+            );
+            let floor = self.dir.path("floor").display().to_string();
+            let floor = Invocation::new(&[&floor, host, &port, &request]);
+            let cent = publish(cent, form, section, &params);
+            let times = measure_interleaved(ROUNDS, self.timed(&cent), self.timed(&floor));
+            stub.expect(2 * ROUNDS as u64, 2 * ROUNDS as u64, 2 * ROUNDS as u64);
+            let name = format!("one call by {host}{which}{}: times that of a minimal C client", form.suffix());
+            print_ratio(&name, &times, target);
+        }
+    }
+
+    /// The name costs no lookup. `::1` is tried first: where the server does not listen there, one connect is refused.
+    fn localhost_against_ip(&self) {
+        const CONNECTS: &str = "one call by localhost, server on 127.0.0.1 only: connects";
+        if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+            self.name_against_ip(Ipv6Addr::LOCALHOST.into(), Target::AtMost(1.03));
+        } else {
+            print_skipped("localhost against ::1", "this system has no IPv6");
+        }
+        self.name_against_ip(Ipv4Addr::LOCALHOST.into(), Target::None);
+        let _stub = self.stub(Form::Key, Cores::All, &[]);
+        match self.system_calls(&self.publish(Form::Key, "name", &params(CHANNEL, 0))) {
+            Some(calls) => print_row(CONNECTS, number(calls.count("connect")), None, Target::AtMost(2.0)),
+            None => print_skipped(CONNECTS, "strace is not installed"),
+        }
+    }
+
+    fn name_against_ip(&self, ip: IpAddr, target: Target) {
+        let mut stub = self.stub_at(ip, Form::Key, Cores::All, &[]);
+        let call = |section| self.publish(Form::Key, section, &params(CHANNEL, 0));
+        let times = measure_interleaved(ROUNDS, self.timed(&call("name")), self.timed(&call("ip")));
+        stub.expect(2 * ROUNDS as u64, 2 * ROUNDS as u64, 2 * ROUNDS as u64);
+        print_ratio(&format!("one call by localhost, server on {ip} only: times that by {ip}"), &times, target);
+    }
+
+    fn against_curl(&self, stub: &mut Stub, params: &str) {
         const ROUNDS: usize = 60;
         if !(has("curl") && has("openssl")) {
             return print_skipped("openssl and curl", "they are not installed");
@@ -51,9 +93,10 @@ impl Bench {
         let script = r#"sign=$(printf %s "$3" | openssl dgst -sha256 -hmac "$2" -r)
             exec curl -sf -H 'Content-Type: application/json' -H "X-API-Sign: ${sign%% *}" -d "$3" "$1""#;
         let url = format!("http://127.0.0.1:{}/api/", stub.port());
-        let shell =
-            Invocation::new(&["sh", "-c", script, "sh", &url, SECRET, body]).expects_output(&format!("[{REPLY}]"));
-        let times = measure_interleaved(ROUNDS, self.timed(&shell), self.timed(&self.publish("ip", params)));
+        let form = Form::Signed;
+        let shell = Invocation::new(&["sh", "-c", script, "sh", &url, form.credential(), &form.publish_body(params)])
+            .expects_output(&form.batch_response(1));
+        let times = measure_interleaved(ROUNDS, self.timed(&shell), self.timed(&self.publish(form, "ip", params)));
         stub.expect(2 * ROUNDS as u64, 2 * ROUNDS as u64, 2 * ROUNDS as u64);
         print_ratio("one call: times faster than openssl and curl", &times, Target::AtLeast(6.0));
     }
@@ -65,17 +108,18 @@ impl Bench {
         };
         // It reads params from standard input and ignores --params.
         let input = self.dir.write("params", params);
-        let cent = python.join("cent").display().to_string();
-        let console = Invocation::new(&[&cent, "ip", "publish"]).input(&input);
-        let times = measure_interleaved(ROUNDS, self.timed(&console), self.timed(&self.publish("ip", params)));
+        let console = python.join("cent").display().to_string();
+        let console = Invocation::new(&[&console, "ip", "publish"]).input(&input);
+        let cent = self.publish(Form::Signed, "ip", params);
+        let times = measure_interleaved(ROUNDS, self.timed(&console), self.timed(&cent));
         stub.expect(2 * ROUNDS as u64, 2 * ROUNDS as u64, 2 * ROUNDS as u64);
         print_ratio("one call: times faster than Python's cent 1.3.0", &times, Target::AtLeast(30.0));
     }
 
     /// Memory, size, instructions, system calls and threads of one call.
     fn cost_of_one_call(&self) {
-        let stub = self.stub(Cores::All, &[]);
-        let call = self.publish("ip", &params(0));
+        let stub = self.stub(Form::Signed, Cores::All, &[]);
+        let call = self.publish(Form::Signed, "ip", &params(CHANNEL, 0));
         let measurement: Vec<_> = (0..20).map(|_| self.dir.run(&call)).collect();
         let most = measurement.iter().map(|measurement| measurement.kib).max().unwrap_or_default();
         print_row("one call: memory in MiB", number(most) / 1024.0, None, Target::AtMost(4.5));
@@ -90,8 +134,9 @@ impl Bench {
             None => print_skipped("instructions", "valgrind is not installed"),
         }
         match self.system_calls(&call) {
-            Some((calls, threads)) => {
-                print_row("one call: system calls", number(calls), None, Target::AtMost(100.0));
+            Some(calls) => {
+                print_row("one call: system calls", number(calls.count("total")), None, Target::AtMost(100.0));
+                let threads = 1 + calls.count("clone") + calls.count("clone3");
                 print_row("one call: threads", number(threads), None, Target::AtMost(1.0));
             }
             None => print_skipped("system calls", "strace is not installed"),
@@ -99,25 +144,20 @@ impl Bench {
         drop(stub);
     }
 
-    /// The system calls and the threads of a call.
-    fn system_calls(&self, call: &Invocation) -> Option<(u64, u64)> {
+    /// The system calls of a call, all threads together.
+    fn system_calls(&self, call: &Invocation) -> Option<SystemCalls> {
         if !has("strace") {
             return None;
         }
         let counts = self.dir.path("counts").display().to_string();
         self.dir.capture(&call.clone().run_under(&["strace", "-f", "-c", "-U", "name,calls", "-o", &counts]));
-        let counts = fs::read_to_string(counts).expect("strace has written its counts");
-        let count = |wanted: &str| {
-            let line = counts.lines().find_map(|line| line.trim().strip_prefix(wanted))?;
-            line.trim().parse::<u64>().ok()
-        };
-        let started = ["clone ", "clone3 "].into_iter().filter_map(count).sum::<u64>();
-        Some((count("total ")?, 1 + started))
+        Some(SystemCalls(fs::read_to_string(counts).expect("strace has written its counts")))
     }
 
     /// Params of a thousand to ten million bytes, against curl with the same bytes and no signature.
     pub(crate) fn large_params(&self) {
-        let mut stub = self.stub(Cores::All, &[]);
+        let form = Form::Signed;
+        let mut stub = self.stub(form, Cores::All, &[]);
         for (name, bytes, rounds, target) in [
             ("1 KB", 1_000, 60, Target::None),
             ("100 KB", 100_000, 60, Target::None),
@@ -125,9 +165,9 @@ impl Bench {
         ] {
             let params = format!(r##"{{"channel": "news", "data": "#0 {}"}}"##, "x".repeat(bytes));
             let file = self.dir.write("params", &params);
-            let cent = self.publish("ip", &format!("@{}", file.display()));
+            let cent = self.publish(form, "ip", &format!("@{}", file.display()));
             if has("curl") {
-                let body = self.dir.write("body", body([params.as_str()].into_iter()));
+                let body = self.dir.write("body", form.publish_body(&params));
                 let url = format!("http://127.0.0.1:{}/api/", stub.port());
                 let curl = curl(&url, &body, &[]);
                 stub.stats();
@@ -135,7 +175,7 @@ impl Bench {
                 let stats = stub.stats();
                 let all = 2 * rounds as u64;
                 assert_eq!(
-                    (stats.requests, stats.commands, stats.unsigned, stats.wrongly_signed),
+                    (stats.requests, stats.commands, stats.without_credential, stats.wrong_credential),
                     (all, all, all / 2, 0)
                 );
                 print_ratio(&format!("params of {name}: times that of curl, which does not sign"), &times, target);
@@ -160,20 +200,21 @@ impl Bench {
         }
         let ca = self.ca();
         let (chain, key) = (self.dir.path("chain.pem"), self.dir.path("key.pem"));
-        let mut stub = self.stub(Cores::All, &[&chain, &key]);
+        let mut stub = self.stub(Form::Signed, Cores::All, &[&chain, &key]);
         let url = format!("https://localhost:{}/api/", stub.port());
-        let params = params(0);
-        let body = self.dir.write("body", self::body([params.as_str()].into_iter()));
+        let params = params(CHANNEL, 0);
+        let body = self.dir.write("body", Form::Signed.publish_body(&params));
         let bundle = SYSTEM_BUNDLES.iter().find_map(|bundle| fs::read_to_string(bundle).ok());
         let bundle = bundle.map(|bundle| self.dir.write("bundle.pem", bundle + &ca));
         let one = Some(self.dir.write("authority.pem", &ca));
         for (name, file, target) in [("one authority", one, 3.0), ("the system's authorities", bundle, 7.5)] {
             let Some(file) = file else { return print_skipped(name, "this system has no file of them") };
-            let cent = self.publish("tls", &params).env("SSL_CERT_FILE", &file);
+            let cent = self.publish(Form::Signed, "tls", &params).env("SSL_CERT_FILE", &file);
             let curl = curl(&url, &body, &["--cacert", &file.display().to_string()]);
             let times = measure_interleaved(ROUNDS, self.timed(&curl), self.timed(&cent));
             let stats = stub.stats();
-            assert_eq!((stats.requests, stats.unsigned, stats.wrongly_signed), (2 * ROUNDS as u64, ROUNDS as u64, 0));
+            let counts = (stats.requests, stats.without_credential, stats.wrong_credential);
+            assert_eq!(counts, (2 * ROUNDS as u64, ROUNDS as u64, 0));
             print_ratio(&format!("TLS, {name}: times faster than curl"), &times, Target::AtLeast(target));
         }
     }
@@ -198,5 +239,16 @@ impl Bench {
 fn curl(url: &str, body: &Path, args: &[&str]) -> Invocation {
     let body = format!("@{}", body.display());
     let fixed = ["curl", "-sf", "-H", "Content-Type: application/json", "-H", "Expect:", "--data-binary", &body, url];
-    Invocation::new(&[&fixed, args].concat()).expects_output(&format!("[{REPLY}]"))
+    Invocation::new(&[&fixed, args].concat()).expects_output(&Form::Signed.batch_response(1))
+}
+
+/// How often each system call occurred, as strace prints it.
+struct SystemCalls(String);
+
+impl SystemCalls {
+    /// The count of a name; `total` is that of all.
+    fn count(&self, name: &str) -> u64 {
+        let count = |line: &str| line.trim().strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+        self.0.lines().find_map(count).unwrap_or_default()
+    }
 }

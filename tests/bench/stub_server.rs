@@ -1,25 +1,20 @@
-//! A server that responds as Centrifugo 1 does and is fast, so that the clients set the pace.
+//! A server that responds as Centrifugo 1 and 6 do and is fast, so that the clients set the pace.
 //!
-//! Before it responds, it checks the signature of a request and the order of its commands: each has a number in its
-//! data after a `#`.
+//! Before it responds, it checks the signature or API key of a request and the order of its commands: each has a number
+//! in its data after a `#`.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read, Write};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::percent_decode;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use sha2::Sha256;
 
-pub(crate) const SECRET: &str = "secret-of-the-benchmark";
-
-/// The reply to each command, as Centrifugo 1.8.0 writes it.
-pub(crate) const REPLY: &str = r#"{"method":"publish","error":null,"body":null}"#;
+use crate::form::{API_KEY, Form, SECRET, sign};
 
 /// Only this part of a body is searched for numbers.
 const LARGE_BYTES: usize = 1_000_000;
@@ -34,15 +29,15 @@ struct Stats {
     /// How often the numbers started again at 0.
     rounds: u64,
     out_of_order: u64,
-    unsigned: u64,
-    wrongly_signed: u64,
+    without_credential: u64,
+    wrong_credential: u64,
 }
 
 /// Serves until standard input ends. Prints its port on a line, and for every line it reads, what it has received
-/// since: requests, commands, rounds, requests out of order, unsigned and wrongly signed ones.
-pub(crate) fn run(tls: Option<[&str; 2]>) -> io::Result<()> {
+/// since: requests, commands, rounds, requests out of order, those without a credential and those with a wrong one.
+pub(crate) fn run(ip: IpAddr, tls: Option<[&str; 2]>) -> io::Result<()> {
     let tls = tls.map(|[chain, key]| config(chain, key)).transpose()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let listener = TcpListener::bind((ip, 0))?;
     println!("{}", listener.local_addr()?.port());
     let stats = Arc::new(Mutex::new(Stats::default()));
     let recorded = Arc::clone(&stats);
@@ -50,8 +45,8 @@ pub(crate) fn run(tls: Option<[&str; 2]>) -> io::Result<()> {
     for line in io::stdin().lock().lines() {
         line?;
         let stats = std::mem::take(&mut *stats.lock().unwrap_or_else(PoisonError::into_inner));
-        let Stats { requests, commands, rounds, out_of_order, unsigned, wrongly_signed, .. } = stats;
-        println!("{requests} {commands} {rounds} {out_of_order} {unsigned} {wrongly_signed}");
+        let Stats { requests, commands, rounds, out_of_order, without_credential, wrong_credential, .. } = stats;
+        println!("{requests} {commands} {rounds} {out_of_order} {without_credential} {wrong_credential}");
     }
     Ok(())
 }
@@ -84,7 +79,7 @@ fn config(chain: &str, key: &str) -> io::Result<Arc<ServerConfig>> {
 fn serve(mut stream: impl Read + Write, stats: &Mutex<Stats>) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     let mut filled = 0;
-    let (mut response, mut response_commands) = (Vec::new(), 0);
+    let (mut response, mut responds_to) = (Vec::new(), None);
     loop {
         let count = stream.read(&mut buffer[filled..])?;
         if count == 0 {
@@ -105,16 +100,40 @@ fn serve(mut stream: impl Read + Write, stats: &Mutex<Stats>) -> io::Result<()> 
         let commands = record(stats, &buffer[..end], head_len);
         // No client sends a request before the response to the last one.
         filled = 0;
-        if response_commands != commands {
-            (response, response_commands) = (response_to(commands), commands);
+        let path = Path::of(&buffer[..head_len]);
+        if responds_to != Some((path, commands)) {
+            (response, responds_to) = (response_to(path, commands), Some((path, commands)));
         }
         stream.write_all(&response)?;
         stream.flush()?;
     }
 }
 
-fn response_to(commands: u64) -> Vec<u8> {
-    let body = format!("[{}]", vec![REPLY; usize::try_from(commands).unwrap_or_default()].join(","));
+/// What a request is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Path {
+    Batch(Form),
+    Publish,
+    Unknown,
+}
+
+impl Path {
+    fn of(head: &[u8]) -> Self {
+        match head.split(|&byte| byte == b' ').nth(1) {
+            Some(b"/api/") => Self::Batch(Form::Signed),
+            Some(b"/api/batch") => Self::Batch(Form::Key),
+            Some(b"/api/publish") => Self::Publish,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+fn response_to(path: Path, commands: u64) -> Vec<u8> {
+    let body = match path {
+        Path::Batch(form) => form.batch_response(usize::try_from(commands).unwrap_or_default()),
+        Path::Publish => Form::Key.reply().to_owned(),
+        Path::Unknown => return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec(),
+    };
     let length = body.len();
     format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
 }
@@ -137,9 +156,9 @@ fn record(stats: &Mutex<Stats>, request: &[u8], head_len: usize) -> u64 {
     stats.requests += 1;
     stats.commands += commands;
     stats.out_of_order += u64::from(!is_in_order);
-    match signature(request, head_len) {
-        None => stats.unsigned += 1,
-        Some(signature) => stats.wrongly_signed += u64::from(signature != sign(SECRET, body).as_bytes()),
+    match has_right_credential(request, head_len, body) {
+        None => stats.without_credential += 1,
+        Some(is_right) => stats.wrong_credential += u64::from(!is_right),
     }
     commands
 }
@@ -150,6 +169,15 @@ fn decode_body(body: &[u8]) -> Cow<'_, [u8]> {
     let data = form.split(|&byte| byte == b'&').find_map(|field| field.strip_prefix(b"data=")).unwrap_or_default();
     let spaced: Vec<u8> = data.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
     percent_decode(&spaced).collect::<Vec<u8>>().into()
+}
+
+/// None without a credential.
+fn has_right_credential(request: &[u8], head_len: usize, body: &[u8]) -> Option<bool> {
+    if let Some(signature) = signature(request, head_len) {
+        return Some(signature == sign(SECRET, body).as_bytes());
+    }
+    let authorization = header(&request[..head_len], b"Authorization")?;
+    Some(authorization.strip_prefix(b"apikey ") == Some(API_KEY.as_bytes()))
 }
 
 fn signature(request: &[u8], head_len: usize) -> Option<&[u8]> {
@@ -175,11 +203,4 @@ fn header<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 fn number(text: &[u8]) -> Option<u64> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     std::str::from_utf8(&text[..digits]).ok()?.parse().ok()
-}
-
-/// The signature of a body.
-pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
-    mac.update(body);
-    hex::encode(mac.finalize().into_bytes())
 }

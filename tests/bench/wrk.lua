@@ -1,12 +1,13 @@
--- Sends the requests of a file repeatedly, in order: a signature and a body on each line.
+-- Sends the requests of a file repeatedly, in order: the value of a header, a tab and a body on each line. The
+-- arguments are the file, the path of the requests and the name of the header.
 
 local requests, last = {}, 0
 
 function init(arguments)
   for line in io.lines(arguments[1]) do
-    local signature, body = line:match("^(%x+) (.*)$")
-    local headers = { ["Content-Type"] = "application/json", ["X-API-Sign"] = signature }
-    requests[#requests + 1] = wrk.format("POST", "/api/", headers, body)
+    local value, body = line:match("^([^\t]+)\t(.*)$")
+    local headers = { ["Content-Type"] = "application/json", [arguments[3]] = value }
+    requests[#requests + 1] = wrk.format("POST", arguments[2], headers, body)
   end
 end
 
