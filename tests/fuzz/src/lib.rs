@@ -21,7 +21,7 @@ pub(crate) use program::{color, did_you_mean, seconds};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
@@ -104,7 +104,7 @@ pub fn params(data: &[u8]) {
     let body = |endpoint: &Endpoint| RequestBuilder::new(endpoint.clone()).batch(&commands).unwrap().body().collect::<String>();
     let written = format!(r#"{{"method":"quux","params":{trimmed}}}"#);
     assert_eq!(body(signed()), format!("[{written},{written}]"));
-    assert_eq!(body(keyed()), format!("{written}\n{written}"));
+    assert_eq!(body(keyed()), format!(r#"{{"commands":[{{"quux":{trimmed}}},{{"quux":{trimmed}}}]}}"#));
     check_required_params(trimmed);
 }
 
@@ -166,15 +166,25 @@ impl Response<'_> {
             client = client.with_proxy(Proxy::parse(&server).unwrap());
         }
         thread::scope(|scope| {
-            scope.spawn(|| self.send(listener).expect("the client reads the response"));
-            client.send_commands(commands)
+            scope.spawn(|| while self.send(listener).expect("the client reads the response") {});
+            let result = client.send_commands(commands);
+            // A connection without a request ends the server.
+            TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            result
         })
     }
 
-    /// Sends it to the next client.
-    fn send(&self, listener: &TcpListener) -> io::Result<()> {
+    /// Sends it to the next client, or a 404 if the request is in the current form, so that the client falls back to the
+    /// older one. Whether there was a request.
+    fn send(&self, listener: &TcpListener) -> io::Result<bool> {
         let (stream, _) = listener.accept()?;
         let mut reader = BufReader::new(&stream);
+        let mut request_line = String::new();
+        if reader.read_line(&mut request_line)? == 0 {
+            return Ok(false);
+        }
+        // The path of version 1 is /api/ itself.
+        let is_current_form = request_line.contains("/api/") && !request_line.contains("/api/ ");
         let mut content_length = 0;
         loop {
             let mut line = String::new();
@@ -186,9 +196,11 @@ impl Response<'_> {
             }
         }
         io::copy(&mut reader.take(content_length), &mut io::sink())?;
-        let (status, length) = (self.status, self.body.len());
+        let (status, body) = if is_current_form { (404, &b""[..]) } else { (self.status, self.body) };
+        let length = body.len();
         let head = format!("HTTP/1.1 {status} \r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
-        (&stream).write_all(&[head.as_bytes(), self.body].concat())
+        (&stream).write_all(&[head.as_bytes(), body].concat())?;
+        Ok(true)
     }
 }
 
