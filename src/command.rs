@@ -134,6 +134,11 @@ impl Command {
         self.params
     }
 
+    /// Whether the command changes nothing on a server of this version.
+    pub(crate) fn is_read_only(&self, version: ApiVersion) -> bool {
+        methods::is_read_only(&self.method, version)
+    }
+
     /// Rejects params that a server of this version would reject without a reason or misinterpret.
     pub(crate) fn validate(&self, version: ApiVersion) -> Result<(), Error> {
         if let Some((problem, hint)) = methods::name_problem(&self.method, version) {

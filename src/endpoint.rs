@@ -5,6 +5,9 @@ use crate::error::Error;
 use crate::methods::{self, ApiVersion};
 use crate::secret::SecretString;
 
+/// Servers and proxies reject headers that are much longer.
+const MAX_KEY_BYTES: usize = 8 * 1024;
+
 /// A server's address plus a secret or an API key. `Debug` output hides both.
 ///
 /// ```
@@ -42,16 +45,23 @@ impl Endpoint {
     /// An endpoint of Centrifugo 2 to 6, whose requests carry the API key.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an empty key, and for one that is not printable ASCII without
-    /// whitespace: the servers split the header at whitespace and reject every such key (seen on 2.8.6 to 6.9.1).
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for
+    /// - an empty key, and one of more than 8 KB,
+    /// - one that is not printable ASCII without whitespace: the servers split the header at whitespace and reject every
+    ///   such key (seen on 2.8.6 to 6.9.1).
     pub fn with_api_key(address: Address, api_key: &str) -> Result<Self, Error> {
         if api_key.is_empty() {
             return Err(Error::invalid("API key is empty").with_hint("copy it from the server's config"));
         }
         if let Some(c) = api_key.chars().find(|c| !c.is_ascii_graphic()) {
-            return Err(Error::invalid(format!("invalid character U+{:04X} in API key", u32::from(c))).with_hint(
+            let hint = misread_hint(api_key).unwrap_or(
                 "the server accepts only printable ASCII without whitespace: change the key in the server's config",
-            ));
+            );
+            return Err(Error::invalid(format!("invalid character U+{:04X} in API key", u32::from(c))).with_hint(hint));
+        }
+        if api_key.len() > MAX_KEY_BYTES {
+            return Err(Error::invalid(format!("API key longer than {} KB", MAX_KEY_BYTES / 1024))
+                .with_hint("copy it from the server's config"));
         }
         Ok(Self { address, version: ApiVersion::V2, credential: SecretString::new(api_key) })
     }
@@ -82,8 +92,25 @@ impl Endpoint {
         self.version
     }
 
+    /// What may have got into the credential by mistake: servers reject it as any other wrong one.
+    pub(crate) fn credential_hint(&self) -> Option<&'static str> {
+        misread_hint(self.credential.expose())
+    }
+
     pub(crate) fn credential(&self) -> &SecretString {
         &self.credential
+    }
+}
+
+/// Credentials are copied with their quotes, or with a comment after them.
+fn misread_hint(credential: &str) -> Option<&'static str> {
+    let is_quoted = |quote| credential.len() > 1 && credential.starts_with(quote) && credential.ends_with(quote);
+    if is_quoted('"') || is_quoted('\'') {
+        Some("the quotes around it are part of the value: remove them")
+    } else if [" ;", " #"].iter().any(|comment| credential.contains(comment)) {
+        Some("the text after a ; or # is part of the value: put a comment on a line of its own")
+    } else {
+        None
     }
 }
 
@@ -108,6 +135,19 @@ mod tests {
         assert!(Endpoint::with_api_key(address.clone(), "a-B_9!~").is_ok());
         for bad in ["", "a b", "kéy", "a\tb", "\u{a0}"] {
             assert!(Endpoint::with_api_key(address.clone(), bad).is_err(), "{bad:?}");
+        }
+        assert!(Endpoint::with_api_key(address.clone(), &"x".repeat(MAX_KEY_BYTES)).is_ok());
+        let error = Endpoint::with_api_key(address, &"x".repeat(MAX_KEY_BYTES + 1)).unwrap_err();
+        assert_eq!(error.to_string(), "API key longer than 8 KB; copy it from the server's config");
+    }
+
+    #[test]
+    fn quotes_and_comments_in_credential_are_noticed() {
+        for text in ["\"x\"", "'x'", "''", "x ; note", "x #note"] {
+            assert!(misread_hint(text).is_some(), "{text}");
+        }
+        for text in ["x", "\"", "\"x", "x;y", "x#y", "\"x'", ""] {
+            assert_eq!(misread_hint(text), None, "{text}");
         }
     }
 

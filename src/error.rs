@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use crate::error_kind::ErrorKind;
 use crate::json::Location;
-use crate::reply::Reply;
+use crate::reply::{HINT_READ_ONLY, Reply};
 
 /// Why a call failed: what happened, to what, and what to do about it.
 ///
@@ -172,6 +172,15 @@ impl Error {
         self.0.answered = replies.len();
         self.0.retryable &= replies.is_empty();
         self.0.replies = replies;
+        self
+    }
+
+    /// For a request that changes nothing: where the outcome is unknown, it is safe to retry.
+    pub(crate) fn of_read_only_request(mut self) -> Self {
+        if self.0.kind == ErrorKind::OutcomeUnknown {
+            self.0.kind = ErrorKind::SafeToRetry;
+            self.0.hint = Some(HINT_READ_ONLY.to_owned());
+        }
         self
     }
 

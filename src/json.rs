@@ -190,6 +190,9 @@ fn syntax_error(error: &serde_json::Error, text: &str) -> SyntaxError {
         return unexpected_end(text);
     }
     let offset = offset(text, error.line(), error.column());
+    if let Some(error) = typographic_character(text, offset) {
+        return error;
+    }
     let message = error.to_string();
     let location = format!(" at line {} column {}", error.line(), error.column());
     match message.strip_suffix(&location).unwrap_or(&message) {
@@ -210,6 +213,21 @@ fn syntax_error(error: &serde_json::Error, text: &str) -> SyntaxError {
         problem if problem.starts_with("invalid ") => SyntaxError::new(problem, offset),
         problem => SyntaxError::new(format!("invalid JSON: {problem}"), offset),
     }
+}
+
+/// The error of a character that word processors and web pages put in the place of another one.
+fn typographic_character(text: &str, offset: usize) -> Option<SyntaxError> {
+    let c = text.get(offset..)?.chars().next()?;
+    let (name, hint) = match c {
+        '\u{2018}'..='\u{201f}' | '«' | '»' | '‹' | '›' | '′' | '″' => {
+            ("a typographic quote", "use straight quotes (\")")
+        }
+        c if !c.is_ascii() && c.is_whitespace() || ('\u{200b}'..='\u{200f}').contains(&c) || c == '\u{feff}' => {
+            ("white space other than ASCII", "use plain spaces")
+        }
+        _ => return None,
+    };
+    Some(SyntaxError::new(format!("invalid JSON: {name} (U+{:04X})", u32::from(c)), offset).with_hint(hint))
 }
 
 fn unexpected_end(text: &str) -> SyntaxError {
@@ -248,15 +266,29 @@ pub(crate) fn locate(bytes: &[u8], offset: usize) -> Location {
     let (before, after) = bytes.split_at(offset.min(bytes.len()));
     let line = before.split(|&byte| byte == b'\n').count() as u64;
     let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
-    let before: Vec<char> = String::from_utf8_lossy(before.get(line_start..).unwrap_or_default()).chars().collect();
-    // A character has four bytes at most; the text can be megabytes.
-    let after = after.get(..4 * SNIPPET_CHARS).unwrap_or(after);
-    let after: Vec<char> =
-        String::from_utf8_lossy(after).chars().take_while(|&c| c != '\n').take(SNIPPET_CHARS).collect();
-    let shown = before.get(before.len().saturating_sub(SNIPPET_CHARS)..).unwrap_or_default();
-    let snippet: String = shown.iter().chain(&after).map(|&c| if c.is_control() { ' ' } else { c }).collect();
-    let snippet = format!("  {snippet}\n  {:>1$}", '^', shown.len() + 1);
-    Location { line, column: before.len() + 1, snippet }
+    let before = before.get(line_start..).unwrap_or_default();
+    // A line can have megabytes: nothing here is as long as it.
+    let column = before.utf8_chunks().map(|chunk| count_chars(&chunk)).sum::<usize>() + 1;
+    let shown = last_chars(before, SNIPPET_CHARS);
+    let after = String::from_utf8_lossy(after.get(..4 * SNIPPET_CHARS).unwrap_or(after)).into_owned();
+    let after = after.chars().take_while(|&c| c != '\n').take(SNIPPET_CHARS);
+    let snippet: String = shown.chars().chain(after).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let snippet = format!("  {snippet}\n  {:>1$}", '^', shown.chars().count() + 1);
+    Location { line, column, snippet }
+}
+
+/// As many characters as `String::from_utf8_lossy` makes of them.
+fn count_chars(chunk: &std::str::Utf8Chunk<'_>) -> usize {
+    chunk.valid().chars().count() + usize::from(!chunk.invalid().is_empty())
+}
+
+/// The last characters of a text.
+fn last_chars(text: &[u8], count: usize) -> String {
+    // A character has four bytes at most. The first one may be cut off, and is one more than is taken.
+    let tail = text.get(text.len().saturating_sub(4 * (count + 1))..).unwrap_or_default();
+    let tail = String::from_utf8_lossy(tail);
+    let start = tail.char_indices().rev().nth(count.saturating_sub(1)).map_or(0, |(start, _)| start);
+    tail.get(start..).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -310,6 +342,18 @@ mod tests {
         assert_eq!(error("{\"a\": 01}"), ("invalid number".into(), 7));
         assert_eq!(error("{\n\"a\" 1}"), ("invalid JSON: expected `:`".into(), 6));
         assert_eq!(error("\u{feff}{}"), ("invalid JSON: byte order mark".into(), 0));
+        for (text, offset) in [("“{}”", 0), (" {“a”: 1}", 2), ("{\"a\": ‘b’}", 6), ("{\"a\": 1}″", 8)] {
+            let (message, found) = error(text);
+            assert!(message.starts_with("invalid JSON: a typographic quote (U+20"), "{message}");
+            assert_eq!(found, offset, "{text}");
+        }
+        for (text, offset) in [("{\u{a0}\"a\": 1}", 1), ("{\"a\":\u{2003}1}", 5), ("{}\u{feff}", 2)] {
+            let (message, found) = error(text);
+            assert!(message.starts_with("invalid JSON: white space other than ASCII (U+"), "{message}");
+            assert_eq!(found, offset, "{text}");
+        }
+        // In a string they are text.
+        assert_eq!(error("{\"“\": \"\u{a0}\", x}"), ("invalid JSON: object keys must be in double quotes".into(), 14));
         let bytes = [b"{\"a\": \"", &[0xff][..], b"\"}"].concat();
         let error = invalid_utf8(&bytes, std::str::from_utf8(&bytes).unwrap_err());
         assert_eq!((error.message.as_str(), error.offset), ("invalid UTF-8 (byte 0xFF)", 7));
@@ -318,6 +362,20 @@ mod tests {
     #[track_caller]
     fn assert_located(bytes: &[u8], offset: usize, line: u64, column: usize, snippet: &str) {
         assert_eq!(locate(bytes, offset), Location { line, column, snippet: snippet.to_owned() });
+    }
+
+    #[test]
+    fn snippet_cuts_no_characters() {
+        for text in ["ä€😀".repeat(100), "😀".repeat(200), "x".repeat(7)] {
+            let (location, chars) = (locate(text.as_bytes(), text.len()), text.chars().count());
+            let last: String = text.chars().skip(chars.saturating_sub(36)).collect();
+            assert_eq!(
+                (location.column, location.snippet),
+                (chars + 1, format!("  {last}\n  {:>1$}", '^', chars.min(36) + 1))
+            );
+        }
+        let invalid = locate(&[b"\xff".repeat(50), b"{".to_vec()].concat(), 51);
+        assert_eq!(invalid.column, 52);
     }
 
     #[test]

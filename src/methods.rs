@@ -24,11 +24,17 @@ struct MethodSpec {
     v2: Option<&'static [RequiredParam]>,
     /// What Centrifugo 2 to 6 accept besides.
     v2_optional: &'static [OptionalParam],
+    /// Whether it changes nothing, so that it is safe to repeat whatever happened.
+    is_read_only: bool,
 }
 
 impl MethodSpec {
     const fn with(self, v2_optional: &'static [OptionalParam]) -> Self {
         Self { v2_optional, ..self }
+    }
+
+    const fn read_only(self) -> Self {
+        Self { is_read_only: true, ..self }
     }
 
     fn params_in(&self, version: ApiVersion) -> Option<&'static [RequiredParam]> {
@@ -44,15 +50,15 @@ const KEY: RequiredParam = RequiredParam::NonEmptyString("key");
 const NONE: &[RequiredParam] = &[];
 
 const fn both(name: &'static str, v1: &'static [RequiredParam], v2: &'static [RequiredParam]) -> MethodSpec {
-    MethodSpec { name, v1: Some(v1), v2: Some(v2), v2_optional: &[] }
+    MethodSpec { name, v1: Some(v1), v2: Some(v2), v2_optional: &[], is_read_only: false }
 }
 
 const fn v1_only(name: &'static str, params: &'static [RequiredParam]) -> MethodSpec {
-    MethodSpec { name, v1: Some(params), v2: None, v2_optional: &[] }
+    MethodSpec { name, v1: Some(params), v2: None, v2_optional: &[], is_read_only: false }
 }
 
 const fn v2_only(name: &'static str, params: &'static [RequiredParam]) -> MethodSpec {
-    MethodSpec { name, v1: None, v2: Some(params), v2_optional: &[] }
+    MethodSpec { name, v1: None, v2: Some(params), v2_optional: &[], is_read_only: false }
 }
 
 /// A param that a method accepts, and its type: one of another type costs a whole batch, and the server does not say which
@@ -111,18 +117,18 @@ const METHODS: &[MethodSpec] = &[
         SESSION,
     ]),
     v2_only("refresh", &[RequiredParam::User]).with(&[CLIENT, ("expired", ParamType::Boolean), EXPIRE_AT, SESSION]),
-    both("presence", &[CHANNEL], &[CHANNEL]),
-    v2_only("presence_stats", &[CHANNEL]),
-    both("history", &[CHANNEL], &[CHANNEL]).with(&[
+    both("presence", &[CHANNEL], &[CHANNEL]).read_only(),
+    v2_only("presence_stats", &[CHANNEL]).read_only(),
+    both("history", &[CHANNEL], &[CHANNEL]).read_only().with(&[
         LIMIT,
         ("since", ParamType::Position),
         ("reverse", ParamType::Boolean),
     ]),
     v2_only("history_remove", &[CHANNEL]),
-    both("channels", NONE, NONE).with(&[("pattern", ParamType::String)]),
-    v1_only("stats", NONE),
-    v1_only("node", NONE),
-    v2_only("info", NONE),
+    both("channels", NONE, NONE).read_only().with(&[("pattern", ParamType::String)]),
+    v1_only("stats", NONE).read_only(),
+    v1_only("node", NONE).read_only(),
+    v2_only("info", NONE).read_only(),
     v2_only("rpc", NONE).with(&[("method", ParamType::String)]),
     v2_only("map_publish", &[CHANNEL, KEY]).with(&[
         ("b64data", ParamType::String),
@@ -136,7 +142,7 @@ const METHODS: &[MethodSpec] = &[
         ("key_mode", ParamType::String),
     ]),
     v2_only("map_remove", &[CHANNEL, KEY]).with(&[IDEMPOTENCY_KEY]),
-    v2_only("map_read_state", &[CHANNEL]).with(&[
+    v2_only("map_read_state", &[CHANNEL]).read_only().with(&[
         ("cursor", ParamType::String),
         LIMIT,
         ("key", ParamType::String),
@@ -144,12 +150,12 @@ const METHODS: &[MethodSpec] = &[
         ("revision_offset", ParamType::Uint64),
         ("revision_epoch", ParamType::String),
     ]),
-    v2_only("map_read_stream", &[CHANNEL]).with(&[
+    v2_only("map_read_stream", &[CHANNEL]).read_only().with(&[
         LIMIT,
         ("since", ParamType::Position),
         ("reverse", ParamType::Boolean),
     ]),
-    v2_only("map_stats", &[CHANNEL]),
+    v2_only("map_stats", &[CHANNEL]).read_only(),
     v2_only("map_clear", &[CHANNEL]),
     v2_only("shared_poll_publish", &[CHANNEL, KEY]),
 ];
@@ -195,6 +201,11 @@ pub fn known_methods() -> impl Iterator<Item = &'static str> {
 
 fn is_known_method(method: &str, version: ApiVersion) -> bool {
     find_method(method, version).is_some()
+}
+
+/// Whether the method changes nothing on a server of this version. Unknown methods may.
+pub(crate) fn is_read_only(method: &str, version: ApiVersion) -> bool {
+    find_method(method, version).is_some_and(|known| known.is_read_only)
 }
 
 /// Whether this is broadcast, whose reply can hold an error for each channel.
@@ -653,6 +664,19 @@ mod tests {
     #[test]
     fn unknown_methods_are_not_check() {
         accepts("quux", "{}");
+    }
+
+    #[test]
+    fn ten_methods_are_read_only() {
+        let read_only = |version| {
+            let names = method_names(version).filter(|name| is_read_only(name, version));
+            names.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(read_only(ApiVersion::V1), "presence history channels stats node");
+        let expected = "presence presence_stats history channels info map_read_state map_read_stream map_stats";
+        assert_eq!(read_only(ApiVersion::V2), expected);
+        assert!(is_read_only("HISTORY", ApiVersion::V2) && !is_read_only("HISTORY", ApiVersion::V1));
+        assert!(!is_read_only("quux", ApiVersion::V2));
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Proxy {
     }
 
     /// Host and port, for messages.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("{}:{}", bracketed(&self.host), self.port)
     }
 }

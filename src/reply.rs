@@ -79,7 +79,8 @@ pub struct ReplyError {
 }
 
 impl ReplyError {
-    /// [`ErrorKind::Rejected`], or [`ErrorKind::OutcomeUnknown`] if the command may have been executed despite the error.
+    /// [`ErrorKind::Rejected`], or where the command may have been executed despite the error,
+    /// [`ErrorKind::OutcomeUnknown`], or [`ErrorKind::SafeToRetry`] if it only reads.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -113,7 +114,11 @@ impl ReplyError {
     }
 
     pub(crate) fn with_kind(self, kind: ErrorKind) -> Self {
-        let hint = if kind == ErrorKind::OutcomeUnknown { HINT_CHECK_BEFORE_RETRY } else { self.hint };
+        let hint = match kind {
+            ErrorKind::OutcomeUnknown => HINT_CHECK_BEFORE_RETRY,
+            ErrorKind::SafeToRetry => HINT_READ_ONLY,
+            _ => self.hint,
+        };
         Self { kind, hint, ..self }
     }
 
@@ -127,6 +132,8 @@ pub(crate) const HINT_NAMESPACE: &str =
     "the channel's namespace (the part before the colon) must exist in the server's config";
 pub(crate) const HINT_ENABLE: &str = "enable it for this channel in the server's config";
 pub(crate) const HINT_CHECK_BEFORE_RETRY: &str = "the command may have been executed: check before retrying";
+
+pub(crate) const HINT_READ_ONLY: &str = "the method only reads: safe to retry";
 
 impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -99,6 +99,12 @@ impl Session {
                 .with_hint("send it with the client that built it"));
         }
         self.attempt_start = Instant::now();
+        let result = self.negotiate(request);
+        result.map_err(|error| if request.is_read_only() { error.of_read_only_request() } else { error })
+    }
+
+    /// Sends a request in the form that is known, or finds out which one.
+    fn negotiate(&mut self, request: &mut HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
         let known = self.requests.server_form().get();
         if known == Known::LegacyOnly && request.form().is_current() {
             return self.send_legacy(request);

@@ -12,6 +12,7 @@ mod probe;
 mod replies;
 mod request;
 mod response;
+mod since;
 mod status;
 mod v1;
 

@@ -35,7 +35,7 @@ impl Probe {
         match self {
             Self::Centrifugo1 => legacy::is_centrifugo_1(response),
             // 400 is what a server says that needs no key.
-            Self::CurrentApi | Self::LegacyApi => matches!(response.status, 400 | 401),
+            Self::CurrentApi | Self::LegacyApi => matches!(response.status, 400 | 401) && !response.is_from_proxy(),
             Self::RootPath => response.status == 200 && current::is_single_error(response),
         }
     }

@@ -41,6 +41,9 @@ impl HttpResponse {
         if self.is_early {
             return Err(unknown("response received before the request was fully sent").with_subject(request.url()));
         }
+        if let Some(coding) = self.compression() {
+            return Err(compressed(coding).with_subject(request.url()));
+        }
         let text =
             String::from_utf8(self.body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         parse(text, request).map_err(|error| match &self.proxy {
@@ -48,6 +51,12 @@ impl HttpResponse {
             None => error.with_subject(request.url()),
         })
     }
+}
+
+fn compressed(coding: &str) -> Error {
+    unknown(format!("response is compressed ({coding}), which was not requested")).with_hint(
+        "the command may have been executed: check before retrying, and turn off compression in the server or proxy",
+    )
 }
 
 /// Parses the body of a response with status 200.
@@ -64,7 +73,7 @@ fn parse(response: String, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Erro
         let errors = if last_success == Some((text, method)) {
             Some(Vec::new())
         } else {
-            reply_errors(text, request.form(), command).or_else(|| unrecognized_reply(text))
+            reply_errors(text, request.form(), command).or_else(|| unrecognized_reply(text, request.form(), command))
         };
         let Some(errors) = errors else {
             return Err(unknown("unexpected JSON in the response: not a list of replies").with_replies(replies));
@@ -131,9 +140,10 @@ fn reply_errors(text: &str, form: Form, command: Option<&Command>) -> Option<Vec
 }
 
 /// An object that is not a proper reply is printed, but does not say whether its command was executed.
-fn unrecognized_reply(text: &str) -> Option<Vec<ReplyError>> {
+fn unrecognized_reply(text: &str, form: Form, command: Option<&Command>) -> Option<Vec<ReplyError>> {
     let message = "unrecognized reply".to_owned();
     let error = ReplyError::new(ErrorKind::OutcomeUnknown, None, message, reply::HINT_CHECK_BEFORE_RETRY);
+    let error = command.into_iter().fold(error, |error, command| with_hints(error, command, form));
     text.starts_with('{').then(|| vec![error])
 }
 
@@ -143,6 +153,10 @@ fn with_hints(error: ReplyError, command: &Command, form: Form) -> ReplyError {
     let error = match is_unknown_method.then(|| methods::suggestion(command.method(), form.version())).flatten() {
         Some(suggestion) => error.with_suggestion(suggestion),
         None => error,
+    };
+    let error = match error.kind() {
+        ErrorKind::OutcomeUnknown if command.is_read_only(form.version()) => error.with_kind(ErrorKind::SafeToRetry),
+        _ => error,
     };
     let whole_broadcast = error.channel().is_none() && methods::is_broadcast(command.method());
     if whole_broadcast && error.kind() == ErrorKind::Rejected { error.with_hint(HINT_BROADCAST) } else { error }
@@ -162,7 +176,7 @@ mod tests {
     use proptest::sample::select;
 
     fn commands(count: usize) -> Vec<Command> {
-        vec![Command::new("history", r#"{"channel":"a"}"#).unwrap(); count]
+        vec![Command::new("publish", r#"{"channel":"a","data":1}"#).unwrap(); count]
     }
 
     fn request(form: Form, commands: &[Command]) -> HttpRequest<'_> {
@@ -297,6 +311,24 @@ mod tests {
     }
 
     #[test]
+    fn errors_of_read_only_methods_are_safe_to_retry() {
+        let history = [Command::new("history", r#"{"channel":"a"}"#).unwrap()];
+        for (form, body) in [
+            (Form::V1, r#"[{"error":"internal server error"}]"#),
+            (Form::Legacy, r#"{"error":{"code":100,"message":"internal server error"}}"#),
+            (Form::Method, r#"{"unrecognized":1}"#),
+            (Form::Batch(Order::Kept), r#"{"replies":[{"error":{"code":100,"message":""}}]}"#),
+        ] {
+            let replies = into_replies(form, &history, 200, body).unwrap();
+            let error = &replies[0].errors()[0];
+            assert_eq!(error.kind(), ErrorKind::SafeToRetry, "{body}");
+            assert!(error.to_string().ends_with("; the method only reads: safe to retry"), "{error}");
+        }
+        let replies = into_replies(Form::Legacy, &history, 200, r#"{"error":{"code":102,"message":""}}"#).unwrap();
+        assert_eq!(replies[0].errors()[0].kind(), ErrorKind::Rejected);
+    }
+
+    #[test]
     fn early_200_is_unknown() {
         let kind = |status, is_early| {
             let response = HttpResponse { is_early, ..response(status, "{}") };
@@ -317,7 +349,7 @@ mod tests {
     #[test]
     fn batch_replies_look_like_single_ones() {
         let batch =
-            r#"{"replies":[{"history":{"offset":1}},{"history":{"offset":1}},{"error":{"code":102,"message":"x"}}]}"#;
+            r#"{"replies":[{"publish":{"offset":1}},{"publish":{"offset":1}},{"error":{"code":102,"message":"x"}}]}"#;
         let replies = into_replies(Form::Batch(Order::Kept), &commands(3), 200, batch).unwrap();
         let result = r#"{"result":{"offset":1}}"#;
         let texts: Vec<&str> = replies.iter().map(Reply::text).collect();

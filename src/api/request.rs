@@ -81,6 +81,16 @@ impl<'a> HttpRequest<'a> {
         Arc::ptr_eq(&self.endpoint, endpoint) || self.endpoint == *endpoint
     }
 
+    /// Whether none of the commands changes anything: then it is safe to send the request again whatever happened.
+    pub fn is_read_only(&self) -> bool {
+        self.commands.iter().all(|command| command.is_read_only(self.form.version()))
+    }
+
+    /// What may have got into the credential by mistake.
+    pub(super) fn credential_hint(&self) -> Option<&'static str> {
+        self.endpoint.credential_hint()
+    }
+
     /// The commands in this request.
     pub fn commands(&self) -> &[Command] {
         &self.commands

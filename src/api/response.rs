@@ -10,6 +10,8 @@ pub(crate) struct HttpResponse {
     pub(crate) content_type: Option<String>,
     pub(crate) location: Option<String>,
     pub(crate) retry_after: Option<String>,
+    pub(crate) content_encoding: Option<String>,
+    pub(crate) www_authenticate: Option<String>,
     /// The proxy that the request was handed to; what comes through a tunnel is the server's own.
     pub(crate) proxy: Option<String>,
     /// Whether it arrived before the request was fully sent.
@@ -17,22 +19,49 @@ pub(crate) struct HttpResponse {
     pub(crate) body: Vec<u8>,
 }
 
+/// In the response to plain HTTP on a TLS port: Go's (seen on 1.8.0 and 6.9.1), nginx's and Apache's.
+const PLAIN_HTTP_TO_TLS: [&str; 3] = [
+    "HTTP request to an HTTPS server",
+    "HTTP request was sent to HTTPS port",
+    "speaking plain HTTP to an SSL-enabled server",
+];
+
+/// In the response to a client without a certificate: nginx's two and Apache's.
+const NO_CLIENT_CERTIFICATE: [&str; 3] = [
+    "No required SSL certificate was sent",
+    "The SSL certificate error",
+    "Cannot perform Post-Handshake Authentication",
+];
+
 impl HttpResponse {
     /// Whether a batch was rejected as a whole, or a request by Centrifugo 1; not by a proxy, or by a TLS port.
     pub(crate) fn is_bad_request(&self) -> bool {
-        self.status == 400 && !self.is_json() && !self.is_html() && !self.is_plain_http_to_tls()
+        self.status == 400 && !self.is_json() && !self.is_html() && self.tls_problem().is_none()
     }
 
-    /// Recognizes the response to plain HTTP on a TLS port: Go's (seen on 1.8.0 and 6.9.1), nginx's and Apache's.
-    pub(super) fn is_plain_http_to_tls(&self) -> bool {
+    /// What to do where a server, or a proxy in front of it, rejected the connection rather than the request.
+    pub(super) fn tls_problem(&self) -> Option<&'static str> {
         let body = String::from_utf8_lossy(&self.body);
-        [
-            "HTTP request to an HTTPS server",
-            "HTTP request was sent to HTTPS port",
-            "speaking plain HTTP to an SSL-enabled server",
-        ]
-        .iter()
-        .any(|text| body.contains(text))
+        let has_any = |texts: &[&str]| texts.iter().any(|text| body.contains(text));
+        match self.status {
+            400 if has_any(&PLAIN_HTTP_TO_TLS) => Some("the server requires TLS: use https:// in the address"),
+            400 | 403 if has_any(&NO_CLIENT_CERTIFICATE) => Some(
+                "the server requires a client certificate: use an address that does not require one, since client \
+                 certificates are not supported",
+            ),
+            _ => None,
+        }
+    }
+
+    /// How the body is compressed, though that was not requested: what is not JSON can have any form.
+    pub(super) fn compression(&self) -> Option<&str> {
+        let header = self.content_encoding.as_deref().filter(|coding| !coding.eq_ignore_ascii_case("identity"));
+        match self.body.as_slice() {
+            [] | [b'{' | b'[' | b' ' | b'\t' | b'\r' | b'\n', ..] => None,
+            [0x1f, 0x8b, ..] => Some("gzip"),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
+            _ => header,
+        }
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -41,6 +70,11 @@ impl HttpResponse {
 
     pub(super) fn is_html(&self) -> bool {
         self.has_type("text/html")
+    }
+
+    /// Whether a proxy in front of the server sent this page, or asks for a login of its own.
+    pub(super) fn is_from_proxy(&self) -> bool {
+        self.is_html() || self.www_authenticate.is_some()
     }
 
     fn has_type(&self, name: &str) -> bool {
@@ -56,5 +90,40 @@ impl HttpResponse {
             Some((scheme, Some((before, rest)))) if !before.contains('/') => format!("{scheme}://{rest}"),
             _ => url.to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compression_is_header_or_magic_number() {
+        let compression = |header: Option<&str>, body: &[u8]| {
+            let response =
+                HttpResponse { content_encoding: header.map(str::to_owned), body: body.to_vec(), ..Default::default() };
+            response.compression().map(str::to_owned)
+        };
+        assert_eq!(compression(None, b"\x1f\x8b\x08").as_deref(), Some("gzip"));
+        assert_eq!(compression(None, b"\x28\xb5\x2f\xfd").as_deref(), Some("zstd"));
+        assert_eq!(compression(Some("br"), b"\x0b\x02").as_deref(), Some("br"));
+        for (header, body) in
+            [(None, &b"<html>"[..]), (Some("gzip"), b"{}"), (Some("gzip"), b""), (Some("identity"), b"x")]
+        {
+            assert_eq!(compression(header, body), None, "{header:?} {body:?}");
+        }
+    }
+
+    #[test]
+    fn bad_request_of_proxy_is_not_servers() {
+        let is_bad_request = |content_type: Option<&str>, body: &str| {
+            let content_type = content_type.map(str::to_owned);
+            HttpResponse { status: 400, content_type, body: body.into(), ..Default::default() }.is_bad_request()
+        };
+        assert!(is_bad_request(Some("text/plain; charset=utf-8"), "Bad Request\n"));
+        assert!(is_bad_request(None, ""));
+        assert!(!is_bad_request(Some("text/html"), "<html>"));
+        assert!(!is_bad_request(Some("application/json"), "{}"));
+        assert!(!is_bad_request(None, "Client sent an HTTP request to an HTTPS server.\n"));
     }
 }

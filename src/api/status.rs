@@ -11,6 +11,7 @@ use crate::reply;
 /// The error of a status other than 200.
 pub(super) fn status_error(response: &HttpResponse, request: &HttpRequest<'_>) -> Error {
     let runs_before_400 = request.commands().len() > 1 && !request.form().is_current();
+    let runs_before_400 = runs_before_400 && response.tls_problem().is_none();
     let kind = status_kind(response.status, runs_before_400, response.proxy.is_some(), response.body.is_empty());
     let message = match response.status {
         300..=399 => redirect(response),
@@ -55,12 +56,16 @@ fn status_name(status: u16) -> &'static str {
         405 => "method not allowed",
         407 => "proxy authentication required",
         408 => "request timeout",
+        414 => "URI too long",
         425 => "too early",
+        426 => "upgrade required",
         429 => "too many requests",
+        431 => "request headers too large",
         500 => "internal server error",
         502 => "bad gateway",
         503 => "service unavailable",
         504 => "gateway timeout",
+        511 => "network authentication required",
         _ => "",
     }
 }
@@ -76,11 +81,16 @@ fn redirect(response: &HttpResponse) -> String {
 /// What to do about a status other than 200.
 fn hint(response: &HttpResponse, request: &HttpRequest<'_>, kind: ErrorKind) -> String {
     let several = request.commands().len() > 1;
-    let common = match response.status {
-        400 if response.is_plain_http_to_tls() => "the server requires TLS: use https:// in the address",
+    if let Some(hint) = response.tls_problem() {
+        return hint.to_owned();
+    }
+    match response.status {
+        300..=399 if !legacy::is_centrifugo_1(response) => redirect_hint(response, request.url()).to_owned(),
         400 if several && !request.form().is_current() => {
-            "some commands may have been executed: check before retrying, and check their methods and params"
+            "some commands may have been executed: check before retrying, and check their methods and params".to_owned()
         }
+        401 if let Some(challenge) = &response.www_authenticate => login_hint(challenge),
+        400 | 401 if response.is_html() => HINT_PAGE.to_owned(),
         status => {
             let commands = request.commands();
             let of_form = match request.form() {
@@ -88,10 +98,50 @@ fn hint(response: &HttpResponse, request: &HttpRequest<'_>, kind: ErrorKind) -> 
                 Form::Legacy => legacy::status_hint(response, commands),
                 form => current::status_hint(status, form != Form::Method, commands),
             };
-            return of_form.unwrap_or_else(|| common_hint(response, several, kind).to_owned());
+            let hint = of_form.unwrap_or_else(|| common_hint(response, several, kind).to_owned());
+            match request.credential_hint().filter(|_| status == 401) {
+                Some(credential_hint) => format!("{hint}; {credential_hint}"),
+                None => hint,
+            }
         }
-    };
-    common.to_owned()
+    }
+}
+
+/// Centrifugo sends no HTML.
+const HINT_PAGE: &str = "the response is a page of a proxy: check the address and the proxy in front of the server";
+
+/// What to do where a proxy requires a login; Centrifugo itself names no scheme for one.
+fn login_hint(challenge: &str) -> String {
+    let scheme = challenge.split([' ', ',']).next().unwrap_or_default();
+    format!("a proxy in front of the server requires a login ({scheme}): use an address that does not require one")
+}
+
+/// What to do about a redirect.
+fn redirect_hint(response: &HttpResponse, url: &str) -> &'static str {
+    let target = response.redirect_target();
+    let is_login =
+        || ["login", "signin", "sign-in", "/sso", "sso.", "/auth", "oauth"].iter().any(|word| target.contains(word));
+    if path_of(&target).strip_suffix('/') == Some(path_of(url)) {
+        "a proxy adds a slash: make it pass the path without one"
+    } else if url.starts_with("http://") && target.starts_with("https://") && host_of(&target) == host_of(url) {
+        "the server requires TLS: use https:// in the address"
+    } else if is_login() {
+        "a proxy in front of the server requires a login: use an address that does not require one"
+    } else {
+        "redirects are not followed: set address to the final URL"
+    }
+}
+
+/// The path of a URL that may be relative.
+fn path_of(url: &str) -> &str {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    after_scheme.find('/').map_or("", |slash| &after_scheme[slash..])
+}
+
+/// The host of a URL, without its port.
+fn host_of(url: &str) -> &str {
+    let authority = url.split_once("://").and_then(|(_, rest)| rest.split('/').next()).unwrap_or_default();
+    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
 }
 
 /// What to do about a status that means the same in all forms of the API.
@@ -101,6 +151,8 @@ fn common_hint(response: &HttpResponse, several: bool, kind: ErrorKind) -> &'sta
         407 if response.proxy.is_some() => "use valid credentials in the proxy URL, http://USER:PASSWORD@HOST:PORT",
         413 if several => "send fewer commands per request",
         413 => "send less data, or raise the limit of the proxy in front of the server",
+        414 => "shorten the address or the method",
+        431 => "shorten the API key, or raise the limit of the proxy in front of the server",
         408 | 425 | 429 | 503 if kind == ErrorKind::SafeToRetry => "nothing was accepted: try again later",
         _ if kind == ErrorKind::OutcomeUnknown => reply::HINT_CHECK_BEFORE_RETRY,
         _ => "check the address and any proxy in front of the server",
@@ -110,6 +162,27 @@ fn common_hint(response: &HttpResponse, several: bool, kind: ErrorKind) -> &'sta
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn redirects_have_hints_by_target() {
+        let hint = |location: &str| {
+            let response = HttpResponse { location: Some(location.to_owned()), ..HttpResponse::default() };
+            redirect_hint(&response, "http://h:8000/rt/api")
+        };
+        for (location, expected) in [
+            ("http://h:8000/rt/api/", "a proxy adds a slash"),
+            ("/rt/api/?x=1", "a proxy adds a slash"),
+            ("https://h/rt/api", "the server requires TLS"),
+            ("https://h:8443/", "the server requires TLS"),
+            ("https://other/rt/api", "redirects are not followed"),
+            ("/login?next=/rt/api", "a proxy in front of the server requires a login"),
+            ("https://sso.example/x", "a proxy in front of the server requires a login"),
+            ("http://h:8000/v2/api", "redirects are not followed"),
+            ("", "redirects are not followed"),
+        ] {
+            assert!(hint(location).starts_with(expected), "{location}: {}", hint(location));
+        }
+    }
 
     #[test]
     fn http_status_to_kind() {

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use sha2::Sha256;
 
 use super::body::Body;
+use super::since;
 use crate::address::Address;
 use crate::command::Command;
 use crate::error_kind::ErrorKind;
@@ -64,11 +65,11 @@ fn reply_error(message: String) -> ReplyError {
 pub(super) fn status_hint(status: u16, commands: &[Command]) -> Option<String> {
     let hint = match status {
         400 => {
-            return Some(
-                methods::unknown_method_hint(commands.iter().map(Command::method), ApiVersion::V1).unwrap_or_else(
-                    || "check the types of the params; a server without a secret responds the same way".to_owned(),
-                ),
-            );
+            let unknown = methods::unknown_method_hint(commands.iter().map(Command::method), ApiVersion::V1);
+            let since = since::hint(commands, ApiVersion::V1).map(|since| format!("; {since}")).unwrap_or_default();
+            return Some(unknown.unwrap_or_else(|| {
+                format!("check the types of the params{since}; a server without a secret responds the same way")
+            }));
         }
         401 => "wrong secret: copy it from the server's config",
         404 => {

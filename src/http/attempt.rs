@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use ureq::Timeout;
 
+use super::keep_alive::MAX_IDLE;
+use super::response_head::ForeignProtocol;
+
 /// State of one attempt, shared with its connection. Only one request is in flight at a time.
 #[derive(Debug)]
 pub(super) struct Attempt {
@@ -13,12 +16,14 @@ pub(super) struct Attempt {
     deadline: Mutex<Instant>,
     /// Whether a byte of the request was handed to the connection.
     send_started: AtomicBool,
-    /// Whether the connection must not be used again.
-    no_reuse: AtomicBool,
+    /// How long the connection may be idle and still be used again; zero if it must not be.
+    max_idle: Mutex<Duration>,
     /// Whether a part of the request could not be written.
     write_failed: AtomicBool,
     /// Whether the peer has closed the connection.
     peer_closed: AtomicBool,
+    /// What the response begins with, where that is not HTTP/1.
+    foreign_protocol: Mutex<Option<ForeignProtocol>>,
 }
 
 impl Attempt {
@@ -26,9 +31,10 @@ impl Attempt {
         Self {
             deadline: Mutex::new(Instant::now()),
             send_started: false.into(),
-            no_reuse: false.into(),
+            max_idle: Mutex::new(MAX_IDLE),
             write_failed: false.into(),
             peer_closed: false.into(),
+            foreign_protocol: Mutex::default(),
         }
     }
 
@@ -40,6 +46,7 @@ impl Attempt {
         for flag in [&self.send_started, &self.write_failed, &self.peer_closed] {
             flag.store(false, Ordering::Release);
         }
+        self.set_foreign_protocol(None);
     }
 
     /// The time until the deadline; never zero, which sockets take for "no timeout".
@@ -57,20 +64,20 @@ impl Attempt {
         self.send_started.store(true, Ordering::Release);
     }
 
-    /// Whether the connection must not be used again.
-    pub(super) fn is_reuse_forbidden(&self) -> bool {
-        self.no_reuse.load(Ordering::Acquire)
+    /// Whether a connection that was idle for so long can be used again.
+    pub(super) fn is_reusable_after(&self, idle: Duration) -> bool {
+        idle < *self.max_idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets how long the connection may be idle.
+    pub(super) fn set_max_idle(&self, max_idle: Duration) {
+        *self.max_idle.lock().unwrap_or_else(PoisonError::into_inner) = max_idle;
     }
 
     /// Marks the connection as not reusable. Servers and proxies often close it after rejecting a request, and a request
     /// written while the close is in transit would have an unknown outcome.
     pub(super) fn forbid_reuse(&self) {
-        self.no_reuse.store(true, Ordering::Release);
-    }
-
-    /// For a new connection.
-    pub(super) fn allow_reuse(&self) {
-        self.no_reuse.store(false, Ordering::Release);
+        self.set_max_idle(Duration::ZERO);
     }
 
     /// Whether the response arrived, or the connection broke, before the request was fully sent.
@@ -85,6 +92,14 @@ impl Attempt {
     /// Whether the peer has closed the connection other than by a reset.
     pub(super) fn has_peer_closed(&self) -> bool {
         self.peer_closed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn foreign_protocol(&self) -> Option<ForeignProtocol> {
+        *self.foreign_protocol.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_foreign_protocol(&self, protocol: Option<ForeignProtocol>) {
+        *self.foreign_protocol.lock().unwrap_or_else(PoisonError::into_inner) = protocol;
     }
 
     pub(super) fn set_peer_closed(&self, is_closed: bool) {

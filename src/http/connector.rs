@@ -6,12 +6,15 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, RustlsConnector, Transport};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 use super::attempt::Attempt;
-use super::connect_error::ConnectError;
+use super::connect_error::{ConnectError, with_phase};
+use super::keep_alive::MAX_IDLE;
+use super::response_head::{self, ForeignProtocol};
 use super::route::Route;
 use super::socket::TcpTransport;
+use super::tls::TlsConnector;
 use crate::address::{Address, Scheme, bracketed};
 use crate::proxy::Proxy;
 
@@ -24,6 +27,7 @@ pub(super) fn connector(
     let tcp = TcpConnector {
         scheme: address.scheme(),
         host: address.host().to_owned(),
+        scoped_host: address.scoped_host(),
         port: address.port(),
         route: route.clone(),
         attempt: Arc::clone(attempt),
@@ -32,7 +36,7 @@ pub(super) fn connector(
         Route::Forward(_) => Some(format!("{}://{}", address.scheme().as_str(), address.authority())),
         Route::Direct | Route::Tunnel(_) => None,
     };
-    tcp.chain(RustlsConnector::default()).chain(SendTracker { origin, attempt: Arc::clone(attempt) })
+    TlsConnector::new(address, tcp).chain(SendTracker { origin, attempt: Arc::clone(attempt) })
 }
 
 /// Opens TCP connections, to the server or through a proxy's tunnel.
@@ -40,6 +44,8 @@ pub(super) fn connector(
 struct TcpConnector {
     scheme: Scheme,
     host: String,
+    /// With the zone of an IPv6 address.
+    scoped_host: String,
     port: u16,
     route: Route,
     attempt: Arc<Attempt>,
@@ -49,11 +55,14 @@ impl Connector for TcpConnector {
     type Out = TcpTransport;
 
     fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<TcpTransport>, ureq::Error> {
-        let stream = self.open(&details.addrs)?;
-        self.attempt.allow_reuse();
+        let stream = self
+            .open(&details.addrs)
+            .map_err(|error| with_phase(error, || format!("while connecting to {}", self.description())))?;
+        self.attempt.set_max_idle(MAX_IDLE);
         let mut transport = TcpTransport::new(stream, self.scheme == Scheme::Http, &self.attempt);
         if let Route::Tunnel(proxy) = &self.route {
-            self.open_tunnel(&mut transport, proxy)?;
+            let phase = || format!("while proxy {} connected to {}", proxy.name(), self.target());
+            self.open_tunnel(&mut transport, proxy).map_err(|error| with_phase(error, phase))?;
         }
         Ok(Some(transport))
     }
@@ -73,13 +82,28 @@ impl TcpConnector {
             }
         }
         self.attempt.remaining()?;
-        let name = self.route.proxy().map_or_else(|| format!("{}:{}", self.host, self.port), Proxy::name);
+        let name = self.route.proxy().map_or_else(|| self.name(), Proxy::name);
         Err(ConnectError::Connect(name, last_error).into())
+    }
+
+    /// Host and port of the server, for messages.
+    fn name(&self) -> String {
+        format!("{}:{}", bracketed(&self.scoped_host), self.port)
+    }
+
+    /// Host and port of the server, for a proxy.
+    fn target(&self) -> String {
+        format!("{}:{}", bracketed(&self.host), self.port)
+    }
+
+    /// What is connected to, for messages: the server or the proxy.
+    fn description(&self) -> String {
+        self.route.proxy().map_or_else(|| self.name(), |proxy| format!("proxy {}", proxy.name()))
     }
 
     /// Asks the proxy for a connection to the server.
     fn open_tunnel(&self, transport: &mut TcpTransport, proxy: &Proxy) -> Result<(), ureq::Error> {
-        let target = format!("{}:{}", bracketed(&self.host), self.port);
+        let target = self.target();
         let mut head = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
         if let Some(authorization) = &proxy.authorization {
             head.push_str("Proxy-Authorization: ");
@@ -132,6 +156,7 @@ impl<In: Transport> Connector<In> for SendTracker {
             below,
             origin: self.origin.clone(),
             attempt: Arc::clone(&self.attempt),
+            has_response_head: false,
         }))
     }
 }
@@ -141,6 +166,25 @@ struct TrackedTransport<In> {
     below: In,
     origin: Option<String>,
     attempt: Arc<Attempt>,
+    /// Whether the headers of the response are complete.
+    has_response_head: bool,
+}
+
+impl<In: Transport> TrackedTransport<In> {
+    /// Looks at what has arrived of the response's headers.
+    fn inspect_head(&mut self) {
+        let buffers = self.below.buffers();
+        if let Some(unfolded) = response_head::unfold(buffers.input()) {
+            buffers.input_consume(unfolded.len());
+            buffers.input_append_buf()[..unfolded.len()].copy_from_slice(&unfolded);
+            buffers.input_appended(unfolded.len());
+        }
+        let protocol = ForeignProtocol::detect(buffers.input());
+        self.has_response_head = protocol.is_some() || response_head::is_complete(buffers.input());
+        if protocol.is_some() {
+            self.attempt.set_foreign_protocol(protocol);
+        }
+    }
 }
 
 impl<In: Transport> Transport for TrackedTransport<In> {
@@ -153,6 +197,7 @@ impl<In: Transport> Transport for TrackedTransport<In> {
             if let Some(origin) = &self.origin {
                 amount = to_absolute_form(self.below.buffers().output(), amount, origin)?;
             }
+            self.has_response_head = false;
             // Before the write: nobody knows how much of a failed write has left.
             self.attempt.mark_send_started();
         }
@@ -160,7 +205,11 @@ impl<In: Transport> Transport for TrackedTransport<In> {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        self.below.await_input(timeout)
+        let has_progressed = self.below.await_input(timeout)?;
+        if !self.has_response_head {
+            self.inspect_head();
+        }
+        Ok(has_progressed)
     }
 
     fn is_open(&mut self) -> bool {

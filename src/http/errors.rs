@@ -3,8 +3,11 @@
 use std::io;
 use std::time::Duration;
 
+use super::attempt::Attempt;
 use super::connect_error::ConnectError;
-use super::tls_errors;
+use super::response_head::ForeignProtocol;
+use super::socket::{BUFFER_BYTES, MAX_HEAD_BYTES};
+use super::{os_errors, tls_errors};
 use crate::api::MAX_RESPONSE_BYTES;
 
 use crate::error::Error;
@@ -14,48 +17,52 @@ use crate::reply::HINT_CHECK_BEFORE_RETRY;
 /// The error before any byte of the request was handed to the connection.
 pub(super) fn before_send(error: &ureq::Error, timeout: Duration, proxy: Option<&str>) -> Error {
     match error {
-        ureq::Error::Other(other) if let Some(error) = other.downcast_ref() => connect_failure(error, proxy),
+        ureq::Error::Other(other) if let Some(error) = other.downcast_ref() => connect_failure(error, timeout, proxy),
         error => connection_failure(error, timeout).via_proxy(proxy),
     }
 }
 
 fn connection_failure(error: &ureq::Error, timeout: Duration) -> Error {
     match error {
-        ureq::Error::Timeout(_) => safe_to_retry(
-            format!("connection timed out after {} s", timeout.as_secs_f64()),
-            "nothing was sent: check the address, or raise the timeout",
+        ureq::Error::Timeout(_) => timed_out(timeout, "before the request was sent", None),
+        ureq::Error::Io(error) => safe_to_retry(
+            format!("connection lost: {}", os_errors::text(error)),
+            "nothing was sent: use http:// if the server does not use TLS",
         ),
-        ureq::Error::Rustls(error) => tls_errors::tls_failure(error),
-        ureq::Error::Io(error) => match tls_errors::inside(error) {
-            Some(error) => tls_errors::tls_failure(error),
-            None => safe_to_retry(
-                format!("connection lost: {}", os_error_text(error)),
-                "nothing was sent: use http:// if the server does not use TLS",
-            ),
-        },
+        ureq::Error::Protocol(ureq_proto::Error::OutputOverflow) => request_too_large(),
         _ => safe_to_retry("connection failed", "nothing was sent: check the address"),
     }
 }
 
 /// No connection, or no tunnel through the proxy; where there is a proxy, it is what was connected to.
-fn connect_failure(error: &ConnectError, proxy: Option<&str>) -> Error {
+fn connect_failure(error: &ConnectError, timeout: Duration, proxy: Option<&str>) -> Error {
     let the_proxy = proxy.map_or_else(|| "proxy".to_owned(), |proxy| format!("proxy {proxy}"));
     match error {
         ConnectError::Dns(_, error) if proxy.is_some() => safe_to_retry(
-            format!("could not resolve {the_proxy}: {}", os_error_text(error)),
+            format!("could not resolve {the_proxy}: {}", os_errors::text(error)),
             "nothing was sent: check the proxy URL and the network",
         ),
         ConnectError::Dns(host, error) => safe_to_retry(
-            format!("could not resolve host {host}: {}", os_error_text(error)),
+            format!("could not resolve host {host}: {}", os_errors::text(error)),
             "nothing was sent: check the hostname and the network",
         ),
         ConnectError::Connect(_, error) if proxy.is_some() => safe_to_retry(
-            format!("could not connect to {the_proxy}: {}", os_error_text(error)),
+            format!("could not connect to {the_proxy}: {}", os_errors::text(error)),
             "nothing was sent: check that the proxy is running and its URL is correct",
         ),
         ConnectError::Connect(name, error) => safe_to_retry(
-            format!("could not connect to {name}: {}", os_error_text(error)),
+            format!("could not connect to {name}: {}", os_errors::text(error)),
             "nothing was sent: check that the server is running and the port is correct",
+        ),
+        ConnectError::TimedOut(phase) => timed_out(timeout, phase, proxy),
+        ConnectError::Tls(error) => tls_errors::tls_failure(error).via_proxy(proxy),
+        ConnectError::InvalidServerName => {
+            Error::invalid("hostname is not valid for TLS").with_hint("check the address").via_proxy(proxy)
+        }
+        ConnectError::NoRoots(problem) => tls_errors::no_roots(problem.as_deref()),
+        ConnectError::Roots(error) => safe_to_retry(
+            format!("could not read CA certificates: {}", os_errors::text(error)),
+            "nothing was sent: try again later",
         ),
         ConnectError::TunnelRefused(407) => safe_to_retry(
             format!("{the_proxy} requires authentication (407)"),
@@ -73,15 +80,23 @@ fn connect_failure(error: &ConnectError, proxy: Option<&str>) -> Error {
             format!("no valid response from {the_proxy}"),
             "nothing was sent: check that the proxy URL points to an HTTP proxy",
         ),
-        ConnectError::RequestLineTooLong => safe_to_retry(
-            "address too long for a proxied request",
-            "nothing was sent: shorten the path, or add the host to NO_PROXY",
-        ),
+        ConnectError::RequestLineTooLong => request_too_large().via_proxy(proxy),
     }
 }
 
+fn timed_out(timeout: Duration, phase: &str, proxy: Option<&str>) -> Error {
+    let hint = match proxy {
+        Some(_) => "nothing was sent: check the proxy URL and the address, or raise the timeout",
+        None => "nothing was sent: check the address, or raise the timeout",
+    };
+    safe_to_retry(format!("timed out after {} s {phase}", timeout.as_secs_f64()), hint)
+}
+
 /// The error after at least one byte of the request was handed to the connection.
-pub(super) fn after_send(error: &ureq::Error, timeout: Duration, has_peer_closed: bool) -> Error {
+pub(super) fn after_send(error: &ureq::Error, timeout: Duration, attempt: &Attempt) -> Error {
+    if let Some(protocol) = attempt.foreign_protocol() {
+        return foreign_protocol(protocol);
+    }
     match error {
         ureq::Error::Timeout(_) => {
             outcome_unknown(format!("timed out after {} s waiting for a response", timeout.as_secs_f64()))
@@ -90,15 +105,49 @@ pub(super) fn after_send(error: &ureq::Error, timeout: Duration, has_peer_closed
         ureq::Error::BodyExceedsLimit(_) => {
             outcome_unknown(format!("response larger than {} MB", MAX_RESPONSE_BYTES / (1024 * 1024)))
         }
-        ureq::Error::LargeResponseHeader(..) => outcome_unknown("response headers too large"),
+        ureq::Error::LargeResponseHeader(..) => {
+            outcome_unknown(format!("response headers larger than {} KB", MAX_HEAD_BYTES / 1024))
+        }
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => outcome_unknown(CONNECTION_CLOSED),
-        ureq::Error::Io(error) => match tls_errors::inside(error) {
+        ureq::Error::Io(error) => match os_errors::tls_error_inside(error) {
             Some(error) if tls_errors::is_certificate_required(error) => tls_errors::tls_failure(error),
-            _ => outcome_unknown(format!("connection lost: {}", os_error_text(error))),
+            _ => outcome_unknown(format!("connection lost: {}", os_errors::text(error))),
         },
+        ureq::Error::Protocol(ureq_proto::Error::OutputOverflow) => request_too_large(),
         // A close inside a chunk's frame is invalid HTTP too, but the close is the cause.
-        _ => outcome_unknown(if has_peer_closed { CONNECTION_CLOSED } else { "invalid HTTP response" }),
+        _ if attempt.has_peer_closed() => outcome_unknown(CONNECTION_CLOSED),
+        ureq::Error::Protocol(error) => outcome_unknown(invalid_response(error)),
+        _ => outcome_unknown("invalid HTTP response"),
     }
+}
+
+/// Nothing was executed: the server could not read the request.
+fn foreign_protocol(protocol: ForeignProtocol) -> Error {
+    let (message, hint) = match protocol {
+        ForeignProtocol::Http2 => (
+            "the server accepts only HTTP/2 on this port, as for gRPC",
+            "nothing was accepted: use the port of the HTTP API",
+        ),
+        ForeignProtocol::Tls => {
+            ("the server requires TLS on this port", "nothing was accepted: use https:// in the address")
+        }
+    };
+    safe_to_retry(message, hint).not_retryable()
+}
+
+/// What in a response is invalid, or beyond the limits of ureq.
+fn invalid_response(error: &ureq_proto::Error) -> &'static str {
+    match error {
+        ureq_proto::Error::HttpParseTooManyHeaders => "response has more than 128 headers",
+        ureq_proto::Error::ChunkExpectedCrLf => "response has an invalid chunk, or chunk extensions over 20 bytes",
+        _ => "invalid HTTP response",
+    }
+}
+
+/// The request line or a header does not fit into the buffer.
+fn request_too_large() -> Error {
+    Error::invalid(format!("request line or header larger than {} KB", BUFFER_BYTES / 1024))
+        .with_hint("shorten the address, the API key or the method")
 }
 
 const CONNECTION_CLOSED: &str = "connection closed before the response was complete";
@@ -119,26 +168,9 @@ pub(super) fn unwrap_io(error: ureq::Error) -> ureq::Error {
     }
 }
 
-/// The system's words for an error, without its number and what the standard library puts before them.
-fn os_error_text(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn os_errors_have_no_number_or_prefix() {
-        let refused = io::Error::from_raw_os_error(111);
-        assert_eq!(os_error_text(&refused), "connection refused");
-        let lookup = io::Error::other("failed to lookup address information: Name or service not known");
-        assert_eq!(os_error_text(&lookup), "name or service not known");
-    }
 
     #[test]
     fn errors_before_send_are_safe_to_retry() {
@@ -149,14 +181,14 @@ mod tests {
             ureq::Error::ConnectionFailed,
         ] {
             assert_eq!(before_send(&error, timeout, None).kind(), ErrorKind::SafeToRetry, "{error}");
-            assert_eq!(after_send(&error, timeout, false).kind(), ErrorKind::OutcomeUnknown, "{error}");
+            assert_eq!(after_send(&error, timeout, &Attempt::new()).kind(), ErrorKind::OutcomeUnknown, "{error}");
         }
     }
 
     #[test]
     fn tls_alert_after_send_is_unknown_unless_certificate_required() {
         use rustls::AlertDescription;
-        let kind = |error| after_send(&io::Error::other(error).into(), Duration::ZERO, false).kind();
+        let kind = |error| after_send(&io::Error::other(error).into(), Duration::ZERO, &Attempt::new()).kind();
         for error in [
             rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType),
             rustls::Error::DecryptError,
@@ -169,8 +201,30 @@ mod tests {
     }
 
     #[test]
+    fn foreign_protocol_is_safe_but_not_retryable() {
+        let attempt = Attempt::new();
+        for protocol in [ForeignProtocol::Http2, ForeignProtocol::Tls] {
+            attempt.set_foreign_protocol(Some(protocol));
+            let error = after_send(&ureq::Error::ConnectionFailed, Duration::ZERO, &attempt);
+            assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::SafeToRetry, false));
+        }
+        attempt.start(std::time::Instant::now(), Duration::ZERO);
+        assert_eq!(attempt.foreign_protocol(), None);
+    }
+
+    #[test]
+    fn request_larger_than_buffer_is_invalid() {
+        let error = ureq::Error::Protocol(ureq_proto::Error::OutputOverflow);
+        assert_eq!(before_send(&error, Duration::ZERO, None).kind(), ErrorKind::Invalid);
+        assert_eq!(after_send(&error, Duration::ZERO, &Attempt::new()).kind(), ErrorKind::Invalid);
+        let error = ConnectError::RequestLineTooLong.into();
+        assert_eq!(before_send(&error, Duration::ZERO, Some("p:1")).kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
     fn certificate_errors_are_not_retryable() {
-        let error = ureq::Error::Rustls(rustls::Error::InvalidCertificate(rustls::CertificateError::Expired));
+        let error = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        let error = ConnectError::from(error).into();
         assert!(!before_send(&error, Duration::ZERO, None).is_retryable());
     }
 }

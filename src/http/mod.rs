@@ -25,10 +25,16 @@ mod attempt;
 mod connect_error;
 mod connector;
 mod errors;
+mod keep_alive;
+mod os_errors;
 mod resolver;
+mod response_head;
+mod roots;
 mod route;
 mod socket;
+mod tls;
 mod tls_errors;
+mod tls_mismatch;
 mod transport;
 
 pub(crate) use transport::Transport;

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use ureq::Timeout;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -24,14 +23,18 @@ const MAX_ADDRESSES: usize = 16;
 pub(super) struct DnsResolver {
     host: String,
     port: u16,
+    /// For messages: the host or the proxy.
+    description: String,
     attempt: Arc<Attempt>,
 }
 
 impl DnsResolver {
     pub(super) fn new(address: &Address, route: &Route, attempt: &Arc<Attempt>) -> Self {
-        let (host, port) =
-            route.proxy().map_or((address.host(), address.port()), |proxy| (proxy.host.as_str(), proxy.port));
-        Self { host: host.to_owned(), port, attempt: Arc::clone(attempt) }
+        let (host, port, description) = match route.proxy() {
+            Some(proxy) => (proxy.host.clone(), proxy.port, format!("proxy {}", proxy.name())),
+            None => (address.scoped_host(), address.port(), address.scoped_host()),
+        };
+        Self { host, port, description, attempt: Arc::clone(attempt) }
     }
 
     /// Asks the system. Its lookup has no time limit: it runs on a thread that is abandoned at the deadline.
@@ -40,11 +43,9 @@ impl DnsResolver {
         let (sender, receiver) = mpsc::sync_channel(1);
         let (host, port) = (self.host.clone(), self.port);
         thread::Builder::new().spawn(move || sender.send((host.as_str(), port).to_socket_addrs())).map_err(failed)?;
-        let found = receiver
-            .recv_timeout(self.attempt.remaining()?)
-            .map_err(|_| ureq::Error::Timeout(Timeout::Global))?
-            .map_err(failed)?;
-        Ok(found)
+        let timed_out = || ConnectError::TimedOut(format!("while resolving {}", self.description));
+        let remaining = self.attempt.remaining().map_err(|_| timed_out())?;
+        Ok(receiver.recv_timeout(remaining).map_err(|_| timed_out())?.map_err(failed)?)
     }
 }
 
@@ -86,5 +87,17 @@ mod tests {
             ["localhost", "LocalHost", "localhost.", "a.localhost", "a.b.LOCALHOST."].into_iter().all(is_localhost)
         );
         assert!(!["localhost.example", "mylocalhost", "local", "localhost..", ""].into_iter().any(is_localhost));
+    }
+
+    #[test]
+    fn lookup_at_deadline_names_host_or_proxy() {
+        let attempt = Arc::new(Attempt::new());
+        let address = Address::parse("http://h.invalid").unwrap();
+        let message = |proxy: Option<&str>| {
+            let route = Route::new(&address, proxy.map(|proxy| crate::proxy::Proxy::parse(proxy).unwrap()));
+            DnsResolver::new(&address, &route, &attempt).look_up().unwrap_err().to_string()
+        };
+        assert_eq!(message(None), "other: timed out while resolving h.invalid");
+        assert_eq!(message(Some("p.invalid:3128")), "other: timed out while resolving proxy p.invalid:3128");
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
@@ -11,7 +11,10 @@ use super::attempt::Attempt;
 use super::connect_error::ConnectError;
 
 /// Larger buffers gain nothing for responses of a few hundred bytes, and cost page faults at the start.
-const BUFFER_BYTES: usize = 16 * 1024;
+pub(super) const BUFFER_BYTES: usize = 16 * 1024;
+
+/// The maximum size of response headers: the buffer grows up to it, because nothing is consumed before they are complete.
+pub(super) const MAX_HEAD_BYTES: usize = 256 * 1024;
 
 /// How long a write may block before a check whether the response is there already.
 const WRITE_POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -40,6 +43,8 @@ pub(super) struct TcpTransport {
     write_buffer: Vec<u8>,
     /// Whether a response was awaited since the last call of `is_open`.
     response_awaited: bool,
+    /// When the last bytes arrived.
+    last_read: Instant,
     timeouts: Timeouts,
     /// Whether bytes that arrive during a write can only be the response; with TLS they need not be.
     is_plaintext: bool,
@@ -56,6 +61,7 @@ impl TcpTransport {
             buffers: LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES),
             write_buffer: Vec::new(),
             response_awaited: false,
+            last_read: Instant::now(),
             timeouts: Timeouts::default(),
             is_plaintext,
             attempt: Arc::clone(attempt),
@@ -134,6 +140,7 @@ impl TcpTransport {
             }
             match self.stream.read(buffer) {
                 Ok(count) => {
+                    self.last_read = Instant::now();
                     self.attempt.set_peer_closed(count == 0);
                     return Ok(count);
                 }
@@ -173,6 +180,22 @@ impl TcpTransport {
     }
 }
 
+/// Doubles an input buffer that is full. To read on without room would look like the end.
+pub(super) fn make_room(buffers: &mut LazyBuffers) -> Result<(), ureq::Error> {
+    if !buffers.input_append_buf().is_empty() {
+        return Ok(());
+    }
+    let input = buffers.input();
+    if input.len() >= MAX_HEAD_BYTES {
+        return Err(ureq::Error::LargeResponseHeader(input.len(), MAX_HEAD_BYTES));
+    }
+    let mut larger = LazyBuffers::new(2 * input.len(), BUFFER_BYTES);
+    larger.input_append_buf()[..input.len()].copy_from_slice(input);
+    larger.input_appended(input.len());
+    *buffers = larger;
+    Ok(())
+}
+
 impl Transport for TcpTransport {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
@@ -195,11 +218,7 @@ impl Transport for TcpTransport {
             self.defer_write_error(written)?;
         }
         let mut buffers = std::mem::replace(&mut self.buffers, LazyBuffers::new(1, 1));
-        let result = match buffers.input_append_buf() {
-            // Nothing is consumed before the headers are complete; to read on would look like the end.
-            [] => Err(ureq::Error::LargeResponseHeader(BUFFER_BYTES, BUFFER_BYTES)),
-            free => self.read(free),
-        };
+        let result = make_room(&mut buffers).and_then(|()| self.read(buffers.input_append_buf()));
         self.buffers = buffers;
         match (result, self.write_error.take()) {
             (Ok(count @ 1..), write_error) => {
@@ -215,7 +234,8 @@ impl Transport for TcpTransport {
     /// ureq asks when it is done with a connection and again before it uses it: the second result counts.
     fn is_open(&mut self) -> bool {
         let is_just_used = std::mem::take(&mut self.response_awaited);
-        !self.attempt.is_reuse_forbidden()
+        let idle = if is_just_used { Duration::ZERO } else { self.last_read.elapsed() };
+        self.attempt.is_reusable_after(idle)
             && self.write_error.is_none()
             && (is_just_used || self.is_idle().unwrap_or(false))
     }

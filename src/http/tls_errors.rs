@@ -1,9 +1,10 @@
 //! Failures of TLS in words.
 
-use std::io;
+use std::sync::Arc;
 
-use rustls::{AlertDescription, CertificateError};
+use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible};
 
+use super::tls_mismatch::Mismatch;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
 
@@ -19,27 +20,98 @@ pub(super) fn tls_failure(error: &rustls::Error) -> Error {
             "the server requires a client certificate",
             "nothing was accepted: use an address that does not require one, since client certificates are not supported",
         ),
-        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure)
-        | rustls::Error::PeerIncompatible(_) => safe_to_retry(
-            "TLS handshake failed: no common TLS version or cipher",
-            "nothing was sent: enable TLS 1.2 or 1.3 with a modern cipher suite on the server",
+        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
+        | rustls::Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => not_retryable(
+            "TLS handshake failed: no common TLS version",
+            "nothing was sent: enable TLS 1.2 or 1.3 on the server",
         ),
-        // The platform's verifier found no certificates anywhere.
-        rustls::Error::General(_) => not_retryable(
-            "no CA certificates found",
-            "nothing was sent: check SSL_CERT_FILE or SSL_CERT_DIR, or install the system's CA certificates",
+        rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) => not_retryable(
+            "the server does not accept HTTP/1.1 on this port",
+            "nothing was sent: use the port of the HTTP API; this one may be for gRPC or HTTP/2 only",
         ),
+        error if is_mismatch(error) => {
+            not_retryable("TLS handshake failed: the server rejected what the client offers", HINT_OFFER)
+        }
+        rustls::Error::Other(other) if let Some(mismatch) = other.0.downcast_ref::<Mismatch>() => not_retryable(
+            &format!("TLS handshake failed: {mismatch} of the server is not supported"),
+            match mismatch {
+                Mismatch::CipherSuite(_) => {
+                    "nothing was sent: enable TLS 1.3 on the server, or a cipher suite with ECDHE and AES-GCM or ChaCha20"
+                }
+                Mismatch::Curve(_) => "nothing was sent: enable the curve X25519, P-256 or P-384 on the server",
+                Mismatch::Signature(_) | Mismatch::Key => {
+                    "nothing was sent: the server needs a certificate whose key is RSA, P-256, P-384 or Ed25519"
+                }
+            },
+        ),
+        rustls::Error::PeerIncompatible(error) => {
+            not_retryable(&format!("TLS handshake failed: {}", incompatibility(error)), HINT_OFFER)
+        }
         error => safe_to_retry(format!("TLS error: {error}"), "nothing was sent: check the server's TLS configuration"),
     }
 }
 
+/// Whether this is the alert for all that client and server do not have in common.
+pub(super) fn is_mismatch(error: &rustls::Error) -> bool {
+    use AlertDescription::{HandshakeFailure, IllegalParameter, InsufficientSecurity};
+    matches!(error, rustls::Error::AlertReceived(HandshakeFailure | IllegalParameter | InsufficientSecurity))
+}
+
+/// What a server must have. Its alert is the same whatever is missing.
+const HINT_OFFER: &str = "nothing was sent: the server needs TLS 1.3, or a cipher suite of TLS 1.2 with ECDHE and AES-GCM or \
+     ChaCha20; the curve X25519, P-256 or P-384; and a certificate whose key is RSA, P-256, P-384 or Ed25519";
+
+fn incompatibility(error: &PeerIncompatible) -> &'static str {
+    match error {
+        PeerIncompatible::NoCipherSuitesInCommon => "no common cipher suite",
+        PeerIncompatible::NoKxGroupsInCommon => "no common curve",
+        PeerIncompatible::NoSignatureSchemesInCommon => "no common signature algorithm",
+        _ => "the server's TLS is not supported",
+    }
+}
+
+pub(super) fn no_roots(problem: Option<&str>) -> Error {
+    let problem = problem.map(|problem| format!(" ({problem})")).unwrap_or_default();
+    not_retryable(
+        &format!("no CA certificates found{problem}"),
+        "nothing was sent: check SSL_CERT_FILE or SSL_CERT_DIR, or install the system's CA certificates",
+    )
+}
+
+/// An unknown CA, with what may be its cause.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown CA")]
+pub(super) struct UntrustedIssuer {
+    /// The server sent its own certificate alone, and another one has issued it.
+    pub(super) is_chain_short: bool,
+    /// Where CA certificates could not be read.
+    pub(super) roots_problem: Option<String>,
+}
+
+impl From<UntrustedIssuer> for rustls::Error {
+    fn from(error: UntrustedIssuer) -> Self {
+        CertificateError::Other(OtherError(Arc::new(error))).into()
+    }
+}
+
+fn untrusted_issuer(error: &UntrustedIssuer) -> Error {
+    let problem = error.roots_problem.as_ref().map(|problem| format!(" ({problem})")).unwrap_or_default();
+    let hint = if error.is_chain_short { HINT_CHAIN } else { HINT_CA };
+    certificate_error(&format!("is signed by an unknown CA{problem}"), hint)
+}
+
+const HINT_CA: &str = "nothing was sent: set SSL_CERT_FILE to the CA's PEM file, or check the address";
+const HINT_CHAIN: &str = "nothing was sent: set SSL_CERT_FILE to the CA's PEM file, or make the server send its \
+     intermediate certificate, or check the address";
+
 fn certificate_failure(error: &CertificateError) -> Error {
     match error {
         // A bad signature comes from an authority that was made anew under its old name.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => certificate_error(
-            "is signed by an unknown CA",
-            "nothing was sent: set SSL_CERT_FILE to the CA's PEM file, or check the address",
-        ),
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            certificate_error("is signed by an unknown CA", HINT_CA)
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             certificate_error("has expired", "nothing was sent: renew it, or check this machine's clock")
         }
@@ -55,6 +127,17 @@ fn certificate_failure(error: &CertificateError) -> Error {
             "nothing was sent: in the address, use the hostname that the certificate was issued for",
         ),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => wrong_key_usage(),
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => certificate_error(
+            "is signed with an unsupported algorithm",
+            "nothing was sent: it and its CA need keys of RSA (2048 to 8192 bits), P-256, P-384 or Ed25519, and \
+             signatures with SHA-256, SHA-384 or SHA-512",
+        ),
+        CertificateError::Other(other) if let Some(error) = other.0.downcast_ref() => untrusted_issuer(error),
+        CertificateError::Other(other) if other.0.is::<WeakKey>() => certificate_error(
+            "has a key of an unsupported size",
+            "nothing was sent: an RSA key needs 2048 to 8192 bits",
+        ),
         CertificateError::Other(other) => match other.0.downcast_ref() {
             Some(webpki::Error::CaUsedAsEndEntity) => certificate_error(
                 "is a CA certificate",
@@ -98,7 +181,26 @@ pub(super) fn is_certificate_required(error: &rustls::Error) -> bool {
     matches!(error, rustls::Error::AlertReceived(AlertDescription::CertificateRequired))
 }
 
-/// The TLS error that an I/O error wraps, if any.
-pub(super) fn inside(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref()?.downcast_ref()
+/// The alert of TLS 1.3 for a client without a certificate.
+pub(super) fn missing_client_certificate() -> rustls::Error {
+    rustls::Error::AlertReceived(AlertDescription::CertificateRequired)
+}
+
+/// A signature of the handshake that cannot be verified: the key has a supported type, but not a supported size.
+#[derive(Debug, thiserror::Error)]
+#[error("unsupported key size")]
+struct WeakKey;
+
+/// A bad signature in the handshake, unlike one in a certificate, has no other cause in practice.
+pub(super) fn weak_key(error: rustls::Error) -> rustls::Error {
+    if error == CertificateError::BadSignature.into() {
+        return CertificateError::Other(OtherError(Arc::new(WeakKey))).into();
+    }
+    error
+}
+
+/// Whether this is how servers with TLS 1.2 reject a client without a certificate (seen on OpenSSL and Go).
+pub(super) fn is_client_rejected(error: &rustls::Error) -> bool {
+    use AlertDescription::{AccessDenied, BadCertificate, CertificateUnknown, HandshakeFailure};
+    matches!(error, rustls::Error::AlertReceived(BadCertificate | CertificateUnknown | HandshakeFailure | AccessDenied))
 }

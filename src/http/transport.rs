@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig};
 
 use super::attempt::Attempt;
 use super::connector::connector;
 use super::errors;
+use super::keep_alive;
 use super::resolver::DnsResolver;
 use super::route::Route;
+use super::socket::MAX_HEAD_BYTES;
 use crate::address::Address;
 use crate::api::{HttpRequest, HttpResponse, MAX_RESPONSE_BYTES};
 use crate::error::Error;
@@ -20,13 +21,10 @@ use crate::proxy::Proxy;
 /// How much memory is reserved for a response before any of it has arrived.
 const MAX_PREALLOC_BYTES: usize = 64 * 1024;
 
-/// Servers close an idle connection after 30 s at the earliest (seen on 6.9.1), proxies sooner; a request written while
-/// the close is in transit looks like one that was lost.
-const MAX_IDLE_AGE: Duration = Duration::from_secs(5);
-
 #[derive(Debug)]
 pub(crate) struct Transport {
     agent: Agent,
+    address: Address,
     route: Route,
     attempt: Arc<Attempt>,
 }
@@ -34,26 +32,22 @@ pub(crate) struct Transport {
 impl Transport {
     /// Opens no connection yet.
     pub(crate) fn new(address: &Address, proxy: Option<Proxy>) -> Self {
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
         let config = Agent::config_builder()
             .http_status_as_error(false)
             // A redirected POST loses its body.
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .max_idle_age(MAX_IDLE_AGE)
+            .max_idle_age(keep_alive::MAX_IDLE)
             // The default reads the environment.
             .proxy(None)
-            .tls_config(tls)
+            .max_response_header_size(MAX_HEAD_BYTES)
             .accept("")
             .accept_encoding("")
             .build();
         let (route, attempt) = (Route::new(address, proxy), Arc::new(Attempt::new()));
         let resolver = DnsResolver::new(address, &route, &attempt);
         let agent = Agent::with_parts(config, connector(address, &route, &attempt), resolver);
-        Self { agent, route, attempt }
+        Self { agent, address: address.clone(), route, attempt }
     }
 
     /// Sends a request, once, and reads the complete response before the timeout, which counts from `start`.
@@ -70,7 +64,7 @@ impl Transport {
     }
 
     fn exchange(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, ureq::Error> {
-        let mut post = self.agent.post(request.url());
+        let mut post = self.agent.post(&*self.address.without_zone(request.url()));
         for (name, value) in &request.plain_headers {
             post = post.header(*name, value);
         }
@@ -83,16 +77,21 @@ impl Transport {
         let response = post.send(ureq::SendBody::from_reader(&mut BodyReader::new(request)))?;
         // Servers of Centrifugo 2 to 4 respond to the current form of the API with a 404, and the older form follows on the
         // same connection.
-        if !matches!(response.status().as_u16(), 200 | 404) {
+        let headers = response.headers();
+        if matches!(response.status().as_u16(), 200 | 404) {
+            let keep_alive = headers.get_all("keep-alive").iter().filter_map(|value| value.to_str().ok());
+            self.attempt.set_max_idle(keep_alive::max_idle(keep_alive));
+        } else {
             self.attempt.forbid_reuse();
         }
-        let headers = response.headers();
         let header = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         Ok(HttpResponse {
             status: response.status().as_u16(),
             content_type: header("content-type"),
             location: header("location"),
             retry_after: header("retry-after"),
+            content_encoding: header("content-encoding"),
+            www_authenticate: header("www-authenticate"),
             proxy: match &self.route {
                 Route::Forward(proxy) => Some(proxy.name()),
                 Route::Direct | Route::Tunnel(_) => None,
@@ -108,7 +107,7 @@ impl Transport {
         let proxy = self.route.proxy().map(Proxy::name);
         let proxy = proxy.as_deref();
         let classified = if self.attempt.has_send_started() {
-            errors::after_send(&error, timeout, self.attempt.has_peer_closed()).via_proxy(proxy)
+            errors::after_send(&error, timeout, &self.attempt).via_proxy(proxy)
         } else {
             errors::before_send(&error, timeout, proxy)
         };

@@ -319,14 +319,15 @@ fn timeout_applies_to_proxy() {
         let proxy = Server::version(1).script(script);
         let name = proxy.address().replace("http://", "");
         let start = std::time::Instant::now();
-        publish(cent_for("https://rt.invalid").env("HTTPS_PROXY", proxy.address()).args(&["--timeout", "1.5"])).assert_output(
-            3,
-            "",
-            &format!(
-                "cent: https://rt.invalid/api/: connection timed out after 1.5 s (via proxy {name}); nothing was sent: \
-                 check the address, or raise the timeout\n"
-            ),
-        );
+        publish(cent_for("https://rt.invalid").env("HTTPS_PROXY", proxy.address()).args(&["--timeout", "1.5"]))
+            .assert_output(
+                3,
+                "",
+                &format!(
+                    "cent: https://rt.invalid/api/: timed out after 1.5 s while proxy {name} connected to \
+                 rt.invalid:443; nothing was sent: check the proxy URL and the address, or raise the timeout\n"
+                ),
+            );
         // Far less than the slow response would take; the machine may be busy.
         assert!(start.elapsed() < Duration::from_secs(7), "{:?}", start.elapsed());
     }
@@ -407,7 +408,8 @@ fn tunnel_verifies_server_certificate() {
         "",
         &format!(
             "cent: https://rt.invalid/api/: server certificate is signed by an unknown CA (via \
-             proxy {name}); nothing was sent: set SSL_CERT_FILE to the CA's PEM file, or check the address\n"
+             proxy {name}); nothing was sent: set SSL_CERT_FILE to the CA's PEM file, or make the server send its \
+             intermediate certificate, or check the address\n"
         ),
     );
     assert_eq!((tunnel.connect_requests().len(), tunnel.server.requests().len()), (1, 0));

@@ -130,10 +130,14 @@ fn accepts_tls_1_2_and_1_3() {
 const UNTRUSTED_CA: &str = "server certificate is signed by an unknown CA; nothing was sent: \
                          set SSL_CERT_FILE to the CA's PEM file, or check the address";
 
+const UNTRUSTED_CA_OR_SHORT_CHAIN: &str = "server certificate is signed by an unknown CA; nothing was sent: set \
+                         SSL_CERT_FILE to the CA's PEM file, or make the server send its intermediate certificate, or \
+                         check the address";
+
 #[test]
 fn untrusted_ca_is_reported() {
     let (ca, other) = (TestCa::new(), TestCa::with_name("another"));
-    assert_rejected(|| ca.issue(&["localhost"]), &other.pem(), "localhost", UNTRUSTED_CA);
+    assert_rejected(|| ca.issue(&["localhost"]), &other.pem(), "localhost", UNTRUSTED_CA_OR_SHORT_CHAIN);
     // A new CA with the same name.
     assert_rejected(|| ca.issue(&["localhost"]), &TestCa::new().pem(), "localhost", UNTRUSTED_CA);
     assert_rejected(|| self_signed(&["localhost"], false).0, &ca.pem(), "localhost", UNTRUSTED_CA);
@@ -147,7 +151,9 @@ fn system_store_does_not_trust_test_ca() {
     assert_eq!(output.exit_code(), Some(3));
     // A system without CA certificates reports that instead.
     assert!(
-        [UNTRUSTED_CA, NO_CA_CERTIFICATES].iter().any(|message| output.stderr() == format!("{url}{message}\n")),
+        [UNTRUSTED_CA_OR_SHORT_CHAIN, NO_CA_CERTIFICATES]
+            .iter()
+            .any(|message| output.stderr() == format!("{url}{message}\n")),
         "{}",
         output.stderr()
     );
@@ -245,18 +251,20 @@ const NO_CA_CERTIFICATES: &str = "no CA certificates found; nothing was sent: ch
 fn no_ca_certificates_rejects_all() {
     for form in ApiForm::ALL {
         let server = serve(form, TestCa::new().issue(&["localhost"]));
-        let message = format!("cent: {}: {NO_CA_CERTIFICATES}\n", form.first_url(&https_address("localhost", &server)));
+        let (found, hint) = NO_CA_CERTIFICATES.split_once(';').expect("the message has a hint");
         let garbage = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n\0\u{ff}";
         let calls = [
-            cent_at("localhost", &server, form).env("SSL_CERT_FILE", "missing.pem"),
-            cent_at("localhost", &server, form).env("SSL_CERT_FILE", ""),
-            cent_at("localhost", &server, form).env("SSL_CERT_DIR", "missing"),
-            with_ca(cent_at("localhost", &server, form), ""),
-            with_ca(cent_at("localhost", &server, form), garbage),
+            (
+                cent_at("localhost", &server, form).env("SSL_CERT_FILE", "missing.pem"),
+                "missing.pem: no such file or directory",
+            ),
+            (cent_at("localhost", &server, form).env("SSL_CERT_DIR", "missing"), "missing: no such file or directory"),
+            (with_ca(cent_at("localhost", &server, form), ""), "ca.pem: no PEM certificates found"),
+            (with_ca(cent_at("localhost", &server, form), garbage), "ca.pem: 1 of 1 certificates cannot be read"),
         ];
-        let count = calls.len();
-        for call in calls {
-            publish(call).assert_output(3, "", &message);
+        let (count, url) = (calls.len(), form.first_url(&https_address("localhost", &server)));
+        for (call, problem) in calls {
+            publish(call).assert_output(3, "", &format!("cent: {url}: {found} ({problem});{hint}\n"));
         }
         // One connection per call: there is no retry.
         assert_eq!((server.connections(), server.requests().len()), (count, 0));
@@ -265,21 +273,19 @@ fn no_ca_certificates_rejects_all() {
 
 #[test]
 fn outdated_tls_is_reported() {
-    // TLS record version 3.1, a fatal alert: protocol_version or handshake_failure (RFC 5246, section 7.2).
-    for description in [70, 40] {
-        let alert = vec![Step::Read(1), Step::Send(vec![21, 3, 1, 0, 2, 2, description]), Step::Close];
-        let server = Server::version(1).script(alert);
-        cent_at("localhost", &server, V1).args(&["a", "publish", "--params", PARAMS]).run().assert_output(
-            3,
-            "",
-            &format!(
-                "cent: https://localhost:{}/api/: TLS handshake failed: no common TLS version or cipher; \
-                 nothing was sent: enable TLS 1.2 or 1.3 with a modern cipher suite on the server\n",
-                server.port()
-            ),
-        );
-        assert_eq!(server.connections(), 1);
-    }
+    // TLS record version 3.1, a fatal alert: protocol_version (RFC 5246, section 7.2).
+    let alert = vec![Step::Read(1), Step::Send(vec![21, 3, 1, 0, 2, 2, 70]), Step::Close];
+    let server = Server::version(1).script(alert);
+    publish(cent_at("localhost", &server, V1)).assert_output(
+        3,
+        "",
+        &format!(
+            "cent: https://localhost:{}/api/: TLS handshake failed: no common TLS version; nothing was sent: enable \
+             TLS 1.2 or 1.3 on the server\n",
+            server.port()
+        ),
+    );
+    assert_eq!(server.connections(), 1);
 }
 
 #[test]
@@ -332,15 +338,16 @@ fn wrong_scheme_is_reported() {
 }
 
 #[test]
-fn silent_tls_server_is_unknown() {
+fn tls_alert_to_plain_http_is_reported() {
     let server = serve(V1, TestCa::new().issue(&["localhost"]));
     let output = publish(cent_for(&server.address(), V1));
-    assert_eq!((output.exit_code(), output.stdout().as_str()), (Some(4), ""));
     // The server's alert may be lost in a reset.
-    let problems = ["invalid HTTP response", "connection lost: connection reset by peer"];
-    let hint = "the command may have been executed: check before retrying";
-    let texts = problems.map(|problem| format!("cent: {}/api/: {problem}; {hint}\n", server.address()));
-    assert!(texts.contains(&output.stderr()), "{}", output.stderr());
+    let alert = "the server requires TLS on this port; nothing was accepted: use https:// in the address";
+    let reset = "connection lost: connection reset by peer; the command may have been executed: check before retrying";
+    let results = [(3, alert), (4, reset)]
+        .map(|(exit, message)| (Some(exit), format!("cent: {}/api/: {message}\n", server.address())));
+    assert!(results.contains(&(output.exit_code(), output.stderr())), "{}", output.stderr());
+    assert_eq!(output.stdout(), "");
     assert_eq!((server.connections(), server.requests().len()), (1, 0));
 }
 
@@ -407,8 +414,8 @@ fn handshake_failure_is_not_accepted() {
             3,
             "",
             &format!(
-                "cent: {}: connection timed out after 0.3 s; nothing was sent: check the address, or raise the \
-                 timeout\n",
+                "cent: {}: timed out after 0.3 s in the TLS handshake; nothing was sent: check the address, or raise \
+                 the timeout\n",
                 form.first_url(&address)
             ),
         );

@@ -99,6 +99,8 @@ pub(crate) struct Expected {
     /// The message contains one of these.
     pub(crate) messages: &'static [&'static str],
     pub(crate) executed: Executed,
+    /// Whether it would be the same at the next attempt: safe to retry, but not repeated.
+    pub(crate) is_lasting: bool,
     /// How many commands have a reply, in a request that fails.
     pub(crate) answered: usize,
     /// The index of the command that is found to be the cause.
@@ -115,6 +117,7 @@ pub(crate) fn success() -> Expected {
         outcomes: &[None],
         messages: &[],
         executed: Executed::All,
+        is_lasting: false,
         answered: 0,
         invalid: None,
         connections: None,
@@ -320,7 +323,8 @@ impl Case {
         let has_address = kind.is_none() || message.starts_with(&server.address()) && !message.contains('\n');
         let is_executed = expected.is_executed(self.spec.commands, executed);
         let is_answered = !outcome.is_error || *answered == expected.answered && outcome.invalid == expected.invalid;
-        let is_retryable = outcome.is_retryable == (*kind == Some(ErrorKind::SafeToRetry) && *answered == 0);
+        let is_retryable =
+            outcome.is_retryable == (*kind == Some(ErrorKind::SafeToRetry) && *answered == 0 && !expected.is_lasting);
         // A request that depends on which of two packets is faster may be lost on its way.
         let is_sent = requests == self.scripts.len()
             || expected.executed == Executed::AllOrNone && (1..self.scripts.len()).contains(&requests);

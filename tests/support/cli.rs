@@ -115,8 +115,18 @@ impl Cent {
 
     /// Starts the program with all three streams as pipes. The home directory is removed when the second value is
     /// dropped.
-    pub fn spawn(mut self) -> (Child, TempDir) {
-        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub fn spawn(self) -> (Child, TempDir) {
+        self.spawn_with(Stdio::piped(), Stdio::piped(), Stdio::piped())
+    }
+
+    /// As [`spawn`](Self::spawn), with these streams.
+    pub fn spawn_with(
+        mut self,
+        stdin: impl Into<Stdio>,
+        stdout: impl Into<Stdio>,
+        stderr: impl Into<Stdio>,
+    ) -> (Child, TempDir) {
+        self.command.stdin(stdin).stdout(stdout).stderr(stderr);
         (self.command.spawn().expect("the program starts"), self.home)
     }
 }

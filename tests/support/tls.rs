@@ -97,6 +97,19 @@ impl Identity {
 
     /// With only these TLS versions; clients need a certificate of `client_ca`, if there is one.
     pub fn acceptor_with(self, versions: &[&'static SupportedProtocolVersion], client_ca: Option<&TestCa>) -> Acceptor {
+        let config = self.server_config(versions, client_ca);
+        Box::new(move |socket| {
+            let connection = ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
+            Ok(Box::new(StreamOwned::new(connection, socket)))
+        })
+    }
+
+    /// As [`acceptor_with`](Self::acceptor_with), for a connection of the test's own.
+    pub fn server_config(
+        self,
+        versions: &[&'static SupportedProtocolVersion],
+        client_ca: Option<&TestCa>,
+    ) -> Arc<ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions)
@@ -110,12 +123,12 @@ impl Identity {
                 config.with_client_cert_verifier(verifier.expect("there is a root certificate"))
             }
         };
-        let config =
-            config.with_single_cert(vec![self.certificate], self.key).expect("key and certificate belong together");
-        let config = Arc::new(config);
-        Box::new(move |socket| {
-            let connection = ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
-            Ok(Box::new(StreamOwned::new(connection, socket)))
-        })
+        let config = config.with_single_cert(vec![self.certificate], self.key);
+        Arc::new(config.expect("key and certificate belong together"))
+    }
+
+    /// The certificate's DER.
+    pub fn certificate_der(&self) -> Vec<u8> {
+        self.certificate.to_vec()
     }
 }

@@ -12,11 +12,12 @@ mod program {
     pub(crate) mod color;
     pub(crate) mod config;
     pub(crate) mod did_you_mean;
+    pub(crate) mod home;
     pub(crate) mod output;
     pub(crate) mod seconds;
 }
 
-pub(crate) use program::{color, did_you_mean, seconds};
+pub(crate) use program::{color, did_you_mean, home, seconds};
 
 use std::collections::BTreeMap;
 use std::fs;
