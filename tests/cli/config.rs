@@ -193,7 +193,11 @@ fn missing_and_conflicting_keys_are_reported() {
             "[bananas]\nsecret = marked\n",
             "section [bananas]: missing key address; add address = http://HOST:PORT".to_owned(),
         ),
-        ("[bananas]\naddress = http://h\nsekret = marked\n", NO_CREDENTIAL.to_owned()),
+        ("[bananas]\naddress = http://h\n", NO_CREDENTIAL.to_owned()),
+        (
+            "[bananas]\naddress = http://h\nsekret = marked\n",
+            "section [bananas]: no credential; line 3 has sekret: did you mean secret?".to_owned(),
+        ),
         (
             "[bananas]\naddress = http://h\napi_key = marked\n\nsecret = marked\n",
             "line 5: secret conflicts with api_key on line 3; keep one (api_key for Centrifugo 2 to 6, secret for Centrifugo 1)"
@@ -308,7 +312,7 @@ fn config_option_overrides_variable_and_home() {
     dry_run(all().arg("--config=~/.centrc").arg("--verbose")).assert_output(
         0,
         &signed_request("http://home/api/"),
-        "cent: config file ~/.centrc, section [bananas]\n",
+        "cent: config file [HOME]/.centrc, section [bananas]\n",
     );
 }
 

@@ -56,14 +56,17 @@ fn readme_usage_matches_short_help() {
     assert!(found == help("-h"), "README.md, ## Use: copy the output of `cargo run -- -h` into the block");
 }
 
-/// The rows of the exit table in the help: status, meaning, advice.
-fn exit_table() -> Vec<[String; 3]> {
+/// The rows of the exit table in the help: status, one call, `--lines`, advice.
+fn exit_table() -> Vec<[String; 4]> {
     let help = help("--help");
     let (_, table) = help.split_once("\nExit status:\n").expect("the help has an exit table");
     let mut rows: Vec<(String, String)> = Vec::new();
     for line in table.lines().take_while(|line| !line.is_empty()) {
-        let (status, text) = line.split_at_checked(12).expect("the table has two columns");
+        let (status, text) = line.split_at_checked(17).expect("the table has two columns");
         match (status.trim(), rows.last_mut()) {
+            ("", Some((_, row))) if text.starts_with("with --lines: ") || text.starts_with("what to do: ") => {
+                row.extend(["\n", text]);
+            }
             ("", Some((_, row))) => row.extend([" ", text]),
             (status, _) if status.starts_with(|c: char| c.is_ascii_digit()) => {
                 rows.push((status.to_owned(), text.to_owned()));
@@ -73,8 +76,10 @@ fn exit_table() -> Vec<[String; 3]> {
         }
     }
     let columns = |(status, text): (String, String)| {
-        let (meaning, advice) = text.split_once("; ").expect("the row has an advice");
-        [status, meaning.to_owned(), advice.to_owned()]
+        let cell = |prefix| text.lines().find_map(|line| line.strip_prefix(prefix));
+        let single = text.lines().next().filter(|line| !line.starts_with("with --lines: ")).unwrap_or("–");
+        let [lines, advice] = ["with --lines: ", "what to do: "].map(|prefix| cell(prefix).expect(prefix).to_owned());
+        [status, single.to_owned(), lines, advice]
     };
     rows.into_iter().map(columns).collect()
 }
@@ -82,9 +87,10 @@ fn exit_table() -> Vec<[String; 3]> {
 #[test]
 fn readme_exit_table_matches_help() {
     let rows = exit_table();
-    assert_eq!(rows.len(), 6);
+    assert_eq!(rows.len(), 7);
     let rows: Vec<String> = rows.iter().map(|row| format!("| {} |", row.join(" | "))).collect();
-    let table = format!("| status | meaning | what to do |\n|---|---|---|\n{}\n", rows.join("\n"));
+    let table =
+        format!("| status | one call | with `--lines` | what to do |\n|---|---|---|---|\n{}\n", rows.join("\n"));
     assert!(section("Exit status").starts_with(&table), "README.md, ## Exit status: expected this table:\n{table}");
 }
 

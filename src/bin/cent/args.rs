@@ -10,7 +10,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use crate::color::ColorChoice;
 use crate::completions::Shell;
 use crate::seconds::parse_seconds;
-use crate::{help, usage_error};
+use crate::{argument_hints, help, usage_error};
 
 /// The options. Help and man page are generated from them, and a test compares the completions with them.
 #[derive(Debug, Parser)]
@@ -171,10 +171,10 @@ pub(crate) fn parse(command_line: &[OsString]) -> anyhow::Result<Invocation> {
         Err(error) if error.kind() == ErrorKind::DisplayHelp => parse(command()),
         parsed => parsed,
     };
+    if let Some(message) = parsed.as_ref().ok().and_then(misuse) {
+        bail!(message);
+    }
     match parsed {
-        // clap's own `requires` is dropped where --lines conflicts with another option.
-        Ok(args) if args.batch.is_some() && !args.lines => bail!("{}", usage_error::BATCH_REQUIRES_LINES),
-        Ok(args) if args.unordered && !args.lines => bail!("{}", usage_error::UNORDERED_REQUIRES_LINES),
         Ok(args) => Ok(match args.completions {
             Some(_) if args.quiet => Invocation::Print(String::new()),
             Some(shell) => Invocation::Print(shell.script().to_owned()),
@@ -183,6 +183,18 @@ pub(crate) fn parse(command_line: &[OsString]) -> anyhow::Result<Invocation> {
         Err(error) if !error.use_stderr() => Ok(Invocation::Print(error.render().to_string())),
         Err(error) => bail!(usage_error::to_message(&error, command_line, &Args::command())),
     }
+}
+
+/// What is wrong with arguments that the parser accepts.
+fn misuse(args: &Args) -> Option<String> {
+    // clap's own `requires` is dropped where --lines conflicts with another option.
+    if args.batch.is_some() && !args.lines {
+        return Some(usage_error::BATCH_REQUIRES_LINES.to_owned());
+    }
+    if args.unordered && !args.lines {
+        return Some(usage_error::UNORDERED_REQUIRES_LINES.to_owned());
+    }
+    argument_hints::check(args.section.as_deref(), args.method.as_deref(), args.lines, Args::command)
 }
 
 /// The parser with the texts around the help.

@@ -17,8 +17,10 @@ use ini::{Ini, ParseOption};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::did_you_mean::did_you_mean;
+use crate::exit::is_temporary;
+use crate::home::expand_tilde;
 use crate::seconds::parse_seconds;
-use parser::{DEFAULT, KNOWN_KEYS};
+use parser::{DEFAULT, KNOWN_KEYS, NearMiss};
 
 mod parser;
 #[cfg(test)]
@@ -42,12 +44,22 @@ with secret instead of api_key for Centrifugo 1";
 pub(crate) struct ConfigPath {
     file: PathBuf,
     display: String,
+    /// Displayed after it, if it is from the variable.
+    origin: &'static str,
     home_dir: Option<PathBuf>,
 }
 
 impl fmt::Display for ConfigPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.display)
+        write!(f, "{}{}", self.display, self.origin)
+    }
+}
+
+impl ConfigPath {
+    /// The absolute path, and the variable that it is from.
+    pub(crate) fn full(&self) -> String {
+        let file = std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone());
+        format!("{}{}", file.display(), self.origin)
     }
 }
 
@@ -62,29 +74,22 @@ pub(crate) fn locate(
     home_dir: Option<PathBuf>,
 ) -> anyhow::Result<ConfigPath> {
     let env_var = env_var.filter(|path| !path.is_empty());
+    let origin = if option.is_none() && env_var.is_some() { " (CENT_CONFIG)" } else { "" };
     let (path, display) = match (option, env_var) {
         (Some(option), _) if option.is_empty() => bail!("--config is empty; is a variable unset?"),
-        (Some(option), _) => (PathBuf::from(&option), option.display().to_string()),
-        (None, Some(path)) => (PathBuf::from(&path), format!("{} (CENT_CONFIG)", path.display())),
+        (Some(path), _) | (None, Some(path)) => (PathBuf::from(&path), path.display().to_string()),
         (None, None) => ("~/.centrc".into(), "~/.centrc".to_owned()),
     };
     let file = expand_tilde(&path, home_dir.as_deref())
-        .with_context(|| format!("{display}: HOME is not set; use --config with an absolute path"))?;
-    Ok(ConfigPath { file, display, home_dir })
-}
-
-/// Replaces a leading `~/` by the home directory, because shells do not after `--config=`.
-fn expand_tilde(path: &Path, home_dir: Option<&Path>) -> Option<PathBuf> {
-    match path.strip_prefix("~") {
-        Ok(rest) => home_dir.map(|home_dir| home_dir.join(rest)),
-        Err(_) => Some(path.to_owned()),
-    }
+        .with_context(|| format!("{display}{origin}: HOME is not set; use --config with an absolute path"))?;
+    Ok(ConfigPath { file, display, origin, home_dir })
 }
 
 /// A config file with valid lines. Its values are checked when a section is used.
 pub(crate) struct Config {
     path: ConfigPath,
     ini: Ini,
+    near_misses: Vec<NearMiss>,
 }
 
 /// A section with valid values.
@@ -108,21 +113,27 @@ struct ConfigValue<'a> {
 /// For a file that cannot be read, and for what [`parser::normalize`] rejects.
 pub(crate) fn read(path: ConfigPath) -> anyhow::Result<Config> {
     match read_limited(&path.file, NOT_FOUND_HINT).and_then(|bytes| parse(&bytes)) {
-        Ok(ini) => Ok(Config { path, ini }),
+        Ok((ini, near_misses)) => Ok(Config { path, ini, near_misses }),
         Err(error) => Err(error.context(path.to_string())),
     }
 }
 
-fn parse(bytes: &[u8]) -> anyhow::Result<Ini> {
-    let text = parser::normalize(decode_utf8(bytes)?)?;
+fn parse(bytes: &[u8]) -> anyhow::Result<(Ini, Vec<NearMiss>)> {
+    let normalized = parser::normalize(decode_utf8(bytes)?)?;
     let raw = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
-    Ini::load_from_str_opt(&text, raw).map_err(|_| anyhow!("invalid config file; see Files in cent --help"))
+    let ini = Ini::load_from_str_opt(&normalized.text, raw);
+    let ini = ini.map_err(|_| anyhow!("invalid config file; see Files in cent --help"))?;
+    Ok((ini, normalized.near_misses))
 }
 
 impl Config {
     /// The names of the sections, in the order of the file.
     pub(crate) fn names(&self) -> Vec<&str> {
         self.ini.sections().flatten().filter_map(parser::decode_name).filter(|&name| name != DEFAULT).collect()
+    }
+
+    pub(crate) fn has_section(&self, name: &str) -> bool {
+        self.names().contains(&name)
     }
 
     pub(crate) fn path(&self) -> &ConfigPath {
@@ -142,17 +153,39 @@ impl Config {
     }
 
     fn resolve_section(&self, name: &str) -> anyhow::Result<Section> {
-        if !self.names().contains(&name) {
+        if !self.has_section(name) {
             return Err(self.unknown_section(name));
         }
         let address = self
             .get(name, "address")
-            .with_context(|| format!("section [{name}]: missing key address; add address = http://HOST:PORT"))?
+            .with_context(|| {
+                let hint = self.near_miss(name, &["address"]).unwrap_or("add address = http://HOST:PORT".to_owned());
+                format!("section [{name}]: missing key address; {hint}")
+            })?
             .parse(|text| Ok(Address::parse(text)?))?;
         let credential = self.credential(name)?;
         let endpoint = credential.parse(|text| self.endpoint(address, credential.key, text))?;
         let timeout = self.get(name, "timeout").map(|value| value.parse(parse_timeout)).transpose()?;
         Ok(Section { endpoint, timeout })
+    }
+
+    /// Where one of these keys is misspelled, in the section or in `[DEFAULT]`.
+    fn near_miss(&self, section: &str, keys: &[&str]) -> Option<String> {
+        let find =
+            |section: &str| self.near_misses.iter().find(|near| near.section == section && keys.contains(&near.meant));
+        find(section).or_else(|| find(DEFAULT)).map(ToString::to_string)
+    }
+
+    /// The misspelled keys of a section that go unnoticed, because it needs none or has one from `[DEFAULT]`.
+    pub(crate) fn ignored_keys(&self, section: &str) -> impl Iterator<Item = &NearMiss> {
+        let is_credential = |key: &str| CREDENTIAL_KEYS.contains(&key);
+        let has_credential = CREDENTIAL_KEYS.iter().any(|key| self.get_in_section(section, key).is_some());
+        self.near_misses.iter().filter(move |near| {
+            let has_key = self.get_in_section(section, near.meant).is_some();
+            [section, DEFAULT].contains(&near.section.as_str())
+                && !has_key
+                && !(has_credential && is_credential(near.meant))
+        })
     }
 
     fn unknown_section(&self, name: &str) -> anyhow::Error {
@@ -191,9 +224,11 @@ impl Config {
         }
         found.sort_by_key(|value| value.line);
         match found.as_slice() {
-            [] => bail!(
-                "section [{section}]: no credential; add api_key = … (Centrifugo 2 to 6) or secret = … (Centrifugo 1)"
-            ),
+            [] => {
+                let add = "add api_key = … (Centrifugo 2 to 6) or secret = … (Centrifugo 1)";
+                let hint = self.near_miss(section, &CREDENTIAL_KEYS).unwrap_or(add.to_owned());
+                bail!("section [{section}]: no credential; {hint}");
+            }
             [one] => Ok(*one),
             [first, second, ..] => bail!(
                 "line {}: {} conflicts with {} on line {}; keep one (api_key for Centrifugo 2 to 6, secret for Centrifugo 1)",
@@ -281,6 +316,7 @@ fn read_limited(path: &Path, not_found_hint: &str) -> anyhow::Result<Zeroizing<V
         },
         Err((io::ErrorKind::PermissionDenied, _)) => bail!("permission denied; change the file's mode or owner"),
         Err((io::ErrorKind::IsADirectory, _)) => bail!("is a directory; expected a file"),
+        Err((_, error)) if is_temporary(&error) => Err(error).context("cannot be read for now; try again later"),
         Err((_, error)) => Err(error).context("cannot be read"),
     }
 }
@@ -291,7 +327,8 @@ mod tests {
 
     fn config(text: &str) -> anyhow::Result<Config> {
         let path = locate(Some("x".into()), None, None)?;
-        Ok(Config { ini: parse(text.as_bytes())?, path })
+        let (ini, near_misses) = parse(text.as_bytes())?;
+        Ok(Config { path, ini, near_misses })
     }
 
     fn section(text: &str) -> anyhow::Result<Section> {
@@ -317,16 +354,6 @@ mod tests {
         assert_eq!(found(None, Some("y")), "y (CENT_CONFIG) is y");
         assert_eq!(found(None, Some("")), "~/.centrc is /home/u/.centrc");
         assert_eq!(found(None, None), "~/.centrc is /home/u/.centrc");
-    }
-
-    #[test]
-    fn expands_leading_tilde_only() {
-        let home_dir = Some(Path::new("/home/u"));
-        assert_eq!(expand_tilde(Path::new("~/x"), home_dir), Some("/home/u/x".into()));
-        for other in ["x/~/y", "~user/x", "./~/x", "/~/x"] {
-            assert_eq!(expand_tilde(Path::new(other), home_dir), Some(other.into()));
-        }
-        assert_eq!(expand_tilde(Path::new("~/x"), None), None);
     }
 
     #[test]
@@ -394,6 +421,38 @@ mod tests {
             "x: line 2: invalid timeout; expected a number of seconds above 0, such as 5 or 0.5",
         );
         assert_error("[a]\raddress = http://h\r\rsecret =\r", "x: line 4: secret has no value; add it after the =");
+    }
+
+    #[test]
+    fn near_misses_are_reported_where_a_key_is_missing() {
+        assert_error(
+            "[a]\nadress = http://h\nsecret = x\n",
+            "x: section [a]: missing key address; line 2 has adress: did you mean address?",
+        );
+        assert_error(
+            "[DEFAULT]\nToken: k\n[b]\nkey = k\n[a]\naddress = http://h\n",
+            "x: section [a]: no credential; line 2 has token: did you mean api_key?",
+        );
+    }
+
+    #[test]
+    fn ignored_keys_are_those_that_the_section_lacks() {
+        let text = "[DEFAULT]\nurl = x\n[a]\naddress = http://h\nsecret = x\napikey = k\ntime_out = 5\nname = x\n[b]\nadress = \
+                    x\ntimeout = 5\ntime_out = 5\n";
+        let ignored = |name| config(text).unwrap().ignored_keys(name).map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(ignored("a"), ["line 7 has time_out: did you mean timeout?"]);
+        assert_eq!(
+            ignored("b"),
+            ["line 2 has url: did you mean address?", "line 10 has adress: did you mean address?"]
+        );
+    }
+
+    #[test]
+    fn full_path_is_absolute() {
+        let full = |env_var: &str| locate(None, Some(env_var.into()), None).unwrap().full();
+        assert_eq!(full("/x"), "/x (CENT_CONFIG)");
+        let path = locate(Some("x".into()), None, None).unwrap().full();
+        assert!(path.starts_with('/') && path.ends_with("/x"), "{path}");
     }
 
     #[test]

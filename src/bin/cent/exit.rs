@@ -3,8 +3,9 @@
 use std::io;
 
 use cent::ErrorKind;
+use rustix::io::Errno;
 
-/// How a call ended, one for each row of the exit table. The greatest of several outcomes is the exit status.
+/// How a call ended. The greatest of several outcomes is the exit status; for a run of `--lines` see [`lines_status`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ExitStatus {
     Success,
@@ -12,22 +13,50 @@ pub(crate) enum ExitStatus {
     /// Invalid arguments, config or params.
     Usage,
     SafeToRetry,
+    /// A run of `--lines` stopped part-way.
+    Partial,
     /// Interrupted by the signal with this number.
     Signal(i32),
     Unknown,
 }
 
 impl ExitStatus {
-    fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Success => 0,
             Self::Rejected => 1,
             Self::Usage => 2,
             Self::SafeToRetry => 3,
-            // As shells do: 130 for Ctrl-C, 143 for SIGTERM.
-            Self::Signal(number) => u8::try_from(128 + number).unwrap_or(u8::MAX),
             Self::Unknown => 4,
+            Self::Partial => 5,
+            // As shells do: 129 for SIGHUP, 130 for Ctrl-C, 143 for SIGTERM.
+            Self::Signal(number) => u8::try_from(128 + number).unwrap_or(u8::MAX),
         }
+    }
+}
+
+/// What decides the exit status of a run of `--lines`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LinesOutcome {
+    /// Whether a command may have been executed and nobody knows.
+    pub(crate) has_unknown: bool,
+    /// The signal that ended the run.
+    pub(crate) signal: Option<i32>,
+    /// Whether any command was answered, accepted or rejected.
+    pub(crate) has_answered: bool,
+    pub(crate) lines_remain: bool,
+    /// The worst of what went wrong.
+    pub(crate) cause: ExitStatus,
+}
+
+/// The exit status of a run of `--lines`: 2 and 3 promise that nothing was accepted, so a run that stops part-way has a
+/// status of its own.
+pub(crate) fn lines_status(outcome: LinesOutcome) -> ExitStatus {
+    match outcome {
+        LinesOutcome { has_unknown: true, .. } => ExitStatus::Unknown,
+        LinesOutcome { signal: Some(signal), .. } => ExitStatus::Signal(signal),
+        LinesOutcome { has_answered: true, lines_remain: true, .. } => ExitStatus::Partial,
+        LinesOutcome { cause, .. } => cause,
     }
 }
 
@@ -49,55 +78,115 @@ impl From<ExitStatus> for std::process::ExitCode {
     }
 }
 
-/// The rows of the exit table: status, what it means, what a script can do.
-const EXIT_TABLE: [(ExitStatus, &str, &str); 5] = [
-    (ExitStatus::Success, "success: no reply contains an error", "continue"),
-    (ExitStatus::Rejected, "rejected by the server", "retrying will not help"),
-    (ExitStatus::Usage, "invalid arguments, config or params", "fix the command"),
-    (
-        ExitStatus::SafeToRetry,
-        "server unreachable or temporarily unavailable: the request was not accepted",
-        "safe to retry",
-    ),
-    (ExitStatus::Unknown, "unknown: timed out or connection lost", "the command may have been executed: check first"),
+/// A row of the exit table.
+pub(crate) struct ExitRow {
+    pub(crate) codes: &'static str,
+    /// What it means for one command.
+    pub(crate) single: &'static str,
+    /// What it means for a run of `--lines`.
+    pub(crate) lines: &'static str,
+    /// What a script can do.
+    pub(crate) advice: &'static str,
+}
+
+impl ExitRow {
+    /// What help and man page say: about one command, if it can have this status, about `--lines`, and what to do.
+    pub(crate) fn paragraphs(&self) -> Vec<String> {
+        let Self { single, lines, advice, .. } = self;
+        let single = (*single != NOT_SINGLE).then(|| (*single).to_owned());
+        single.into_iter().chain([format!("with --lines: {lines}"), format!("what to do: {advice}")]).collect()
+    }
+}
+
+/// One command cannot end like this.
+const NOT_SINGLE: &str = "–";
+
+/// The exit table, as help, man page and README show it.
+pub(crate) const EXIT_TABLE: [ExitRow; 7] = [
+    ExitRow {
+        codes: "0",
+        single: "success: no reply contains an error",
+        lines: "every command was accepted",
+        advice: "continue",
+    },
+    ExitRow {
+        codes: "1",
+        single: "rejected by the server",
+        lines: "some lines were rejected, all others accepted; or the first request was rejected",
+        advice: "retrying will not help",
+    },
+    ExitRow {
+        codes: "2",
+        single: "invalid arguments, config or params; nothing was sent",
+        lines: "the same; nothing was sent",
+        advice: "fix the command",
+    },
+    ExitRow {
+        codes: "3",
+        single: "server unreachable or temporarily unavailable; nothing has changed on it",
+        lines: "the same; nothing was accepted at all",
+        advice: "run it again, it is safe",
+    },
+    ExitRow {
+        codes: "4",
+        single: "unknown: timed out or connection lost; the command may have been executed",
+        lines: "some lines are unknown: the summary names them",
+        advice: "check before retrying",
+    },
+    ExitRow {
+        codes: "5",
+        single: NOT_SINGLE,
+        lines: "stopped part-way: lines before the named one are done, none is unknown",
+        advice: "resume at that line; never run it all again",
+    },
+    ExitRow {
+        codes: "129, 130, 143",
+        single: NOT_SINGLE,
+        lines: "ended by SIGHUP, Ctrl-C (SIGINT) or SIGTERM",
+        advice: "resume at the line in the summary",
+    },
 ];
 
-/// The row of the signals that end a run of `--lines`.
-const SIGNAL_ROW: (&str, &str, &str) =
-    ("130, 143", "--lines interrupted by SIGINT or SIGTERM", "resume from the line in the summary");
-
-/// The note below the table.
-pub(crate) const LINES_NOTE: &str = "With --lines, earlier lines may have been sent: resume from the line in the \
-                                     summary. If several statuses apply, the first of 4, 130, 143, 3, 2, 1 counts.";
-
-/// The exit table as help, man page and README show it.
-pub(crate) fn exit_table() -> impl Iterator<Item = (String, &'static str, &'static str)> {
-    let rows = EXIT_TABLE.iter().map(|&(status, meaning, advice)| (status.code().to_string(), meaning, advice));
-    rows.chain([(SIGNAL_ROW.0.to_owned(), SIGNAL_ROW.1, SIGNAL_ROW.2)])
+/// What a call did before a write to standard output failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing was sent.
+    Nothing,
+    /// Commands were sent that change nothing.
+    Read,
+    /// Commands were executed.
+    Executed,
 }
 
 /// A failed write to standard output.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write to standard output{}", if *sent { " (the command was executed)" } else { "" })]
+#[error("cannot write to standard output{}", if *effect == Effect::Executed { " (the command was executed)" } else { "" })]
 pub(crate) struct OutputError {
     source: io::Error,
-    /// Whether a request was sent before.
-    sent: bool,
+    effect: Effect,
 }
 
 impl OutputError {
     /// Ignores a closed pipe, because the reader of standard output is free to stop early. A full disk is an error.
-    pub(crate) fn check(written: io::Result<()>, sent: bool) -> Result<(), Self> {
+    pub(crate) fn check(written: io::Result<()>, effect: Effect) -> Result<(), Self> {
         match written {
-            Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(Self { source, sent }),
+            Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(Self { source, effect }),
             _ => Ok(()),
+        }
+    }
+
+    fn exit_status(&self) -> ExitStatus {
+        match self.effect {
+            Effect::Nothing => ExitStatus::Usage,
+            Effect::Read => ExitStatus::SafeToRetry,
+            Effect::Executed => ExitStatus::Unknown,
         }
     }
 }
 
 /// The exit status of a call that sends nothing and only prints.
 pub(crate) fn exit_status_of_printing(written: io::Result<()>) -> anyhow::Result<ExitStatus> {
-    OutputError::check(written, false)?;
+    OutputError::check(written, Effect::Nothing)?;
     Ok(ExitStatus::Success)
 }
 
@@ -105,11 +194,19 @@ pub(crate) fn exit_status_of_printing(written: io::Result<()>) -> anyhow::Result
 pub(crate) fn exit_status_for(error: &anyhow::Error) -> ExitStatus {
     if let Some(error) = error.downcast_ref::<cent::Error>() {
         error.kind().into()
-    } else if error.is::<OutputError>() {
-        ExitStatus::Unknown
+    } else if let Some(error) = error.downcast_ref::<OutputError>() {
+        error.exit_status()
+    } else if error.chain().filter_map(|cause| cause.downcast_ref()).any(is_temporary) {
+        ExitStatus::SafeToRetry
     } else {
         ExitStatus::Usage
     }
+}
+
+/// Whether the machine is short of files, memory or threads for now: the call is right, and may succeed later.
+pub(crate) fn is_temporary(error: &io::Error) -> bool {
+    const SHORTAGES: [Errno; 6] = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN, Errno::INTR, Errno::NOBUFS];
+    Errno::from_io_error(error).is_some_and(|errno| SHORTAGES.contains(&errno))
 }
 
 #[cfg(test)]
@@ -126,22 +223,68 @@ mod tests {
     }
 
     #[test]
-    fn exit_table_is_sorted_and_complete() {
-        for (number, (status, ..)) in EXIT_TABLE.iter().enumerate() {
-            assert_eq!(usize::from(status.code()), number);
+    fn exit_table_is_complete() {
+        let codes: Vec<&str> = EXIT_TABLE.iter().map(|row| row.codes).collect();
+        let statuses = [
+            ExitStatus::Success,
+            ExitStatus::Rejected,
+            ExitStatus::Usage,
+            ExitStatus::SafeToRetry,
+            ExitStatus::Unknown,
+            ExitStatus::Partial,
+        ];
+        let mut expected: Vec<String> = statuses.iter().map(|status| status.code().to_string()).collect();
+        expected.push([1, 2, 15].map(|signal| ExitStatus::Signal(signal).code().to_string()).join(", "));
+        assert_eq!(codes, expected);
+    }
+
+    #[test]
+    fn lines_status_follows_the_table() {
+        use ExitStatus::{Rejected, SafeToRetry, Success, Usage};
+        let status = |has_unknown, signal, has_answered, lines_remain, cause| {
+            lines_status(LinesOutcome { has_unknown, signal, has_answered, lines_remain, cause }).code()
+        };
+        // All lines are done.
+        assert_eq!(status(false, None, true, false, Success), 0);
+        assert_eq!(status(false, None, true, false, Rejected), 1);
+        // Nothing was accepted.
+        assert_eq!(status(false, None, false, true, Rejected), 1);
+        assert_eq!(status(false, None, false, true, Usage), 2);
+        assert_eq!(status(false, None, false, true, SafeToRetry), 3);
+        assert_eq!(status(false, None, false, false, Success), 0);
+        // Stopped part-way, whatever did it; a closed standard output is no failure.
+        for cause in [Success, Rejected, Usage, SafeToRetry] {
+            assert_eq!(status(false, None, true, true, cause), 5, "{cause:?}");
         }
+        // A signal counts before that, and the unknown before all.
+        assert_eq!(status(false, Some(1), true, true, Rejected), 129);
+        assert_eq!(status(false, Some(2), false, true, Success), 130);
+        assert_eq!(status(true, Some(15), true, true, Success), 4);
+        assert_eq!(status(true, None, true, false, Success), 4);
     }
 
     #[test]
     fn broken_pipe_is_not_an_error() {
-        assert!(OutputError::check(Err(io::ErrorKind::BrokenPipe.into()), true).is_ok());
-        let full = OutputError::check(Err(io::ErrorKind::StorageFull.into()), true).unwrap_err();
-        assert!(full.to_string().ends_with(" (the command was executed)"), "{full}");
-        assert_eq!(exit_status_for(&full.into()), ExitStatus::Unknown);
+        assert!(OutputError::check(Err(io::ErrorKind::BrokenPipe.into()), Effect::Executed).is_ok());
+        let full = |effect| OutputError::check(Err(io::ErrorKind::StorageFull.into()), effect).unwrap_err();
+        assert!(full(Effect::Executed).to_string().ends_with(" (the command was executed)"));
+        assert!(full(Effect::Read).to_string().ends_with("standard output"));
+        let status = |effect| exit_status_for(&full(effect).into()).code();
+        assert_eq!([Effect::Nothing, Effect::Read, Effect::Executed].map(status), [2, 3, 4]);
     }
 
     #[test]
     fn program_errors_have_status_2() {
         assert_eq!(exit_status_for(&anyhow::anyhow!("no such file")), ExitStatus::Usage);
+        let denied = anyhow::Error::from(io::Error::from(Errno::ACCESS)).context("file");
+        assert_eq!(exit_status_for(&denied), ExitStatus::Usage);
+    }
+
+    #[test]
+    fn shortage_of_machine_is_safe_to_retry() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN] {
+            let error = anyhow::Error::from(io::Error::from(errno)).context("file");
+            assert_eq!(exit_status_for(&error), ExitStatus::SafeToRetry, "{errno}");
+        }
     }
 }

@@ -12,7 +12,7 @@ cent [OPTIONS] SECTION METHOD            SECTION: server in ~/.centrc
 
 const EXAMPLE: &str = r#"cent live publish --params='{"channel": "news", "data": {"n": 1}}'"#;
 
-const EXIT_SUMMARY: &str = "Exit status: 0 success, 1 rejected, 2 usage error, 3 not accepted, 4 unknown";
+const EXIT_SUMMARY: &str = "Exit status: 0 success, 1 rejected, 2 usage, 3 retry, 4 unknown, 5 partial";
 
 /// The longest line of the help, in characters.
 const MAX_WIDTH: usize = 80;
@@ -100,10 +100,13 @@ pub(crate) fn long_header() -> String {
 
 pub(crate) fn long_footer() -> String {
     let mut text = "Exit status:\n".to_owned();
-    for (status, meaning, advice) in exit::exit_table() {
-        let _ = writeln!(text, "  {status:<8}  {}", wrap(&format!("{meaning}; {advice}"), 12));
+    for row in &exit::EXIT_TABLE {
+        let [first, rest @ ..] = &row.paragraphs()[..] else { continue };
+        let _ = writeln!(text, "  {:<13}  {}", row.codes, wrap(first, 17));
+        for paragraph in rest {
+            let _ = writeln!(text, "{:17}{}", "", wrap(paragraph, 17));
+        }
     }
-    let _ = writeln!(text, "  {}", wrap(exit::LINES_NOTE, 2));
     for (heading, entries) in [("Files", &FILES[..]), ("Environment", &ENVIRONMENT), ("Examples", &EXAMPLES)] {
         let _ = write!(text, "\n{heading}:\n");
         for (name, lines) in entries {

@@ -3,10 +3,13 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use anyhow::bail;
 use cent::Client;
+use clap::CommandFactory;
+use signal_hook::consts::SIGXFSZ;
 
 use args::{Args, Invocation};
 use color::ColorChoice;
@@ -16,6 +19,8 @@ use output::JsonLayout;
 use stderr::ErrorPrinter;
 
 mod args;
+mod argument_hints;
+mod blocking;
 mod color;
 mod completions;
 #[cfg(test)]
@@ -24,6 +29,7 @@ mod config;
 mod did_you_mean;
 mod exit;
 mod help;
+mod home;
 mod lines;
 #[cfg(test)]
 mod man_page_tests;
@@ -38,6 +44,7 @@ mod stderr;
 mod usage_error;
 
 fn main() -> ExitCode {
+    survive_file_size_limit();
     let command_line: Vec<OsString> = env::args_os().collect();
     let errors = ErrorPrinter { color: use_color(args::color(&command_line), &io::stderr()) };
     let status = run(&command_line, errors).unwrap_or_else(|error| {
@@ -47,17 +54,22 @@ fn main() -> ExitCode {
     status.into()
 }
 
+/// A file that reaches the limit of `ulimit -f` would kill the program without a word. With a handler, the write fails.
+fn survive_file_size_limit() {
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+}
+
 fn run(command_line: &[OsString], errors: ErrorPrinter) -> anyhow::Result<ExitStatus> {
     let args = match args::parse(command_line)? {
         Invocation::Run(args) => args,
-        Invocation::Print(text) => return exit_status_of_printing(io::stdout().write_all(text.as_bytes())),
+        Invocation::Print(text) => return exit_status_of_printing(blocking::stdout().write_all(text.as_bytes())),
     };
-    let config = config::read(config::locate(args.config.clone(), env::var_os("CENT_CONFIG"), home_dir())?)?;
+    let config = config::read(config::locate(args.config.clone(), env::var_os("CENT_CONFIG"), home::home_dir())?)?;
     let Some(name) = &args.section else { return list_sections(&args, &config) };
     if args.verbose {
-        stderr::print_message(&format!("config file {}, section [{name}]", config.path()));
+        print_config(&config, name);
     }
-    let section = config.section(name)?;
+    let section = find_section(&args, &config, name)?;
     let client = build_client(&args, &section)?;
     let layout = json_layout(&args);
     match &args.method {
@@ -66,13 +78,27 @@ fn run(command_line: &[OsString], errors: ErrorPrinter) -> anyhow::Result<ExitSt
     }
 }
 
-/// The home directory. Without HOME there is none: a service must not read the file of the user that it runs as.
-fn home_dir() -> Option<PathBuf> {
-    env::var_os("HOME").filter(|home| !home.is_empty()).and_then(|_| dirs::home_dir())
+fn print_config(config: &Config, section: &str) {
+    stderr::print_message(&format!("config file {}, section [{section}]", config.path().full()));
+    for key in config.ignored_keys(section) {
+        stderr::print_message(&format!("{}: {key}", config.path()));
+    }
+}
+
+fn find_section(args: &Args, config: &Config, name: &str) -> anyhow::Result<Section> {
+    if !config.has_section(name) {
+        let exists = |name: &str| config.has_section(name);
+        if let Some(message) =
+            argument_hints::unknown_section(name, args.method.as_deref(), args.lines, exists, Args::command)
+        {
+            bail!(message);
+        }
+    }
+    config.section(name)
 }
 
 fn list_sections(args: &Args, config: &Config) -> anyhow::Result<ExitStatus> {
-    let print = || output::print_names(&config.names(), io::stdout());
+    let print = || output::print_names(&config.names(), blocking::stdout());
     exit_status_of_printing(if args.quiet { Ok(()) } else { print() })
 }
 
@@ -85,10 +111,11 @@ fn build_client(args: &Args, section: &Section) -> anyhow::Result<Client> {
         client = client.with_log(stderr::print_event);
     }
     let env_var = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    Ok(match proxy_env::find_proxy(section.endpoint.address(), env_var)? {
-        Some(proxy) => client.with_proxy(proxy),
-        None => client,
-    })
+    let Some((name, proxy)) = proxy_env::find_proxy(section.endpoint.address(), env_var)? else { return Ok(client) };
+    if args.verbose {
+        stderr::print_message(&format!("proxy {} ({name})", proxy.name()));
+    }
+    Ok(client.with_proxy(proxy))
 }
 
 /// How replies are printed; they are not with `--quiet`.

@@ -63,13 +63,16 @@ fn write_synopsis(roff: &mut Roff) {
 fn exit_status() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["EXIT STATUS"]);
-    for (status, meaning, advice) in exit::exit_table() {
-        roff.control("TP", ["10"]);
-        roff.text([bold(status)]);
-        roff.text([roman(format!("{meaning}; {advice}"))]);
+    for row in &exit::EXIT_TABLE {
+        roff.control("TP", ["15"]);
+        roff.text([bold(row.codes)]);
+        for (index, paragraph) in row.paragraphs().into_iter().enumerate() {
+            if index > 0 {
+                roff.control("br", []);
+            }
+            roff.text([roman(paragraph)]);
+        }
     }
-    roff.control("PP", []);
-    roff.text([roman(exit::LINES_NOTE)]);
     roff
 }
 

@@ -2,11 +2,33 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Context, bail};
-use cent::Command;
+use anyhow::{Context, anyhow, bail};
+use cent::{Command, Endpoint};
+use serde::de::IgnoredAny;
+
+use crate::blocking::{self, Blocking};
+use crate::home::{expand_tilde, home_dir};
+use crate::stderr;
+
+/// The largest params that are read.
+const MAX_PARAMS_BYTES: u64 = 1_000_000_000;
+
+/// How long standard input is read before a note says so.
+const WAITING_NOTE_DELAY: Duration = Duration::from_secs(1);
+
+/// A longer text is not the name of a file.
+const MAX_FILE_NAME_BYTES: usize = 255;
+
+/// Standard input, as a path. It cannot be opened if it is a socket or belongs to another user.
+const STDIN_PATHS: [&str; 4] = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "/proc/thread-self/fd/0"];
 
 /// Where params come from.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,20 +43,35 @@ enum Source {
     ImplicitStdin,
     /// No params: an empty object.
     None,
+    /// The same, because standard input is a terminal.
+    UnreadTerminal,
+}
+
+/// What standard input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StdinKind {
+    /// A pipe, a socket or a regular file: it may hold params.
+    Data,
+    Terminal,
+    /// `/dev/null` or another device. Rust opens `/dev/null` in place of a closed standard input.
+    Other,
 }
 
 /// Chooses the source.
 ///
 /// The option always wins. The Python console reads standard input whenever it is not a terminal, so it ignores `--params`
 /// under cron and consumes the input of a `while read` loop.
-fn params_source(option: Option<&OsStr>, method: &str, stdin_has_data: impl FnOnce() -> bool) -> Source {
+fn params_source(option: Option<&OsStr>, method: &str, stdin_kind: impl FnOnce() -> StdinKind) -> Source {
     match option.map(OsStr::as_encoded_bytes) {
         Some(b"-" | b"@-") => Source::ExplicitStdin,
         Some([b'@', ..]) => Source::File(file_after_at(option)),
         Some(text) => Source::Text(text.to_vec()),
         None if cent::takes_no_params(method) => Source::None,
-        None if stdin_has_data() => Source::ImplicitStdin,
-        None => Source::None,
+        None => match stdin_kind() {
+            StdinKind::Data => Source::ImplicitStdin,
+            StdinKind::Terminal => Source::UnreadTerminal,
+            StdinKind::Other => Source::None,
+        },
     }
 }
 
@@ -44,72 +81,156 @@ fn file_after_at(option: Option<&OsStr>) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(path))
 }
 
-/// Reads the params of a method and makes them a command.
+/// Reads the params of a method and makes them a command. With `notes`, a message says so if that takes long.
 ///
 /// # Errors
 /// For params that cannot be read, are blank though they were given, or are not a JSON object.
-pub(crate) fn read_command(option: Option<&OsStr>, method: &str) -> anyhow::Result<Command> {
-    if method.is_empty() {
-        bail!("METHOD is empty; is a variable unset?");
-    }
-    let (name, text) = match params_source(option, method, stdin_has_data) {
-        Source::None => ("params".to_owned(), b"{}".to_vec()),
-        Source::Text(text) => ("--params".to_owned(), text),
-        Source::File(path) => (path.display().to_string(), read_file(&path)?),
-        Source::ExplicitStdin => ("standard input".to_owned(), read_stdin()?),
+pub(crate) fn read_command(
+    option: Option<&OsStr>,
+    method: &str,
+    endpoint: &Endpoint,
+    notes: bool,
+) -> anyhow::Result<Command> {
+    let source = params_source(option, method, stdin_kind);
+    let name = name(&source);
+    let text = match &source {
+        Source::None => b"{}".to_vec(),
+        Source::UnreadTerminal => return command_without_params(method, endpoint),
+        Source::Text(text) => text.clone(),
+        Source::File(path) => read_file(path)?,
+        Source::ExplicitStdin => read_stdin()?,
         Source::ImplicitStdin => {
-            let text = read_stdin()?;
-            ("standard input".to_owned(), if is_blank(&text) { b"{}".to_vec() } else { text })
+            let text = if notes { with_waiting_note(read_stdin) } else { read_stdin() }?;
+            if is_blank(&text) { b"{}".to_vec() } else { text }
         }
     };
-    if is_blank(&text) {
-        bail!("{name}: empty; expected a JSON object, or {{}} for none: is a variable unset?");
+    if let Some(problem) = problem(&source, &text) {
+        bail!("{name}: {problem}");
     }
     Command::new(method, text).context(name)
+}
+
+/// The source as the user knows it.
+fn name(source: &Source) -> String {
+    match source {
+        Source::Text(_) => "--params".to_owned(),
+        Source::File(path) => path.display().to_string(),
+        Source::ExplicitStdin | Source::ImplicitStdin => "standard input".to_owned(),
+        Source::None | Source::UnreadTerminal => "params".to_owned(),
+    }
+}
+
+fn command_without_params(method: &str, endpoint: &Endpoint) -> anyhow::Result<Command> {
+    let command = Command::new(method, "{}").and_then(|command| command.validated(endpoint));
+    command.context("no params given (standard input is a terminal, which is not read)")
+}
+
+/// Why a text is not params, where the error of the JSON would not help.
+fn problem(source: &Source, text: &[u8]) -> Option<String> {
+    if is_blank(text) {
+        return Some("empty; expected a JSON object, or {} for none: is a variable unset?".to_owned());
+    }
+    if has_several_lines_of_objects(text) {
+        let lines = match source {
+            Source::File(path) => format!("--lines < {}", path.display()),
+            _ => "--lines".to_owned(),
+        };
+        return Some(format!("more than one JSON object; use {lines} to send one command per line"));
+    }
+    let file = matches!(source, Source::Text(_)).then(|| file_name(text, Path::exists))??;
+    Some(format!("invalid JSON '{}'; to read a file, use --params=@{file}", String::from_utf8_lossy(text).trim()))
 }
 
 fn is_blank(text: &[u8]) -> bool {
     text.iter().all(u8::is_ascii_whitespace)
 }
 
+/// Whether the first of several lines is an object by itself. Cheap for one object, even if it has many lines.
+fn has_several_lines_of_objects(text: &[u8]) -> bool {
+    let mut lines = text.trim_ascii().splitn(2, |&byte| byte == b'\n');
+    let (Some(first), Some(rest)) = (lines.next().map(<[u8]>::trim_ascii), lines.next()) else { return false };
+    let starts = |text: &[u8]| text.trim_ascii_start().starts_with(b"{");
+    first.ends_with(b"}") && starts(first) && starts(rest) && serde_json::from_slice::<IgnoredAny>(first).is_ok()
+}
+
+/// The file that a text which is not JSON seems to name.
+fn file_name(text: &[u8], exists: impl Fn(&Path) -> bool) -> Option<&str> {
+    let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= MAX_FILE_NAME_BYTES)?.trim();
+    if text.starts_with(['{', '[', '"']) || serde_json::from_str::<IgnoredAny>(text).is_ok() {
+        return None;
+    }
+    let name = text.strip_prefix("file://").unwrap_or(text);
+    let looks_like_file = name.contains(['.', '/']) && !name.contains("://") && !name.contains(char::is_whitespace);
+    (looks_like_file || exists(Path::new(name))).then_some(name)
+}
+
 fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
     if path.as_os_str().is_empty() {
         bail!("--params: missing file name after @; use @FILE, or - for standard input");
     }
-    std::fs::read(path).with_context(|| format!("--params: cannot read {}", path.display()))
+    let Some(file) = expand_tilde(path, home_dir().as_deref()) else {
+        bail!("--params: cannot read {}: HOME is not set; use an absolute path", path.display());
+    };
+    let is_stdin = STDIN_PATHS.iter().any(|stdin| Path::new(stdin) == file);
+    let hint = if is_stdin { " (for standard input use --params=-)" } else { "" };
+    let context = || format!("--params: cannot read {}{hint}", path.display());
+    File::open(file).and_then(|file| read_limited(file, MAX_PARAMS_BYTES)).with_context(context)?.with_context(context)
+}
+
+/// Reads to the end, unless it is too far: a device such as /dev/zero has none.
+fn read_limited(input: impl Read, max_bytes: u64) -> io::Result<anyhow::Result<Vec<u8>>> {
+    let mut text = Vec::new();
+    input.take(max_bytes + 1).read_to_end(&mut text)?;
+    let is_too_large = text.len() as u64 > max_bytes;
+    Ok(if is_too_large { Err(anyhow!("larger than 1 GB; params must be smaller")) } else { Ok(text) })
 }
 
 fn read_stdin() -> anyhow::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    io::stdin().lock().read_to_end(&mut text).context("standard input: cannot read params")?;
-    Ok(text)
+    const CONTEXT: &str = "standard input: cannot read params";
+    let read = blocking::stdin().and_then(|input| read_limited(Blocking::new(input), MAX_PARAMS_BYTES));
+    read.context(CONTEXT)?.context(CONTEXT)
 }
 
-/// Whether standard input is a pipe, a socket or a regular file.
-///
-/// Terminals, /dev/null and other devices hold no params. Rust opens /dev/null in place of a closed standard input.
-fn stdin_has_data() -> bool {
-    use std::os::fd::AsFd;
-    use std::os::unix::fs::FileTypeExt;
-    let kind = io::stdin().as_fd().try_clone_to_owned().map(File::from).and_then(|file| file.metadata());
-    kind.is_ok_and(|kind| {
-        let kind = kind.file_type();
+/// Reads, and prints a note if that takes more than a second: a user may not know that standard input is read.
+fn with_waiting_note<T>(read: impl FnOnce() -> T) -> T {
+    let (done, waiting) = mpsc::channel::<()>();
+    // Without the thread there is no note.
+    let _ = thread::Builder::new().spawn(move || {
+        if waiting.recv_timeout(WAITING_NOTE_DELAY) == Err(RecvTimeoutError::Timeout) {
+            stderr::print_message("waiting for params on standard input (use --params to not read it)");
+        }
+    });
+    let result = read();
+    drop(done);
+    result
+}
+
+fn stdin_kind() -> StdinKind {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        return StdinKind::Terminal;
+    }
+    let metadata = stdin.as_fd().try_clone_to_owned().map(File::from).and_then(|file| file.metadata());
+    let has_data = metadata.is_ok_and(|metadata| {
+        let kind = metadata.file_type();
         kind.is_fifo() || kind.is_socket() || kind.is_file()
-    })
+    });
+    if has_data { StdinKind::Data } else { StdinKind::Other }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::StdinKind::{Data, Other, Terminal};
     use super::*;
 
-    fn choose(option: Option<&str>, method: &str, stdin_has_data: bool) -> Source {
-        params_source(option.map(OsStr::new), method, || stdin_has_data)
+    fn choose(option: Option<&str>, method: &str, stdin_kind: StdinKind) -> Source {
+        params_source(option.map(OsStr::new), method, || stdin_kind)
     }
 
     #[test]
     fn params_option_overrides_piped_stdin() {
-        assert_eq!(choose(Some("{}"), "publish", true), Source::Text(b"{}".to_vec()));
-        assert_eq!(choose(Some(""), "publish", true), Source::Text(Vec::new()));
+        assert_eq!(choose(Some("{}"), "publish", Data), Source::Text(b"{}".to_vec()));
+        assert_eq!(choose(Some(""), "publish", Data), Source::Text(Vec::new()));
     }
 
     #[test]
@@ -120,27 +241,58 @@ mod tests {
 
     #[test]
     fn dash_means_stdin() {
-        assert_eq!(choose(Some("-"), "publish", false), Source::ExplicitStdin);
-        assert_eq!(choose(Some("@-"), "channels", false), Source::ExplicitStdin);
+        assert_eq!(choose(Some("-"), "publish", Other), Source::ExplicitStdin);
+        assert_eq!(choose(Some("@-"), "channels", Other), Source::ExplicitStdin);
     }
 
     #[test]
     fn at_sign_means_file() {
-        assert_eq!(choose(Some("@a b"), "publish", true), Source::File("a b".into()));
-        assert_eq!(choose(Some("@"), "publish", true), Source::File("".into()));
+        assert_eq!(choose(Some("@a b"), "publish", Data), Source::File("a b".into()));
+        assert_eq!(choose(Some("@"), "publish", Data), Source::File("".into()));
     }
 
     #[test]
     fn reads_piped_stdin_when_params_needed() {
-        assert_eq!(choose(None, "publish", true), Source::ImplicitStdin);
-        assert_eq!(choose(None, "quux", true), Source::ImplicitStdin);
-        assert_eq!(choose(None, "publish", false), Source::None);
+        assert_eq!(choose(None, "publish", Data), Source::ImplicitStdin);
+        assert_eq!(choose(None, "quux", Data), Source::ImplicitStdin);
+        assert_eq!(choose(None, "publish", Other), Source::None);
+        assert_eq!(choose(None, "publish", Terminal), Source::UnreadTerminal);
     }
 
     #[test]
     fn methods_without_params_never_read_stdin() {
         for method in ["channels", "stats", "node", "info"] {
             params_source(None, method, || panic!("checked"));
+        }
+    }
+
+    #[test]
+    fn too_large_params_are_not_read_to_the_end() {
+        assert_eq!(read_limited(&b"12345"[..], 5).unwrap().unwrap(), b"12345");
+        let error = read_limited(io::repeat(b' '), 5).unwrap().unwrap_err().to_string();
+        assert_eq!(error, "larger than 1 GB; params must be smaller");
+    }
+
+    #[test]
+    fn lines_of_objects_are_recognized() {
+        for text in ["{}\n{}", " {\"a\": {}}\r\n\n{\"b\": 1}\n", "{}\n{"] {
+            assert!(has_several_lines_of_objects(text.as_bytes()), "{text}");
+        }
+        for text in ["{}", "{}\n", "{\n\"a\": {}\n}", "{\"a\": {}\n}", "{}\n[]", "{}}\n{}", "[{}]\n{}", ""] {
+            assert!(!has_several_lines_of_objects(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn text_that_names_a_file_is_recognized() {
+        let file = |text: &'static str| file_name(text.as_bytes(), |path| path == Path::new("news"));
+        for (text, name) in
+            [("x.json", "x.json"), ("file:///tmp/x", "/tmp/x"), ("~/x", "~/x"), (" a/b\n", "a/b"), ("news", "news")]
+        {
+            assert_eq!(file(text), Some(name), "{text}");
+        }
+        for text in ["5", "0.5", "null", "other", "{x.json}", "[./x", "\"x.json", "http://h/x.json", "a. b", ""] {
+            assert_eq!(file(text), None, "{text}");
         }
     }
 }

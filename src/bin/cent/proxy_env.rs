@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use anyhow::Context;
 use cent::{Address, Proxy, Scheme};
 
-/// Finds the proxy for an address.
+/// Finds the proxy for an address, and the variable that it is from.
 ///
 /// The address's scheme decides on the variable; `ALL_PROXY` is for both. Lower case overrides upper case, and an empty
 /// variable counts as unset. Under CGI, `HTTP_PROXY` is ignored, because it holds the `Proxy` header of a client
@@ -13,7 +13,10 @@ use cent::{Address, Proxy, Scheme};
 ///
 /// # Errors
 /// For an invalid proxy: without it the command would take a route that the user does not want.
-pub(crate) fn find_proxy(address: &Address, env_var: impl Fn(&str) -> Option<String>) -> anyhow::Result<Option<Proxy>> {
+pub(crate) fn find_proxy(
+    address: &Address,
+    env_var: impl Fn(&str) -> Option<String>,
+) -> anyhow::Result<Option<(String, Proxy)>> {
     let is_cgi_header = |name: &str| name == "HTTP_PROXY" && env_var("REQUEST_METHOD").is_some();
     let lookup_any_case = |name: &'static str| {
         let lower = name.to_ascii_lowercase();
@@ -28,7 +31,11 @@ pub(crate) fn find_proxy(address: &Address, env_var: impl Fn(&str) -> Option<Str
         return Ok(None);
     };
     let exempt = lookup_any_case("NO_PROXY").is_some_and(|(_, list)| is_exempt(address.host(), address.port(), &list));
-    if exempt { Ok(None) } else { Proxy::parse(&value).map(Some).context(name) }
+    if exempt {
+        return Ok(None);
+    }
+    let proxy = Proxy::parse(&value).with_context(|| name.clone())?;
+    Ok(Some((name, proxy)))
 }
 
 /// Whether a `NO_PROXY` list contains the host. Entries are separated by commas or white space; `*` is every host, a name
@@ -91,7 +98,7 @@ mod tests {
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         match find_proxy(&Address::parse(address).unwrap(), env_var) {
             Ok(None) => "none".to_owned(),
-            Ok(Some(proxy)) => format!("{proxy:?}").split('"').nth(1).unwrap_or_default().to_owned(),
+            Ok(Some((_, proxy))) => proxy.name().trim_end_matches(":1080").to_owned(),
             Err(error) => format!("{error:#}"),
         }
     }

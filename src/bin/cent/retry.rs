@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
 
-use cent::{Client, Error, HttpRequest, Reply};
+use cent::{Client, Error, ErrorKind, HttpRequest, Reply};
 
 /// The first backoff. It doubles with each retry, up to the maximum.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
@@ -32,21 +32,22 @@ where
         let mut failed_attempts = 0;
         loop {
             let result = client.send_request(request);
-            let Err(error) = &result else { return result };
+            let Some(failure) = Failure::of(&result, request.is_read_only()) else { return result };
             failed_attempts += 1;
-            if !error.is_retryable() || failed_attempts > self.max_retries || !self.back_off(error, failed_attempts) {
+            if failed_attempts > self.max_retries || !self.back_off(&failure, failed_attempts) {
                 return result;
             }
         }
     }
 
     /// Waits before the next attempt; returns false if there is to be none.
-    fn back_off(&self, error: &Error, failed_attempts: u32) -> bool {
-        match decide(failed_attempts, error.retry_after(), SystemTime::now(), random_jitter()) {
+    fn back_off(&self, failure: &Failure<'_>, failed_attempts: u32) -> bool {
+        match decide(failed_attempts, failure.retry_after, SystemTime::now(), random_jitter()) {
             RetryDecision::RetryAfter(backoff) => {
                 let (attempts, seconds) = (self.max_retries.saturating_add(1), backoff.as_secs_f64());
                 (self.on_retry)(&format!(
-                    "attempt {failed_attempts} of {attempts} failed: {error}; retrying in {seconds:.1} s"
+                    "attempt {failed_attempts} of {attempts} failed: {}; retrying in {seconds:.1} s",
+                    failure.text
                 ));
                 (self.sleep)(backoff)
             }
@@ -54,6 +55,29 @@ where
                 let (seconds, max) = (delay.as_secs(), MAX_RETRY_AFTER.as_secs());
                 (self.on_retry)(&format!("not retrying: the server's Retry-After ({seconds} s) exceeds {max} s"));
                 false
+            }
+        }
+    }
+}
+
+/// A failed attempt that is safe to retry.
+struct Failure<'a> {
+    text: String,
+    retry_after: Option<&'a str>,
+}
+
+impl<'a> Failure<'a> {
+    fn of(result: &'a Result<Vec<Reply>, Error>, is_read_only: bool) -> Option<Self> {
+        match result {
+            Err(error) => {
+                error.is_retryable().then(|| Self { text: error.to_string(), retry_after: error.retry_after() })
+            }
+            // Other commands of the request may have been executed.
+            Ok(_) if !is_read_only => None,
+            Ok(replies) => {
+                let mut errors = replies.iter().flat_map(Reply::errors);
+                let error = errors.find(|error| error.kind() == ErrorKind::SafeToRetry)?;
+                Some(Self { text: error.to_string(), retry_after: None })
             }
         }
     }

@@ -1,17 +1,26 @@
 //! One command: a call without `--lines`.
 
-use std::io;
+use std::collections::HashMap;
+use std::io::{self, IsTerminal};
+use std::slice;
 use std::thread;
 
-use cent::Client;
+use cent::{Client, Command, Reply};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use crate::args::Args;
-use crate::exit::{ExitStatus, OutputError, exit_status_of_printing};
+use crate::blocking;
+use crate::exit::{Effect, ExitStatus, OutputError, exit_status_for, exit_status_of_printing};
 use crate::output::{self, JsonLayout};
 use crate::params;
 use crate::reply_errors::ReplyErrors;
 use crate::retry::{self, Retrier};
 use crate::stderr::{self, ErrorPrinter};
+
+const EMPTY_HISTORY_NOTE: &str =
+    "history: without limit, Centrifugo 3 and later return no publications; add \"limit\" to the params (-1 for all)";
 
 /// Sends the command and prints its reply; nothing to standard output without a layout.
 pub(crate) fn run(
@@ -21,10 +30,12 @@ pub(crate) fn run(
     mut client: Client,
     method: &str,
 ) -> anyhow::Result<ExitStatus> {
-    let commands = [params::read_command(args.params.as_deref(), method)?];
-    let mut request = client.requests().request(&commands)?;
+    let notes = !args.quiet && io::stderr().is_terminal();
+    let endpoint = client.requests().endpoint();
+    let command = params::read_command(args.params.as_deref(), method, endpoint, notes)?;
+    let mut request = client.requests().request(slice::from_ref(&command))?;
     if args.dry_run {
-        let print = || output::print_request(&request, io::stdout());
+        let print = || output::print_request(&request, blocking::stdout());
         return exit_status_of_printing(if args.quiet { Ok(()) } else { print() });
     }
     let retrier = Retrier {
@@ -38,13 +49,52 @@ pub(crate) fn run(
     let result = retrier.send(&mut client, &mut request);
     let replies = retry::replies(&result);
     let layout = layout.filter(|_| !replies.is_empty() || result.is_ok());
-    let printed = layout.map_or(Ok(()), |layout| output::print_list(replies, layout, io::stdout()));
+    let printed = layout.map_or(Ok(()), |layout| output::print_list(replies, layout, blocking::stdout()));
     let mut reply_errors = ReplyErrors::new();
     for reply in replies {
         reply_errors.add(reply, || format!("{}: {method}", request.url()), |message| errors.print(message));
     }
     let status = reply_errors.finish(|message| errors.print(message));
-    OutputError::check(printed, true)?;
-    result?;
-    Ok(status)
+    if notes && !client.requests().endpoint().is_signed() && is_empty_history(&command, replies) {
+        stderr::print_message(EMPTY_HISTORY_NOTE);
+    }
+    let effect = if request.is_read_only() { Effect::Read } else { Effect::Executed };
+    let output_error = OutputError::check(printed, effect).err().map(anyhow::Error::from);
+    let failures = [output_error, result.err().map(anyhow::Error::from)];
+    Ok(failures.iter().flatten().fold(status, |status, error| {
+        errors.print_error(error);
+        status.max(exit_status_for(error))
+    }))
+}
+
+/// Whether a history without a limit has no publications.
+fn is_empty_history(command: &Command, replies: &[Reply]) -> bool {
+    command.method().eq_ignore_ascii_case("history")
+        && lacks_limit(command.params())
+        && replies.first().is_some_and(is_empty)
+}
+
+fn lacks_limit(params: &str) -> bool {
+    let params = serde_json::from_str::<HashMap<String, &RawValue>>(params);
+    params.is_ok_and(|params| !params.keys().any(|key| key.eq_ignore_ascii_case("limit")))
+}
+
+fn is_empty(reply: &Reply) -> bool {
+    #[derive(Deserialize)]
+    struct History {
+        publications: Option<Vec<IgnoredAny>>,
+    }
+    let history = serde_json::from_str::<History>(reply.data());
+    history.is_ok_and(|history| history.publications.is_none_or(|publications| publications.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_is_found_in_any_case() {
+        assert!(lacks_limit(r#"{"channel": "a"}"#) && lacks_limit(r#"{"channel": "limit"}"#));
+        assert!(!lacks_limit(r#"{"channel": "a", "Limit": 0}"#) && !lacks_limit(r#"{"l\u0069mit": 5}"#));
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cent::Event;
 
-use crate::color;
+use crate::{blocking, color};
 
 const PREFIX: &str = "cent:";
 
@@ -75,7 +75,7 @@ fn write_prefixed(message: &str, prefix: &str) {
         let _ = writeln!(text, "{prefix} {}", EscapeControl(line));
     }
     // There is nowhere to report that standard error is closed or full.
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = blocking::stderr().write_all(text.as_bytes());
 }
 
 /// Escapes control and bidirectional formatting characters, so that a text from elsewhere cannot control the terminal.

@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
-use clap::{Arg, Command};
 
-use crate::did_you_mean::did_you_mean;
+use crate::argument_hints::{self as hints, lines_file};
 
 const USAGE_HINT: &str = "usage: cent SECTION METHOD --params='{…}' (see cent --help)";
 
@@ -21,10 +21,13 @@ pub(crate) fn to_message(error: &Error, command_line: &[OsString], command: &Com
     let found = context(error, ContextKind::InvalidArg);
     let option = option_name(&found);
     let value = context(error, ContextKind::InvalidValue);
+    if matches!(error.kind(), ErrorKind::MissingRequiredArgument | ErrorKind::UnknownArgument)
+        && let Some(message) = misread_option(command_line, command)
+    {
+        return message;
+    }
     match error.kind() {
-        ErrorKind::MissingRequiredArgument if !found.contains("SECTION") => {
-            missing_method(method_as_section(command_line).as_deref())
-        }
+        ErrorKind::MissingRequiredArgument if !found.contains("SECTION") => missing_method(command_line, command),
         ErrorKind::MissingRequiredArgument if found.contains("METHOD") => {
             format!("missing SECTION and METHOD; {USAGE_HINT}")
         }
@@ -46,6 +49,7 @@ pub(crate) fn to_message(error: &Error, command_line: &[OsString], command: &Com
             let expected = std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
             format!("invalid value '{value}' for {option}; expected {expected}")
         }
+        ErrorKind::TooManyValues if option == "--lines" => lines_file("unexpected value", &value),
         ErrorKind::TooManyValues => format!("unexpected value '{value}' for {option}; remove ={value}"),
         ErrorKind::ArgumentConflict => conflict(&option, &option_name(&context(error, ContextKind::PriorArg))),
         ErrorKind::InvalidUtf8 => "invalid UTF-8 in an argument; SECTION, METHOD and numbers must be UTF-8".to_owned(),
@@ -56,6 +60,12 @@ pub(crate) fn to_message(error: &Error, command_line: &[OsString], command: &Com
             format!("{}; see cent --help", first.strip_prefix("error: ").unwrap_or(first))
         }
     }
+}
+
+/// An option that is read as another argument.
+fn misread_option(command_line: &[OsString], command: &Command) -> Option<String> {
+    let args = command_line.iter().skip(1).filter_map(|arg| arg.to_str());
+    hints::option_after_double_dash(command_line).or_else(|| hints::typographic_option(args, command))
 }
 
 /// A detail of clap's error as text.
@@ -83,11 +93,12 @@ fn method_as_section(command_line: &[OsString]) -> Option<String> {
     command_line.iter().skip(1).filter_map(|arg| arg.to_str()).find(is_method).map(str::to_owned)
 }
 
-fn missing_method(method: Option<&str>) -> String {
-    match method {
-        Some(method) => format!("missing SECTION before {method}; usage: cent SECTION {method}"),
-        None => "missing METHOD after SECTION; for example publish, history or channels".to_owned(),
+fn missing_method(command_line: &[OsString], command: &Command) -> String {
+    if let Some(method) = method_as_section(command_line) {
+        return format!("missing SECTION before {method}; usage: cent SECTION {method}");
     }
+    let hint = hints::option_without_dashes(command_line, command);
+    format!("missing METHOD after SECTION; {}", hint.as_deref().unwrap_or("for example publish, history or channels"))
 }
 
 fn unknown_option(found: &str, command_line: &[OsString], command: &Command) -> String {
@@ -96,17 +107,17 @@ fn unknown_option(found: &str, command_line: &[OsString], command: &Command) -> 
     let typed =
         command_line.iter().skip(1).filter_map(|arg| arg.to_str()).find(|arg| is_short && arg.starts_with(found));
     let typed = typed.unwrap_or(found).split('=').next().unwrap_or_default();
-    let long_options = command.get_arguments().filter_map(Arg::get_long);
-    let options: Vec<String> = long_options.map(|long| format!("--{long}")).collect();
-    let long = format!("--{}", typed.trim_start_matches('-'));
-    let hint = did_you_mean(&long, options.iter().map(String::as_str));
-    format!("unknown option {typed}; {}", hint.as_deref().unwrap_or("see cent -h"))
+    format!("unknown option {typed}; {}", hints::closest_option(typed, command).as_deref().unwrap_or("see cent -h"))
 }
 
 fn unexpected_argument(arg: &str, command_line: &[OsString]) -> String {
     let has_params = command_line.iter().filter_map(|arg| arg.to_str()).any(|arg| arg.starts_with("--params"));
     let shown = shorten(arg);
-    if arg.starts_with('@') || arg == "-" {
+    if hints::has_lines(command_line) {
+        unexpected_with_lines(arg, command_line)
+    } else if hints::has_typographic_quotes(command_line) {
+        format!("unexpected argument '{shown}'; use straight quotes: --params='{{…}}'")
+    } else if arg.starts_with('@') || arg == "-" {
         format!("unexpected argument '{shown}'; use --params={shown}")
     } else if arg.trim_start().starts_with('{') {
         format!("unexpected argument '{shown}'; pass params with --params='{{…}}'")
@@ -114,6 +125,14 @@ fn unexpected_argument(arg: &str, command_line: &[OsString]) -> String {
         format!("unexpected argument '{shown}'; quote the params: --params='{{…}}'")
     } else {
         format!("unexpected argument '{shown}'; {USAGE_HINT}")
+    }
+}
+
+fn unexpected_with_lines(arg: &str, command_line: &[OsString]) -> String {
+    let file = hints::file_after_lines(command_line).or_else(|| Some(arg).filter(|arg| hints::is_file_like(arg)));
+    match file {
+        Some(file) => lines_file("unexpected argument", file),
+        None => format!("unexpected argument '{}'; --lines reads params from standard input", shorten(arg)),
     }
 }
 

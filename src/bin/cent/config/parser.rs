@@ -10,9 +10,10 @@
 //! ```
 
 use std::collections::HashMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use anyhow::{Context, bail, ensure};
+use cent::closest_match;
 use zeroize::Zeroizing;
 
 /// The section that supplies keys to all others.
@@ -29,7 +30,7 @@ pub(super) const KNOWN_KEYS: [&str; 6] = ["address", "secret", "secret_file", "a
 /// - a section header without name or `]`, or with a second `]`,
 /// - a duplicate section or key,
 /// - a value of a known key that continues on the next line.
-pub(super) fn normalize(text: &str) -> anyhow::Result<Zeroizing<String>> {
+pub(super) fn normalize(text: &str) -> anyhow::Result<Normalized> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // Large enough to never grow: growing leaves copies of secrets behind that nobody wipes.
     let out = Zeroizing::new(String::with_capacity(4 * text.len()));
@@ -37,7 +38,38 @@ pub(super) fn normalize(text: &str) -> anyhow::Result<Zeroizing<String>> {
     for (number, line) in (1..).zip(lines(text)) {
         parser.parse_line(number, line).with_context(|| format!("line {number}"))?;
     }
-    Ok(parser.out)
+    Ok(Normalized { text: parser.out, near_misses: parser.near_misses })
+}
+
+/// A config file for rust-ini.
+#[derive(Debug)]
+pub(super) struct Normalized {
+    pub(super) text: Zeroizing<String>,
+    pub(super) near_misses: Vec<NearMiss>,
+}
+
+/// A key that is not known, but probably meant to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NearMiss {
+    pub(super) section: String,
+    pub(super) line: usize,
+    pub(super) key: String,
+    pub(super) meant: &'static str,
+}
+
+impl fmt::Display for NearMiss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {} has {}: did you mean {}?", self.line, self.key, self.meant)
+    }
+}
+
+/// The known key that was probably meant.
+fn meant_key(key: &str) -> Option<&'static str> {
+    match key {
+        "url" | "uri" | "addr" | "host" | "server" | "endpoint" => Some("address"),
+        "key" | "token" => Some("api_key"),
+        _ => closest_match(key, KNOWN_KEYS),
+    }
 }
 
 /// A section name as it is written for rust-ini.
@@ -76,6 +108,7 @@ struct Parser<'a> {
     indent: usize,
     sections: HashMap<&'a str, usize>,
     keys: HashMap<(&'a str, String), usize>,
+    near_misses: Vec<NearMiss>,
 }
 
 struct Key {
@@ -123,6 +156,10 @@ impl<'a> Parser<'a> {
         ensure!(!key.is_empty(), "missing key before = or :; expected KEY = VALUE");
         let key = key.trim_end_matches(is_space).to_lowercase();
         let known_key = KNOWN_KEYS.into_iter().find(|&known| known == key);
+        if let Some(meant) = meant_key(&key).filter(|_| known_key.is_none()) {
+            let section = section.to_owned();
+            self.near_misses.push(NearMiss { section, line: number, key: key.clone(), meant });
+        }
         if let Some(first) = self.keys.insert((section, key), number) {
             // An unknown key may be a misplaced secret, so it is not printed.
             let key = known_key.map_or_else(String::new, |key| format!(" {key}"));
@@ -153,7 +190,7 @@ mod tests {
 
     #[track_caller]
     fn assert_normalized(text: &str, expected: &str) {
-        let found = normalize(text).map_or_else(|error| format!("{error:#}"), |text| text.to_string());
+        let found = normalize(text).map_or_else(|error| format!("{error:#}"), |normalized| normalized.text.to_string());
         assert_eq!(found, expected, "{text:?}");
     }
 
@@ -163,6 +200,26 @@ mod tests {
             "\u{feff}# note\r\n[ a ] ; note\r\n  Secret : x\\ \r\nname = x\r\n    secret = y\r\n[b|]\r\nTIMEOUT=5\r\n",
             "[| a |]\nsecret = 3|x\\|\n[|b||]\ntimeout = 7|5|\n",
         );
+    }
+
+    #[test]
+    fn keys_near_known_ones_are_recognized() {
+        for (key, meant) in [
+            ("adress", "address"),
+            ("url", "address"),
+            ("apikey", "api_key"),
+            ("api-key", "api_key"),
+            ("key", "api_key"),
+            ("token", "api_key"),
+            ("secrets", "secret"),
+            ("apikey_file", "api_key_file"),
+            ("time_out", "timeout"),
+        ] {
+            assert_eq!(meant_key(key), Some(meant), "{key}");
+        }
+        for key in ["name", "project_id", "password", "comment", "namespace", "retries"] {
+            assert_eq!(meant_key(key), None, "{key}");
+        }
     }
 
     #[test]

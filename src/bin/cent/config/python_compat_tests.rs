@@ -76,9 +76,9 @@ impl Value {
 
 /// Checks that a text is read as Python does. Returns whether all of it was accepted.
 fn compare(text: &str, python: &PythonOutcome) -> Result<Outcome, String> {
-    let Ok(ini) = parse(text.as_bytes()) else { return Ok(Outcome::Rejected) };
-    let path = ConfigPath { file: "x".into(), display: "x".into(), home_dir: None };
-    let config = Config { path, ini };
+    let Ok((ini, near_misses)) = parse(text.as_bytes()) else { return Ok(Outcome::Rejected) };
+    let path = ConfigPath { file: "x".into(), display: "x".into(), origin: "", home_dir: None };
+    let config = Config { path, ini, near_misses };
     let sections = match python {
         PythonOutcome::Error(error) => return Err(format!("Python rejects it: {error}")),
         PythonOutcome::Sections(sections) => sections,

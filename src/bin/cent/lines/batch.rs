@@ -90,6 +90,11 @@ impl Batch {
         }
     }
 
+    /// Whether no command changes anything; none does before the request is prepared.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.request.as_ref().is_none_or(HttpRequest::is_read_only)
+    }
+
     pub(super) fn commands(&self) -> &[Command] {
         self.request.as_ref().map_or(&self.commands, HttpRequest::commands)
     }

@@ -1,19 +1,16 @@
 //! Reads standard input into batches.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use cent::{Command, Error, RequestBuilder};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 
 use super::batch::Batch;
 use super::queue::{MAX_POOLED_BYTES, Queue};
+use crate::blocking::{self, is_readable};
 
 /// The longest line, in bytes: input without newlines must not fill the memory. It is the same as for responses.
 const MAX_LINE_BYTES: u64 = cent::MAX_RESPONSE_BYTES;
@@ -32,7 +29,7 @@ pub(super) fn start(
     requests: RequestBuilder,
     parse: impl Fn(Vec<u8>, u64) -> Result<Command, Error> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let input = stdin()?;
+    let input = blocking::stdin().context(STDIN)?;
     let queue = Arc::clone(queue);
     thread::Builder::new()
         .spawn(move || queue.close(BatchReader::new(input, &queue, &requests).read_all(parse)))
@@ -42,13 +39,9 @@ pub(super) fn start(
 
 /// How many bytes there are to read, if standard input is a regular file.
 pub(super) fn input_bytes() -> Option<u64> {
-    let mut input = stdin().ok()?;
+    let mut input = blocking::stdin().ok()?;
     let file = input.metadata().ok().filter(std::fs::Metadata::is_file)?;
     Some(file.len().saturating_sub(input.stream_position().ok()?))
-}
-
-fn stdin() -> anyhow::Result<File> {
-    io::stdin().as_fd().try_clone_to_owned().map(File::from).context(STDIN)
 }
 
 /// Fills batches with commands, and prepares their requests while the sender waits for responses.
@@ -172,19 +165,10 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
     }
 }
 
-/// Waits until there is input, an end or an error to read. May return false before the timeout, after a signal.
-fn is_readable(input: &impl AsFd, timeout: Option<Duration>) -> io::Result<bool> {
-    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-    match poll(&mut [PollFd::new(input, PollFlags::IN)], timeout.as_ref()) {
-        Ok(ready) => Ok(ready > 0),
-        Err(Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
+    use std::fs::File;
     use std::io::{PipeReader, Write};
     use std::os::fd::BorrowedFd;
     use std::os::unix::net::UnixStream;

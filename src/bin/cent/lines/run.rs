@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use cent::{Client, Command, Endpoint, Error, HttpRequest, Reply, RequestBuilder};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::batch::Batch;
 use super::batch_size::{BatchSize, INITIAL_SIZE};
@@ -15,7 +15,8 @@ use super::queue::{Queue, RunResult, StopReason};
 use super::tally::{self, Tally};
 use super::{reader, signals};
 use crate::args::Args;
-use crate::exit::{ExitStatus, OutputError, exit_status_for};
+use crate::blocking;
+use crate::exit::{Effect, ExitStatus, LinesOutcome, OutputError, exit_status_for, lines_status};
 use crate::output::{self, JsonLayout};
 use crate::reply_errors::ReplyErrors;
 use crate::retry::{self, Retrier};
@@ -97,6 +98,8 @@ struct LinesRun {
     layout: Option<JsonLayout>,
     progress: Progress,
     tally: Tally,
+    /// Whether no command so far changes anything.
+    is_read_only: bool,
     reply_errors: ReplyErrors,
     printed: io::Result<()>,
     failure: Option<anyhow::Error>,
@@ -105,12 +108,13 @@ struct LinesRun {
 impl LinesRun {
     fn new(layout: Option<JsonLayout>, progress: Progress) -> Self {
         let (tally, reply_errors) = (Tally::default(), ReplyErrors::new());
-        Self { layout, progress, tally, reply_errors, printed: Ok(()), failure: None }
+        Self { layout, progress, tally, is_read_only: true, reply_errors, printed: Ok(()), failure: None }
     }
 
     /// Prints the replies to a batch and adds its outcome.
     fn record(&mut self, queue: &Queue, batch: &Batch, result: Result<Vec<Reply>, Error>) {
         self.tally.add(&batch.lines, &result);
+        self.is_read_only = self.is_read_only && batch.is_read_only();
         let replies = retry::replies(&result);
         self.print(queue, replies);
         for ((reply, command), line) in replies.iter().zip(batch.commands()).zip(&batch.lines) {
@@ -123,29 +127,25 @@ impl LinesRun {
 
     fn print(&mut self, queue: &Queue, replies: &[Reply]) {
         if self.printed.is_ok() {
-            self.printed = self.layout.map_or(Ok(()), |layout| output::print_lines(replies, layout, io::stdout()));
+            self.printed =
+                self.layout.map_or(Ok(()), |layout| output::print_lines(replies, layout, blocking::stdout()));
             if self.printed.is_err() {
                 queue.stop(StopReason::Failure);
             }
         }
     }
 
-    /// Reports how the run ended and returns the greatest exit status of all outcomes.
+    /// Reports how the run ended, and returns its exit status.
     fn finish(self, args: &Args, errors: ErrorPrinter, result: RunResult) -> ExitStatus {
         self.progress.clear();
         let lines_remain = result.lines_remain || self.tally.batch_rejected;
-        let mut status = self.reply_errors.finish(|message| errors.print(message));
         let output_closed = self.printed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
-        if output_closed && lines_remain {
-            status = ExitStatus::Unknown;
-        }
-        let output_error = OutputError::check(self.printed, true).err().map(anyhow::Error::from);
+        let mut cause = self.reply_errors.finish(|message| errors.print(message));
+        let effect = if self.is_read_only { Effect::Read } else { Effect::Executed };
+        let output_error = OutputError::check(self.printed, effect).err().map(anyhow::Error::from);
         for error in [output_error, self.failure, result.input_error].iter().flatten() {
             errors.print_error(error);
-            status = status.max(exit_status_for(error));
-        }
-        if let Some(StopReason::Signal(number)) = result.stop {
-            status = status.max(ExitStatus::Signal(number));
+            cause = cause.max(exit_status_for(error));
         }
         if result.stop.is_some() || lines_remain {
             // With --quiet too, because it is part of the error.
@@ -155,7 +155,16 @@ impl LinesRun {
         } else if !args.quiet {
             stderr::print_message(&self.tally.finished_summary(self.progress.elapsed()));
         }
-        status
+        lines_status(LinesOutcome {
+            has_unknown: self.tally.has_unknown() || cause == ExitStatus::Unknown,
+            signal: match result.stop {
+                Some(StopReason::Signal(number)) => Some(number),
+                Some(StopReason::Failure) | None => None,
+            },
+            has_answered: self.tally.replies > 0,
+            lines_remain,
+            cause,
+        })
     }
 }
 
@@ -172,6 +181,7 @@ fn stop_reason(stop: Option<StopReason>, output_closed: bool) -> Option<&'static
     match stop {
         Some(StopReason::Signal(SIGINT)) => Some("interrupted by SIGINT"),
         Some(StopReason::Signal(SIGTERM)) => Some("interrupted by SIGTERM"),
+        Some(StopReason::Signal(SIGHUP)) => Some("interrupted by SIGHUP"),
         Some(StopReason::Signal(_)) => Some("interrupted by a signal"),
         Some(StopReason::Failure) if output_closed => Some("standard output closed"),
         Some(StopReason::Failure) | None => None,
@@ -186,7 +196,7 @@ fn dry_run(args: &Args, queue: &Queue, requests: &RequestBuilder) -> anyhow::Res
         let printed = if args.quiet { Ok(()) } else { print_request(request, count > 0) };
         if printed.is_err() {
             queue.stop(StopReason::Failure);
-            OutputError::check(printed, false)?;
+            OutputError::check(printed, Effect::Nothing)?;
             return Ok(ExitStatus::Success);
         }
         commands += batch.commands().len() as u64;
@@ -207,7 +217,7 @@ fn dry_run(args: &Args, queue: &Queue, requests: &RequestBuilder) -> anyhow::Res
 }
 
 fn print_request(request: &HttpRequest<'_>, after_another: bool) -> io::Result<()> {
-    let mut out = io::stdout();
+    let mut out = blocking::stdout();
     if after_another {
         out.write_all(b"\n")?;
     }

@@ -44,9 +44,14 @@ impl Tally {
         }
     }
 
+    /// Whether a command may have been executed and nobody knows.
+    pub(super) fn has_unknown(&self) -> bool {
+        self.unknown > 0 || self.last_unknown_line.is_some()
+    }
+
     fn add_reply(&mut self, reply: &Reply) {
         self.replies += 1;
-        if reply.errors().iter().map(ReplyError::kind).any(|kind| kind != ErrorKind::Rejected) {
+        if reply.errors().iter().map(ReplyError::kind).any(|kind| kind == ErrorKind::OutcomeUnknown) {
             self.unknown += 1;
         } else if !reply.errors().is_empty() {
             self.rejected += 1;
