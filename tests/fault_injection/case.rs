@@ -61,7 +61,7 @@ impl RequestSpec {
         self.form() == ApiForm::Legacy && self.is_first
     }
 
-    fn data(self) -> impl Iterator<Item = String> {
+    pub(crate) fn data(self) -> impl Iterator<Item = String> {
         (1..=self.commands).map(move |number| match self.padding_bytes {
             _ if self.invalid == Some(number - 1) => "[".repeat(INVALID_DEPTH) + &"]".repeat(INVALID_DEPTH),
             0 => number.to_string(),
