@@ -35,7 +35,7 @@ impl Command {
     /// - an empty method,
     /// - params that are not one JSON object in UTF-8; the error shows line, column and the text there.
     pub fn new(method: impl AsRef<str>, params: impl Into<Vec<u8>>) -> Result<Self, Error> {
-        const HINT: &str = r#"use params such as {"channel": "news"}"#;
+        const HINT: &str = r#"use an object such as {"channel": "news"}"#;
         let method = method.as_ref();
         if method.is_empty() {
             // Centrifugo 2 and later execute a command without a method as publish.

@@ -288,7 +288,7 @@ fn missing_config_shows_example() {
                    cent:   [live]\n\
                    cent:   address = http://localhost:8000\n\
                    cent:   api_key = key-of-the-server\n\
-                   cent: with secret instead of api_key for Centrifugo 1\n";
+                   cent: for Centrifugo 1, use secret instead of api_key\n";
     dry_run(cent()).assert_output(2, "", &format!("cent: ~/.centrc: {example}"));
     dry_run(cent().arg("--config=x")).assert_output(2, "", &format!("cent: x: {example}"));
     dry_run(cent().env("CENT_CONFIG", "x")).assert_output(2, "", &format!("cent: x (CENT_CONFIG): {example}"));

@@ -233,7 +233,7 @@ fn bad_line_stops_run_after_earlier_lines() {
         let server = form.server();
         let input = publish_params(1..=5000) + "{\"channel\": \"plain:a\", 5001}\n" + &publish_params(5002..=10_000);
         let output = publish_lines(form, &server).stdin_bytes(input).run();
-        let object = "use params such as {\"channel\": \"news\"}";
+        let object = "use an object such as {\"channel\": \"news\"}";
         assert_eq!(
             output.stderr(),
             format!(

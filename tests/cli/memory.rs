@@ -1,1 +1,36 @@
-//! x
+//! How much memory hostile input takes.
+
+use std::fs::File;
+
+use crate::V1;
+use crate::support::cli::Cent;
+
+/// The size of the line.
+const BYTES: usize = 60_000_000;
+
+/// Allows the program, in KB of address space, twice the line and what it has without any input.
+const SHELL: [&str; 3] = ["sh", "-c", r#"ulimit -v 180000 && exec "$0" "$@""#];
+
+#[track_caller]
+fn assert_located(cent: Cent, source: &str, summary: &str) {
+    let input = File::open(cent.path("line")).expect("the file is there");
+    let output = cent.run_under(&SHELL).env("PATH", "/usr/bin:/bin").stdin(input).run();
+    let hint = r#"use an object such as {"channel": "news"}"#;
+    let column = BYTES + 1;
+    let message = format!("cent: {source}: invalid JSON: trailing comma at line 1, column {column}; {hint}\n");
+    let shown = format!("cent:   {}\",}}\n", "x".repeat(34));
+    let mark = format!("cent:   {}^\n", " ".repeat(36));
+    output.assert_output(2, "", &format!("{message}{shown}{mark}{summary}"));
+}
+
+#[test]
+fn error_in_long_line_takes_little_more_memory_than_the_line() {
+    let server = V1.server().expect_no_connection();
+    let start = r#"{"channel":"a","data":""#;
+    let line = format!("{start}{}\",}}", "x".repeat(BYTES - start.len() - 2));
+    let call = || V1.cent(&server).file("line", &line).args(&["bananas", "publish"]);
+    assert_located(call().arg("--params=@line"), "line", "");
+    assert_located(call(), "standard input", "");
+    let summary = "cent: no lines accepted: run again from line 1\n";
+    assert_located(call().arg("--lines"), "standard input", summary);
+}

@@ -175,7 +175,7 @@ fn unreadable_params_file_is_reported() {
 
 #[test]
 fn invalid_json_reports_location() {
-    let object = "use params such as {\"channel\": \"news\"}";
+    let object = "use an object such as {\"channel\": \"news\"}";
     let escape = r"escape it, for example a newline as \n";
     for (params, problem, hint, snippet, marker) in [
         ("[1]", "expected a JSON object, found an array at line 1, column 1", object, "[1]", "^"),

@@ -37,7 +37,7 @@ use --config FILE, or create it, for example:
   [live]
   address = http://localhost:8000
   api_key = key-of-the-server
-with secret instead of api_key for Centrifugo 1";
+for Centrifugo 1, use secret instead of api_key";
 
 /// Where the config file is. Displayed as the user wrote it.
 #[derive(Debug)]

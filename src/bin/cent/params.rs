@@ -3,8 +3,6 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
-use std::os::fd::AsFd;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -12,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use cent::{Command, Endpoint};
+use rustix::fs::FileType;
 use serde::de::IgnoredAny;
 
 use crate::blocking::{self, Blocking};
@@ -210,12 +209,13 @@ fn stdin_kind() -> StdinKind {
     if stdin.is_terminal() {
         return StdinKind::Terminal;
     }
-    let metadata = stdin.as_fd().try_clone_to_owned().map(File::from).and_then(|file| file.metadata());
-    let has_data = metadata.is_ok_and(|metadata| {
-        let kind = metadata.file_type();
-        kind.is_fifo() || kind.is_socket() || kind.is_file()
-    });
-    if has_data { StdinKind::Data } else { StdinKind::Other }
+    // Without a copy of the descriptor, which could fail: input that is there would be taken for none.
+    let kind = rustix::fs::fstat(&stdin).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    if matches!(kind, Ok(FileType::Fifo | FileType::Socket | FileType::RegularFile)) {
+        StdinKind::Data
+    } else {
+        StdinKind::Other
+    }
 }
 
 #[cfg(test)]
