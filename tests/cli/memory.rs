@@ -8,13 +8,15 @@ use crate::support::cli::Cent;
 /// The size of the line.
 const BYTES: usize = 60_000_000;
 
-/// Allows the program, in KB of address space, twice the line and what it has without any input.
-const SHELL: [&str; 3] = ["sh", "-c", r#"ulimit -v 180000 && exec "$0" "$@""#];
-
+/// With this address space, in KB. Each thread of `--lines` reserves some that it does not use.
 #[track_caller]
-fn assert_located(cent: Cent, source: &str, summary: &str) {
+fn assert_located(cent: Cent, kilobytes: u32, source: &str, summary: &str) {
     let input = File::open(cent.path("line")).expect("the file is there");
-    let output = cent.run_under(&SHELL).env("PATH", "/usr/bin:/bin").stdin(input).run();
+    let output = cent
+        .run_under(&["sh", "-c", &format!(r#"ulimit -v {kilobytes} && exec "$0" "$@""#)])
+        .env("PATH", "/usr/bin:/bin")
+        .stdin(input)
+        .run();
     let hint = r#"use an object such as {"channel": "news"}"#;
     let column = BYTES + 1;
     let message = format!("cent: {source}: invalid JSON: trailing comma at line 1, column {column}; {hint}\n");
@@ -29,8 +31,8 @@ fn error_in_long_line_takes_little_more_memory_than_the_line() {
     let start = r#"{"channel":"a","data":""#;
     let line = format!("{start}{}\",}}", "x".repeat(BYTES - start.len() - 2));
     let call = || V1.cent(&server).file("line", &line).args(&["bananas", "publish"]);
-    assert_located(call().arg("--params=@line"), "line", "");
-    assert_located(call(), "standard input", "");
+    assert_located(call().arg("--params=@line"), 180_000, "line", "");
+    assert_located(call(), 180_000, "standard input", "");
     let summary = "cent: no lines accepted: run again from line 1\n";
-    assert_located(call().arg("--lines"), "standard input", summary);
+    assert_located(call().arg("--lines"), 420_000, "standard input", summary);
 }
