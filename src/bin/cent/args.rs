@@ -38,7 +38,8 @@ pub(crate) struct Args {
     /// Method params: a JSON object, @FILE, or - for stdin
     ///
     /// If omitted, params are read from standard input when it is a pipe,
-    /// a socket or a file; otherwise they are {}.
+    /// a socket or a file (not by channels, info, stats and node);
+    /// otherwise they are {}.
     #[arg(long, value_name = "JSON", verbatim_doc_comment, conflicts_with_all = ["sections", "completions"])]
     pub(crate) params: Option<OsString>,
 
@@ -62,7 +63,7 @@ pub(crate) struct Args {
     )]
     pub(crate) timeout: Option<Duration>,
 
-    /// Retry up to N times if nothing was accepted
+    /// Retry up to N times what is safe (exit status 3)
     ///
     /// Only failures with exit status 3 are retried, with growing pauses.
     /// A request that may have been executed is never sent again.

@@ -12,7 +12,7 @@ cent [OPTIONS] SECTION METHOD            SECTION: server in ~/.centrc
 
 const EXAMPLE: &str = r#"cent live publish --params='{"channel": "news", "data": {"n": 1}}'"#;
 
-const EXIT_SUMMARY: &str = "Exit status: 0 success, 1 rejected, 2 usage, 3 retry, 4 unknown, 5 partial";
+const EXIT_SUMMARY: &str = "Exit: 0 success, 1 rejected, 2 usage, 3 safe to retry, 4 unknown, 5 part-way";
 
 /// The longest line of the help, in characters.
 const MAX_WIDTH: usize = 80;
@@ -20,9 +20,9 @@ const MAX_WIDTH: usize = 80;
 /// What the program does, in paragraphs.
 pub(crate) const DESCRIPTION: [&str; 3] = [
     "\
-Sends one command to a Centrifugo server and pretty-prints the list of replies.
-SECTION is a section of the config file: it has the server's address and the API
-key or secret. METHOD is a method of the server's HTTP API.",
+Sends one command to a Centrifugo server and pretty-prints its reply, as a list
+of one. SECTION is a section of the config file: it has the server's address and
+the API key or secret. METHOD is a method of the server's HTTP API.",
     "\
 With --lines, sends one command per line of standard input and prints one reply
 per line. Options may appear anywhere.",
@@ -30,8 +30,8 @@ per line. Options may appear anywhere.",
 Methods of Centrifugo 2 to 6: publish, broadcast, subscribe, unsubscribe,
 disconnect, refresh, presence, presence_stats, history, history_remove,
 channels, info, rpc and others. Methods of Centrifugo 1: publish, broadcast,
-unsubscribe, disconnect, presence, history, channels, stats and node. Other
-methods are sent unchecked.",
+unsubscribe, disconnect, presence, history, channels, stats and node. A method
+that cent does not know is sent unchecked.",
 ];
 
 /// A name and its description, in lines of at most 64 characters.
@@ -67,7 +67,7 @@ pub(crate) const EXAMPLES: [HelpEntry; 6] = [
     (
         "Params from a file or a pipe:",
         r#"cent live publish --params=@news.json
-echo '{"channel": "news"}' | cent live history --compact"#,
+echo '{"channel": "news", "limit": 10}' | cent live history --compact"#,
     ),
     ("See what would be sent:", "cent live publish --params=@news.json --dry-run"),
     (r"In a crontab (escape % as \%):", r#"@daily cent live publish -q --params='{"channel":"a","data":"9\%"}'"#),
