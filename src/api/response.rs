@@ -41,6 +41,10 @@ impl HttpResponse {
 
     /// What to do where a server, or a proxy in front of it, rejected the connection rather than the request.
     pub(super) fn tls_problem(&self) -> Option<&'static str> {
+        // A server could repeat a part of the request in plain text.
+        if !self.is_html() && self.content_type.is_some() {
+            return None;
+        }
         let body = String::from_utf8_lossy(&self.body);
         let has_any = |texts: &[&str]| texts.iter().any(|text| body.contains(text));
         match self.status {

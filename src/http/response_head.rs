@@ -25,13 +25,15 @@ impl ForeignProtocol {
 /// The input with each folded header line made one (RFC 9112, section 5.2), which ureq rejects; `None` where there is
 /// none. The length stays the same.
 pub(super) fn unfold(input: &[u8]) -> Option<Vec<u8>> {
-    let head = &input[..find(input, b"\r\n\r\n").unwrap_or(input.len())];
+    let start = start_of_final_head(input);
+    let end = find(&input[start..], b"\r\n\r\n").map_or(input.len(), |length| start + length);
+    let head = &input[start..end];
     let is_fold = |window: &[u8]| matches!(window, [b'\r', b'\n', b' ' | b'\t']);
-    if !input.starts_with(b"HTTP/1.") || !head.windows(3).any(is_fold) {
+    if !head.starts_with(b"HTTP/1.") || !head.windows(3).any(is_fold) {
         return None;
     }
     let mut unfolded = input.to_vec();
-    for start in (0..head.len()).filter(|&start| input[start..].get(..3).is_some_and(is_fold)) {
+    for start in (start..end).filter(|&start| input[start..].get(..3).is_some_and(is_fold)) {
         unfolded[start..start + 2].fill(b' ');
     }
     Some(unfolded)
@@ -39,8 +41,19 @@ pub(super) fn unfold(input: &[u8]) -> Option<Vec<u8>> {
 
 /// Whether the headers of the final response are complete.
 pub(super) fn is_complete(input: &[u8]) -> bool {
-    const INTERIM: usize = b"HTTP/1.1 ".len();
-    find(input, b"\r\n\r\n").is_some() && input.get(INTERIM) != Some(&b'1')
+    find(&input[start_of_final_head(input)..], b"\r\n\r\n").is_some()
+}
+
+/// Where the first head begins that is not that of an interim response, such as 100 Continue.
+fn start_of_final_head(input: &[u8]) -> usize {
+    const STATUS: usize = b"HTTP/1.1 ".len();
+    let mut start = 0;
+    while input.get(start + STATUS) == Some(&b'1')
+        && let Some(length) = find(&input[start..], b"\r\n\r\n")
+    {
+        start += length + b"\r\n\r\n".len();
+    }
+    start
 }
 
 fn find(input: &[u8], pattern: &[u8]) -> Option<usize> {
@@ -74,6 +87,8 @@ mod tests {
         let folded = "HTTP/1.1 200 OK\r\nA: 1,\r\n 2,\r\n\t3\r\n\r\n{\r\n }";
         assert_eq!(unfolded(folded).unwrap(), "HTTP/1.1 200 OK\r\nA: 1,   2,  \t3\r\n\r\n{\r\n }");
         assert_eq!(unfolded("HTTP/1.1 200 OK\r\nA: 1,\r\n 2").unwrap(), "HTTP/1.1 200 OK\r\nA: 1,   2");
+        let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nA: 1,\r\n 2\r\n\r\n";
+        assert_eq!(unfolded(interim).unwrap(), interim.replace(",\r\n", ",  "));
         for other in ["HTTP/1.1 200 OK\r\nA: 1\r\n\r\n{\r\n }", "{\r\n }", "HTTP/1.1 200 OK\r\n", ""] {
             assert_eq!(unfolded(other), None, "{other}");
         }
@@ -84,5 +99,6 @@ mod tests {
         assert!(is_complete(b"HTTP/1.1 200 OK\r\n\r\n{"));
         assert!(!is_complete(b"HTTP/1.1 200 OK\r\n\r"));
         assert!(!is_complete(b"HTTP/1.1 103 Early Hints\r\n\r\n"));
+        assert!(is_complete(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"));
     }
 }

@@ -89,6 +89,9 @@ impl Roots {
             Ok(bytes)
         };
         match read() {
+            Ok(bytes) if bytes.len() as u64 == MAX_FILE_BYTES => {
+                self.add_problem(path, &format!("{} MB or larger", MAX_FILE_BYTES / (1024 * 1024)));
+            }
             Ok(bytes) => self.add_bundle(path, &bytes, is_named),
             Err(error) => self.add_io_problem(path, error)?,
         }

@@ -363,6 +363,73 @@ fn assert_reading_followed(form: ApiForm, fault: &Fault, requests: usize, is_fir
     assert_eq!(followed.statuses, if expected == [4] { unknown } else { expected }, "{context}");
 }
 
+/// The error of a history in a batch of this form, and what the program says about it.
+fn failed_history(form: ApiForm) -> (&'static str, &'static str) {
+    match form {
+        V1 => (
+            r#"{"method":"history","error":"internal server error","body":null}"#,
+            "history: internal server error; the method only reads: safe to retry",
+        ),
+        Legacy | Current => (
+            r#"{"error":{"code":100,"message":"internal server error"}}"#,
+            "history: internal server error (100); the method only reads: safe to retry",
+        ),
+    }
+}
+
+/// The response to a publish and a history that fails.
+fn publish_and_failed_history(form: ApiForm) -> Response {
+    let error = failed_history(form).0;
+    let published = form.publish_reply();
+    Response::json(match form {
+        V1 => format!("[{published},{error}]"),
+        Legacy => format!("{published}\n{error}"),
+        Current => format!(r#"{{"replies":[{{"publish":{{}}}},{error}]}}"#),
+    })
+}
+
+#[test]
+fn read_that_failed_after_a_publish_does_not_repeat_it() {
+    for form in ApiForm::ALL {
+        let line = |method| format!("{{\"method\":\"{method}\",\"params\":{}}}\n", HISTORY.trim_end());
+        let (publish, history) = (line("publish"), line("history"));
+        let one_request = (&publish_and_failed_history(form), "--batch=2");
+        let two_requests = (&form.batch_replies(failed_history(form).0, 1), "--batch=1");
+        for (response, batch) in [one_request, two_requests] {
+            let server = server_that_is_known(form);
+            if batch == "--batch=1" {
+                server.add_script(vec![Step::Execute, Step::SendRest]);
+            }
+            server.add_script(respond(response));
+            if form == Legacy {
+                server.add_script(vec![Step::Execute, Step::SendRest]);
+            }
+            let input = format!("{publish}{history}");
+            let output = form.cent(&server).args(&["bananas", "--lines", batch]).stdin_bytes(input).run();
+            let text = output.stderr();
+            let (first, summary) = text.split_once('\n').expect("two messages");
+            assert_eq!(first, format!("cent: line 2: {}", failed_history(form).1));
+            assert!(summary.ends_with(": 1 accepted, 1 failed\n"), "{summary}");
+            assert_eq!(output.exit_code(), Some(1), "{form:?} {batch}");
+        }
+    }
+}
+
+#[test]
+fn read_that_failed_is_resumed_at() {
+    for form in ApiForm::ALL {
+        let server = server_that_is_known(form);
+        server.add_script(vec![Step::Execute, Step::SendRest]);
+        server.add_script(respond(&form.batch_replies(failed_history(form).0, 1)));
+        let input = format!("{HISTORY}{HISTORY}{{\n");
+        let output = form.cent(&server).args(&["bananas", "history", "--lines", "--batch=1"]).stdin_bytes(input).run();
+        let text = output.stderr();
+        let summary = "cent: lines 1-2: 1 accepted, 1 failed; line 2 failed: resume with tail -n +2\n";
+        assert!(text.ends_with(summary), "{text}");
+        assert_eq!(output.exit_code(), Some(5), "{text}");
+    }
+}
+
 /// Ends of one command that leave the outcome of a publish unknown.
 fn unknown_outcomes(form: ApiForm, method: &str) -> Vec<Script> {
     let error = match form {

@@ -42,8 +42,10 @@ pub(crate) struct LinesOutcome {
     pub(crate) has_unknown: bool,
     /// The signal that ended the run.
     pub(crate) signal: Option<i32>,
-    /// Whether any command was answered, accepted or rejected.
+    /// Whether any command was answered, accepted or rejected, so that not all lines remain.
     pub(crate) has_answered: bool,
+    /// What the commands did that were answered.
+    pub(crate) effect: Effect,
     pub(crate) lines_remain: bool,
     /// The worst of what went wrong.
     pub(crate) cause: ExitStatus,
@@ -56,6 +58,10 @@ pub(crate) fn lines_status(outcome: LinesOutcome) -> ExitStatus {
         LinesOutcome { has_unknown: true, .. } => ExitStatus::Unknown,
         LinesOutcome { signal: Some(signal), .. } => ExitStatus::Signal(signal),
         LinesOutcome { has_answered: true, lines_remain: true, .. } => ExitStatus::Partial,
+        // To run all lines again would also repeat what was accepted.
+        LinesOutcome { cause: ExitStatus::SafeToRetry, has_answered: true, effect: Effect::Executed, .. } => {
+            ExitStatus::Rejected
+        }
         LinesOutcome { cause, .. } => cause,
     }
 }
@@ -242,7 +248,8 @@ mod tests {
     fn lines_status_follows_the_table() {
         use ExitStatus::{Rejected, SafeToRetry, Success, Usage};
         let status = |has_unknown, signal, has_answered, lines_remain, cause| {
-            lines_status(LinesOutcome { has_unknown, signal, has_answered, lines_remain, cause }).code()
+            let effect = Effect::Executed;
+            lines_status(LinesOutcome { has_unknown, signal, has_answered, effect, lines_remain, cause }).code()
         };
         // All lines are done.
         assert_eq!(status(false, None, true, false, Success), 0);
@@ -261,6 +268,17 @@ mod tests {
         assert_eq!(status(false, Some(2), false, true, Success), 130);
         assert_eq!(status(true, Some(15), true, true, Success), 4);
         assert_eq!(status(true, None, true, false, Success), 4);
+        // All lines have a reply, and one that only reads failed for now: to run all again would repeat the others.
+        assert_eq!(status(false, None, true, false, SafeToRetry), 1);
+        let read = LinesOutcome {
+            has_unknown: false,
+            signal: None,
+            has_answered: true,
+            effect: Effect::Read,
+            lines_remain: false,
+            cause: SafeToRetry,
+        };
+        assert_eq!(lines_status(read).code(), 3);
     }
 
     #[test]

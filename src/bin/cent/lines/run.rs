@@ -151,7 +151,7 @@ impl LinesRun {
             // With --quiet too, because it is part of the error.
             let reason =
                 stop_reason(result.stop, output_closed).map_or_else(String::new, |reason| format!("{reason}: "));
-            stderr::print_message(&format!("{reason}{}", self.tally.stopped_summary(lines_remain)));
+            stderr::print_message(&format!("{reason}{}", self.tally.stopped_summary(lines_remain, self.is_read_only)));
         } else if !args.quiet {
             stderr::print_message(&self.tally.finished_summary(self.progress.elapsed()));
         }
@@ -161,7 +161,8 @@ impl LinesRun {
                 Some(StopReason::Signal(number)) => Some(number),
                 Some(StopReason::Failure) | None => None,
             },
-            has_answered: self.tally.replies > 0,
+            has_answered: self.tally.resume_line(self.is_read_only) > 1,
+            effect,
             lines_remain,
             cause,
         })

@@ -14,6 +14,10 @@ pub(super) struct Tally {
     rejected: u64,
     /// Those of them that may have been executed despite an error.
     unknown: u64,
+    /// Those of them that only read, and failed for now.
+    failed: u64,
+    /// The first line with such a command.
+    first_failed_line: Option<u64>,
     /// The last line of the last request that succeeded; 0 if there is none.
     last_replied_line: u64,
     /// The last line of the request whose outcome is unknown.
@@ -29,14 +33,12 @@ impl Tally {
         if let Err(error) = result
             && let Some(&last_answered) = error.answered().checked_sub(1).and_then(|index| lines.get(index))
         {
-            error.replies().iter().for_each(|reply| self.add_reply(reply));
+            lines.iter().zip(error.replies()).for_each(|(line, reply)| self.add_reply(*line, reply));
             self.last_replied_line = last_answered;
         }
         match result {
             Ok(replies) => {
-                for reply in replies {
-                    self.add_reply(reply);
-                }
+                lines.iter().zip(replies).for_each(|(line, reply)| self.add_reply(*line, reply));
                 self.last_replied_line = last;
             }
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => self.last_unknown_line = Some(last),
@@ -49,18 +51,24 @@ impl Tally {
         self.unknown > 0 || self.last_unknown_line.is_some()
     }
 
-    fn add_reply(&mut self, reply: &Reply) {
+    fn add_reply(&mut self, line: u64, reply: &Reply) {
         self.replies += 1;
-        if reply.errors().iter().map(ReplyError::kind).any(|kind| kind == ErrorKind::OutcomeUnknown) {
+        let has = |kind| reply.errors().iter().map(ReplyError::kind).any(|found| found == kind);
+        if has(ErrorKind::OutcomeUnknown) {
             self.unknown += 1;
+        } else if has(ErrorKind::SafeToRetry) {
+            self.failed += 1;
+            self.first_failed_line.get_or_insert(line);
         } else if !reply.errors().is_empty() {
             self.rejected += 1;
         }
     }
 
-    /// The line to resume at: the first one that was not accepted and is not unknown either.
-    fn first_unaccepted_line(&self) -> u64 {
-        self.last_unknown_line.unwrap_or(self.last_replied_line) + 1
+    /// The line to resume at: the first one that was not accepted and is not unknown either. A run that only reads resumes
+    /// at the first one that failed for now.
+    pub(super) fn resume_line(&self, is_read_only: bool) -> u64 {
+        let next = self.last_unknown_line.unwrap_or(self.last_replied_line) + 1;
+        self.first_failed_line.filter(|_| is_read_only).unwrap_or(next)
     }
 
     /// The summary of a run that reached the end of its input.
@@ -77,15 +85,16 @@ impl Tally {
     }
 
     /// The summary of a run that was stopped: which lines were accepted, are unknown, remain, and how to resume.
-    pub(super) fn stopped_summary(&self, lines_remain: bool) -> String {
-        let next = self.first_unaccepted_line();
-        if next == 1 && lines_remain {
-            return "no lines accepted: run again from line 1".to_owned();
-        }
-        let remaining = if lines_remain {
-            format!("line {next} onwards not accepted: resume with tail -n +{next}")
-        } else {
-            "no lines remain".to_owned()
+    pub(super) fn stopped_summary(&self, lines_remain: bool, is_read_only: bool) -> String {
+        let next = self.resume_line(is_read_only);
+        let remaining = match next {
+            1 if lines_remain && self.replies == 0 => return "no lines accepted: run again from line 1".to_owned(),
+            1 if lines_remain => "run again from line 1".to_owned(),
+            _ if lines_remain && is_read_only && self.failed > 0 => {
+                format!("line {next} failed: resume with tail -n +{next}")
+            }
+            _ if lines_remain => format!("line {next} onwards not accepted: resume with tail -n +{next}"),
+            _ => "no lines remain".to_owned(),
         };
         let parts = [Some(self.replied_lines()), self.unknown_lines(), Some(remaining)];
         parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
@@ -108,14 +117,11 @@ impl Tally {
 
     /// How many commands had which outcome; none if all were accepted.
     fn outcome_counts(&self) -> Option<String> {
-        let (rejected, unknown) = (self.rejected, self.unknown);
-        let accepted = self.replies - rejected - unknown;
-        match (rejected, unknown) {
-            (0, 0) => None,
-            (_, 0) => Some(format!("{accepted} accepted, {rejected} rejected")),
-            (0, _) => Some(format!("{accepted} accepted, {unknown} unknown")),
-            _ => Some(format!("{accepted} accepted, {rejected} rejected, {unknown} unknown")),
-        }
+        let others = [(self.rejected, "rejected"), (self.failed, "failed"), (self.unknown, "unknown")];
+        let accepted = self.replies - self.rejected - self.failed - self.unknown;
+        let others = others.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}"));
+        let others: Vec<String> = others.collect();
+        (!others.is_empty()).then(|| format!("{accepted} accepted, {}", others.join(", ")))
     }
 }
 
@@ -149,21 +155,34 @@ mod tests {
 
     #[test]
     fn stopped_summary_says_where_to_resume() {
-        assert_eq!(tally(0, 0, 0).stopped_summary(true), "no lines accepted: run again from line 1");
-        assert_eq!(tally(0, 0, 0).stopped_summary(false), "no lines accepted; no lines remain");
+        assert_eq!(tally(0, 0, 0).stopped_summary(true, false), "no lines accepted: run again from line 1");
+        assert_eq!(tally(0, 0, 0).stopped_summary(false, false), "no lines accepted; no lines remain");
         assert_eq!(
-            Tally { last_replied_line: 200, ..tally(200, 0, 0) }.stopped_summary(true),
+            Tally { last_replied_line: 200, ..tally(200, 0, 0) }.stopped_summary(true, false),
             "lines 1-200 accepted; line 201 onwards not accepted: resume with tail -n +201"
         );
         assert_eq!(
-            Tally { last_replied_line: 200, last_unknown_line: Some(300), ..tally(199, 2, 1) }.stopped_summary(true),
+            Tally { last_replied_line: 200, last_unknown_line: Some(300), ..tally(199, 2, 1) }
+                .stopped_summary(true, false),
             "lines 1-200: 196 accepted, 2 rejected, 1 unknown; lines 201-300 may have been executed: check them (sed -n \
              201,300p); line 301 onwards not accepted: resume with tail -n +301"
         );
         assert_eq!(
-            Tally { last_replied_line: 1, last_unknown_line: Some(2), ..tally(1, 0, 0) }.stopped_summary(false),
+            Tally { last_replied_line: 1, last_unknown_line: Some(2), ..tally(1, 0, 0) }.stopped_summary(false, false),
             "line 1 accepted; line 2 may have been executed: check it (sed -n 2,2p); no lines remain"
         );
+    }
+
+    #[test]
+    fn run_that_only_reads_resumes_at_first_failed_line() {
+        let failed = |line| Tally { failed: 2, first_failed_line: Some(line), last_replied_line: 9, ..tally(9, 1, 0) };
+        let summary = "lines 1-9: 6 accepted, 1 rejected, 2 failed; ";
+        let read = failed(4).stopped_summary(true, true);
+        assert_eq!(read, format!("{summary}line 4 failed: resume with tail -n +4"));
+        assert_eq!(failed(1).stopped_summary(true, true), format!("{summary}run again from line 1"));
+        assert_eq!((failed(4).resume_line(true), failed(4).resume_line(false)), (4, 10));
+        let mixed = failed(4).stopped_summary(true, false);
+        assert_eq!(mixed, format!("{summary}line 10 onwards not accepted: resume with tail -n +10"));
     }
 
     #[test]
