@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use crate::support::cli::{Cent, cent};
 use crate::support::server::Server;
-use crate::{ApiForm, PLAIN};
+use crate::{ApiForm, PLAIN, V1};
 
 const CONFIG: &str = "[live]\naddress = http://127.0.0.1:1\napi_key = marked\n";
 
@@ -58,6 +58,13 @@ fn files_after_lines_are_recognized() {
         &["live", "publish", "--lines", "{\"channel\": \"a\"}"],
         "unexpected argument '{\"channel\": \"a\"}'; --lines reads params from standard input",
     );
+}
+
+#[test]
+fn file_with_the_name_of_the_method_changes_nothing() {
+    let server = V1.server();
+    let cent = V1.cent(&server).file("publish", "").args(&["bananas", "--lines", "publish", "-q"]);
+    cent.stdin_bytes(PLAIN).run().assert_output(0, "", "");
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn not_an_option(arg: &str, command: impl FnOnce() -> Command) -> Option<String>
 }
 
 fn lines_file_as(name: &str, arg: &str, lines: bool) -> Option<String> {
-    (lines && is_file_like(arg)).then(|| lines_file(&format!("unexpected {name}"), arg))
+    (lines && is_path_like(arg)).then(|| lines_file(&format!("unexpected {name}"), arg))
 }
 
 /// What is wrong with a SECTION that the config file does not have, if that is more than its spelling.
@@ -75,10 +75,15 @@ pub(crate) fn lines_file(what: &str, arg: &str) -> String {
     format!("{what} '{arg}'; --lines reads standard input: use < {file}")
 }
 
-/// Whether an argument seems to be a file, or standard input.
+/// Whether an argument that has no other meaning seems to be a file, or standard input.
 pub(crate) fn is_file_like(arg: &str) -> bool {
+    is_path_like(arg) || Path::new(arg).is_file()
+}
+
+/// Whether an argument is written like a path. What files there are must not change the meaning of a call.
+fn is_path_like(arg: &str) -> bool {
     let is_path = arg.contains(['.', '/']) && !arg.contains(['{', '=', ':']);
-    arg == "-" || arg.starts_with('@') || is_path || Path::new(arg).is_file()
+    arg == "-" || arg.starts_with('@') || is_path
 }
 
 /// The file that follows `--lines`.
@@ -147,8 +152,8 @@ mod tests {
 
     #[test]
     fn file_like_arguments_are_paths() {
-        assert!(["x.jsonl", "./x", "@x", "-", "~/x"].into_iter().all(is_file_like));
-        assert!(!["publish", "{\"a\":1.0}", "data:=1.5", "url=http://h/"].into_iter().any(is_file_like));
+        assert!(["x.jsonl", "./x", "@x", "-", "~/x"].into_iter().all(is_path_like));
+        assert!(!["publish", "{\"a\":1.0}", "data:=1.5", "url=http://h/"].into_iter().any(is_path_like));
     }
 
     #[test]
