@@ -59,10 +59,11 @@ _cent_split() {
     done
 }
 
-# Parses words. Sets section, method, config, the option whose value is missing, and none if there can be no SECTION.
+# Parses words. Sets section, method, config, the option whose value is missing, none if there can be no SECTION, and
+# noparams if there can be no KEY=VALUE.
 _cent_parse() {
     local word plain=''
-    section='' method='' option='' none=''
+    section='' method='' option='' none='' noparams=''
     config=${CENT_CONFIG:-$HOME/.centrc}
     for word in "${words[@]:1}"; do
         if [[ -n $option ]]; then
@@ -73,12 +74,20 @@ _cent_parse() {
                 --) plain=1 ;;
                 --config=*) config=${word#*=} ;;
                 --completions) option=$word none=1 ;;
-                --params | --config | --timeout | --retry | --batch | --color) option=$word ;;
+                --lines | --params=*) noparams=1 ;;
+                --params | --config | --timeout | --retry | --batch | --color)
+                    option=$word
+                    [[ $word == --params ]] && noparams=1
+                    ;;
                 --sections | --completions=*) none=1 ;;
+                --*) ;;
+                # The value follows, unless it is in the same word.
+                -*p) option=--params noparams=1 ;;
+                -*[lp]*) noparams=1 ;;
             esac
         elif [[ -z $section ]]; then
             section=$word
-        else
+        elif [[ -z $method ]]; then
             method=$word
         fi
     done
@@ -164,13 +173,49 @@ _cent_methods() {
     esac
 }
 
+# Offers the params of the method, or files after @.
+_cent_key_values() {
+    local params='' list
+    if [[ $cur == *@* && $cur != *=* ]]; then
+        _cent_files "${cur%%@*}@"
+        return
+    fi
+    case $method in
+        publish) params='channel= data:= b64data= skip_history:= tags:= idempotency_key= delta:= version:=
+            version_epoch=' ;;
+        broadcast) params='channels[]= data:= b64data= skip_history:= tags:= idempotency_key= delta:= version:=
+            version_epoch=' ;;
+        subscribe) params='user= channel= expire_at:= b64info= client= b64data= recover_since:= session= info:= data:=
+            override:=' ;;
+        unsubscribe) params='user= channel= client= session=' ;;
+        disconnect) params='user= client= whitelist[]= session= disconnect:=' ;;
+        refresh) params='user= client= expired:= expire_at:= session= info:=' ;;
+        presence) params='channel=' ;;
+        presence_stats) params='channel=' ;;
+        history) params='channel= limit:= since:= reverse:=' ;;
+        history_remove) params='channel=' ;;
+        channels) params='pattern=' ;;
+        rpc) params='method= params:=' ;;
+        map_publish) params='channel= key= data:= b64data= b64stream_data= tags:= idempotency_key= delta:= version:=
+            version_epoch= score:= key_mode= stream_data:=' ;;
+        map_remove) params='channel= key= idempotency_key=' ;;
+        map_read_state) params='channel= cursor= limit:= key= asc:= revision_offset:= revision_epoch=' ;;
+        map_read_stream) params='channel= limit:= since_offset:= since_epoch= reverse:=' ;;
+        map_stats) params='channel=' ;;
+        map_clear) params='channel=' ;;
+        shared_poll_publish) params='channel= key= data:= b64data= version:= epoch=' ;;
+    esac
+    IFS=$' \t\n' read -r -d '' -a list <<<"$params"
+    _cent_offer "${list[@]}"
+}
+
 _cent_options() {
     _cent_offer --params= --config= --timeout= --retry= --lines --batch= --unordered --compact --quiet --verbose --dry-run \
         --color= --sections --completions= --help --version
 }
 
 _cent() {
-    local words cur quote kept closed redirect section method config option none all
+    local words cur quote kept closed redirect section method config option none noparams all
     COMPREPLY=()
     # --config may be after the cursor, too.
     _cent_split "$COMP_LINE "
@@ -188,8 +233,11 @@ _cent() {
         _cent_values "$option" ''
     elif [[ $cur == --*=* ]]; then
         _cent_values "${cur%%=*}" "${cur%%=*}="
-    elif [[ $cur == -* || -n $method ]]; then
+    elif [[ $cur == -* ]]; then
         _cent_options
+    elif [[ -n $method ]]; then
+        [[ -n $noparams ]] || _cent_key_values
+        [[ ${#COMPREPLY[@]} -gt 0 ]] || _cent_options
     elif [[ -n $none ]]; then
         return
     elif [[ -z $section ]]; then

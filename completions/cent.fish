@@ -13,7 +13,7 @@ function __cent_arguments
             switch $word
                 case --
                     set plain 1
-                case --params --config --timeout --retry --batch --color --completions
+                case --params -p --config --timeout --retry --batch --color --completions
                     set skip 1
                 case '-?*'
                 case '*'
@@ -27,6 +27,13 @@ function __cent_is_at_argument
     set -l words (__cent_arguments)
     test (count $words) -eq $argv[1]
     and not string match -qr -- '^--(sections|completions(=.*)?)$' (commandline -opc)
+end
+
+# KEY=VALUE comes after SECTION and METHOD, and not with --params or --lines.
+function __cent_is_at_param
+    set -l words (__cent_arguments)
+    test (count $words) -ge 2
+    and not string match -qr -- '^(--(params|lines)|-[a-z]*[lp])' (commandline -opc)
 end
 
 # Runs the program of this command line with its config file. Does nothing if that is a pipe, because the program itself
@@ -73,21 +80,82 @@ function __cent_methods
     end
 end
 
-# Files after an @.
-function __cent_params
-    set -l token (string unescape -- (commandline -ct | string replace -r '^--params=' ''))
-    string match -q -- '@*' $token; or return
-    set -l path (string sub -s 2 -- $token)
+# Files after an @, with the text before the file.
+function __cent_files_after
+    set -l path (string replace -r '^[^@]*@' '' -- $argv[1])
+    set -l before (string replace -r '@.*' '@' -- $argv[1])
     for file in $path*
         test -d $file; and set file $file/
-        printf '@%s\n' $file
+        printf '%s%s\n' $before $file
     end
+end
+
+function __cent_params
+    set -l token (string unescape -- (commandline -ct | string replace -r '^--params=' ''))
+    string match -q -- '@*' $token; and __cent_files_after $token
+end
+
+# The params of the method, or files after @.
+function __cent_key_values
+    set -l token (string unescape -- (commandline -ct))
+    if string match -qr -- '^[^=]*@' $token
+        __cent_files_after $token
+        return
+    end
+    # Fish would offer what contains the token, too.
+    string match -qr -- '[=[]' $token; and return
+    set -l params
+    switch (__cent_arguments)[2]
+        case publish
+            set params channel= data:= b64data= skip_history:= tags:= idempotency_key= delta:= version:= version_epoch=
+        case broadcast
+            set params channels'[]=' data:= b64data= skip_history:= tags:= idempotency_key= delta:= version:= \
+                version_epoch=
+        case subscribe
+            set params user= channel= expire_at:= b64info= client= b64data= recover_since:= session= info:= data:= \
+                override:=
+        case unsubscribe
+            set params user= channel= client= session=
+        case disconnect
+            set params user= client= whitelist'[]=' session= disconnect:=
+        case refresh
+            set params user= client= expired:= expire_at:= session= info:=
+        case presence
+            set params channel=
+        case presence_stats
+            set params channel=
+        case history
+            set params channel= limit:= since:= reverse:=
+        case history_remove
+            set params channel=
+        case channels
+            set params pattern=
+        case rpc
+            set params method= params:=
+        case map_publish
+            set params channel= key= data:= b64data= b64stream_data= tags:= idempotency_key= delta:= version:= \
+                version_epoch= score:= key_mode= stream_data:=
+        case map_remove
+            set params channel= key= idempotency_key=
+        case map_read_state
+            set params channel= cursor= limit:= key= asc:= revision_offset:= revision_epoch=
+        case map_read_stream
+            set params channel= limit:= since_offset:= since_epoch= reverse:=
+        case map_stats
+            set params channel=
+        case map_clear
+            set params channel=
+        case shared_poll_publish
+            set params channel= key= data:= b64data= version:= epoch=
+    end
+    printf '%s\n' $params
 end
 
 complete -c cent -f
 complete -c cent -n '__cent_is_at_argument 0' -k -a '(__cent_sections)'
 complete -c cent -n '__cent_is_at_argument 1' -k -a '(__cent_methods)'
-complete -c cent -l params -x -a '(__cent_params)' -d 'Method params: a JSON object, @FILE, or - for stdin'
+complete -c cent -n __cent_is_at_param -k -a '(__cent_key_values)'
+complete -c cent -s p -l params -x -a '(__cent_params)' -d 'Method params: a JSON object, @FILE, or - for stdin'
 complete -c cent -l config -r -F -d 'Config file'
 complete -c cent -l timeout -x -d 'Time limit per attempt'
 complete -c cent -l retry -x -d 'Retry up to N times what is safe'

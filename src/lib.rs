@@ -33,6 +33,8 @@ pub use command::Command;
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use error_kind::ErrorKind;
+#[doc(hidden)]
+pub use methods::{KnownParam, ParamKind, known_params};
 pub use methods::{closest_match, known_methods, takes_no_params};
 pub use proxy::Proxy;
 pub use reply::{Reply, ReplyError};

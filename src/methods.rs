@@ -73,6 +73,8 @@ enum ParamType {
     Int64,
     Uint64,
     Strings,
+    /// Any JSON value.
+    Any,
     /// An object whose values are strings.
     StringMap,
     /// `{"offset": …, "epoch": …}`.
@@ -109,14 +111,24 @@ const METHODS: &[MethodSpec] = &[
         ("b64data", ParamType::String),
         ("recover_since", ParamType::Position),
         SESSION,
+        ("info", ParamType::Any),
+        ("data", ParamType::Any),
+        ("override", ParamType::Any),
     ]),
     both("unsubscribe", &[RequiredParam::User], &[RequiredParam::User, CHANNEL]).with(&[CLIENT, SESSION]),
     both("disconnect", &[RequiredParam::User], &[RequiredParam::User]).with(&[
         CLIENT,
         ("whitelist", ParamType::Strings),
         SESSION,
+        ("disconnect", ParamType::Any),
     ]),
-    v2_only("refresh", &[RequiredParam::User]).with(&[CLIENT, ("expired", ParamType::Boolean), EXPIRE_AT, SESSION]),
+    v2_only("refresh", &[RequiredParam::User]).with(&[
+        CLIENT,
+        ("expired", ParamType::Boolean),
+        EXPIRE_AT,
+        SESSION,
+        ("info", ParamType::Any),
+    ]),
     both("presence", &[CHANNEL], &[CHANNEL]).read_only(),
     v2_only("presence_stats", &[CHANNEL]).read_only(),
     both("history", &[CHANNEL], &[CHANNEL]).read_only().with(&[
@@ -129,8 +141,9 @@ const METHODS: &[MethodSpec] = &[
     v1_only("stats", NONE).read_only(),
     v1_only("node", NONE).read_only(),
     v2_only("info", NONE).read_only(),
-    v2_only("rpc", NONE).with(&[("method", ParamType::String)]),
+    v2_only("rpc", NONE).with(&[("method", ParamType::String), ("params", ParamType::Any)]),
     v2_only("map_publish", &[CHANNEL, KEY]).with(&[
+        ("data", ParamType::Any),
         ("b64data", ParamType::String),
         ("b64stream_data", ParamType::String),
         ("tags", ParamType::StringMap),
@@ -140,6 +153,7 @@ const METHODS: &[MethodSpec] = &[
         ("version_epoch", ParamType::String),
         ("score", ParamType::Int64),
         ("key_mode", ParamType::String),
+        ("stream_data", ParamType::Any),
     ]),
     v2_only("map_remove", &[CHANNEL, KEY]).with(&[IDEMPOTENCY_KEY]),
     v2_only("map_read_state", &[CHANNEL]).read_only().with(&[
@@ -152,12 +166,18 @@ const METHODS: &[MethodSpec] = &[
     ]),
     v2_only("map_read_stream", &[CHANNEL]).read_only().with(&[
         LIMIT,
-        ("since", ParamType::Position),
+        ("since_offset", ParamType::Uint64),
+        ("since_epoch", ParamType::String),
         ("reverse", ParamType::Boolean),
     ]),
     v2_only("map_stats", &[CHANNEL]).read_only(),
     v2_only("map_clear", &[CHANNEL]),
-    v2_only("shared_poll_publish", &[CHANNEL, KEY]),
+    v2_only("shared_poll_publish", &[CHANNEL, KEY]).with(&[
+        ("data", ParamType::Any),
+        ("b64data", ParamType::String),
+        ("version", ParamType::Uint64),
+        ("epoch", ParamType::String),
+    ]),
 ];
 
 fn find_method(method: &str, version: ApiVersion) -> Option<&'static MethodSpec> {
@@ -197,6 +217,59 @@ pub(crate) fn method_names(version: ApiVersion) -> impl Iterator<Item = &'static
 /// ```
 pub fn known_methods() -> impl Iterator<Item = &'static str> {
     METHODS.iter().map(|known| known.name)
+}
+
+/// A param of a method.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownParam {
+    /// Its key.
+    pub name: &'static str,
+    /// Its type, with the article.
+    pub expected: &'static str,
+    /// Whether servers since Centrifugo 2 require it; for methods that only Centrifugo 1 has, whether that does.
+    pub is_required: bool,
+    /// What it consists of.
+    pub kind: ParamKind,
+}
+
+/// What a param consists of, as far as it matters for how it is written.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamKind {
+    /// A string.
+    Text,
+    /// A list of strings.
+    Texts,
+    /// Any other JSON.
+    Json,
+}
+
+/// The params of a known method: those of Centrifugo 2 and later, if they have the method.
+#[doc(hidden)]
+pub fn known_params(method: &str) -> Vec<KnownParam> {
+    let Some(known) = find_exact(method).or_else(|| find_method(method, ApiVersion::V2)) else { return Vec::new() };
+    let required = known.v2.or(known.v1).unwrap_or(NONE).iter().map(|param| KnownParam {
+        name: param.key(),
+        expected: param.expected(),
+        is_required: true,
+        kind: match param {
+            RequiredParam::NonEmptyString(_) | RequiredParam::User => ParamKind::Text,
+            RequiredParam::Channels => ParamKind::Texts,
+            RequiredParam::Data | RequiredParam::DataOrB64 => ParamKind::Json,
+        },
+    });
+    let optional = known.v2_optional.iter().map(|&(name, param_type)| KnownParam {
+        name,
+        expected: param_type.expected(),
+        is_required: false,
+        kind: match param_type {
+            ParamType::String => ParamKind::Text,
+            ParamType::Strings => ParamKind::Texts,
+            _ => ParamKind::Json,
+        },
+    });
+    required.chain(optional).collect()
 }
 
 fn is_known_method(method: &str, version: ApiVersion) -> bool {
@@ -441,6 +514,7 @@ impl ParamType {
     fn accepts(self, value: &str) -> bool {
         let all = |values: Vec<&str>, accepts: fn(&str) -> bool| values.into_iter().all(accepts);
         match self {
+            Self::Any => true,
             Self::String => value.starts_with('"'),
             Self::Boolean => matches!(value, "true" | "false"),
             // The servers take neither fractions nor exponents (limit-float, recorded on 6.9.1).
@@ -461,6 +535,7 @@ impl ParamType {
 
     fn expected(self) -> &'static str {
         match self {
+            Self::Any => ANY,
             Self::String => "a string",
             Self::Boolean => "true or false",
             Self::Int32 | Self::Int64 => "a whole number",

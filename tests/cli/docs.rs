@@ -140,6 +140,8 @@ fn options(text: &str) -> Vec<&str> {
 struct Sandbox {
     home: TempDir,
     server: Server,
+    /// More variables of the environment.
+    variables: Vec<(&'static str, String)>,
 }
 
 /// How a script ended.
@@ -151,8 +153,8 @@ struct ScriptOutput {
 
 impl Sandbox {
     fn new() -> Self {
-        let sandbox =
-            Self { home: tempfile::tempdir().expect("a temporary directory is created"), server: Server::version(6) };
+        let home = tempfile::tempdir().expect("a temporary directory is created");
+        let sandbox = Self { home, server: Server::version(6), variables: Vec::new() };
         sandbox.configure(&sandbox.server.address());
         for name in ["news.json", "news.jsonl", "message.json", "deployed.json"] {
             sandbox.file(name, "{\"channel\": \"news\", \"data\": 1}\n");
@@ -187,6 +189,7 @@ impl Sandbox {
             .env("HOME", self.home.path())
             .env("PATH", format!("{}/bin:/usr/bin:/bin", self.home.path().display()))
             .env("TITLE", r#"World "Cup" 2018"#)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(self.home.path())
             .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
             .stdout(Stdio::piped())
@@ -236,7 +239,7 @@ fn readme_first_example_matches_output() {
     let output = sandbox.run_console(command);
     let output = output.replace(epoch(&output), epoch(expected));
     assert_eq!(&output, expected, "README.md: put what is printed below $ {command}");
-    assert_eq!(sandbox.published_data("news"), [r#"{"title": "World Cup 2018"}"#]);
+    assert_eq!(sandbox.published_data("news"), [r#"{"title":"World Cup 2018"}"#]);
 }
 
 #[test]
@@ -330,37 +333,96 @@ fn examples() -> (Vec<String>, String, String) {
     (lines.lines().map(str::to_owned).collect(), hook.to_owned(), deployment.to_owned())
 }
 
+/// Texts that end badly where a shell, JSON or cron interprets them. None of them has a newline.
+fn hostile_lines() -> Vec<String> {
+    let texts = [
+        "it's \"quoted\"",
+        "$(touch hacked) `touch hacked` $HOME ${HOME}",
+        "100% \\% %s \\n \\",
+        "@news.json",
+        "=:=@[x]\\",
+        "\"},\"channel\":\"other\",\"x\":{\"",
+        "🍌 é \u{7f}",
+        "-n --params={}",
+    ];
+    texts.into_iter().map(str::to_owned).chain(["x\"".repeat(50_000)]).collect()
+}
+
+/// The same, and one over several lines.
+fn hostile_texts() -> Vec<String> {
+    [hostile_lines(), vec!["first\n\n\"third\"\ttab\r\n end".to_owned()]].concat()
+}
+
+/// Expects these texts under a key of the data in a channel.
+#[track_caller]
+fn assert_texts(sandbox: &Sandbox, channel: &str, key: &str, texts: &[String]) {
+    let data = sandbox.published_data(channel);
+    let found: Vec<serde_json::Value> =
+        data.iter().map(|data| serde_json::from_str(data).expect("it is JSON")).collect();
+    let found: Vec<&str> = found.iter().filter_map(|data| data[key].as_str()).collect();
+    // Not assert_eq: it would print 100 KB.
+    assert!(found == texts, "{channel}: {} texts", found.len());
+    assert!(!sandbox.home.path().join("hacked").exists());
+}
+
 #[test]
 fn readme_examples_run() {
     let sandbox = Sandbox::new();
     let (lines, ..) = examples();
-    let lines: Vec<_> = lines.iter().filter(|line| !line.contains("jq ")).collect();
-    assert_eq!(lines.len(), 2);
+    let (titles, lines): (Vec<_>, Vec<_>) =
+        lines.iter().filter(|line| !line.contains("jq ")).partition(|line| line.contains("$TITLE"));
+    assert_eq!((titles.len(), lines.len()), (1, 2));
     for line in lines {
         sandbox.run_shell(line, "");
     }
     assert_eq!(sandbox.published_data("news"), ["1", "1"]);
-    for line in code_blocks(section("Examples"), "cron").concat().lines() {
+    let texts = hostile_texts();
+    let mut sandbox = Sandbox::new();
+    for text in &texts {
+        sandbox.variables = vec![("TITLE", text.clone())];
+        sandbox.run_shell(titles[0], "");
+    }
+    assert_texts(&sandbox, "news", "title", &texts);
+}
+
+#[test]
+fn readme_crontab_runs() {
+    let sandbox = Sandbox::new();
+    let crontab = code_blocks(section("Examples"), "cron").concat();
+    let [_, line] = &crontab.lines().collect::<Vec<_>>()[..] else { panic!("the crontab has a comment and a line") };
+    // A command whose output is hostile in the place of uptime.
+    sandbox.file("bin/uptime", "#!/bin/sh\ncat \"$HOME/uptime\"\n");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(sandbox.home.path().join("bin/uptime"), executable).expect("the mode is set");
+    let texts = hostile_texts();
+    for text in &texts {
+        sandbox.file("uptime", text);
         sandbox.run_shell(&from_crontab(line), "");
     }
-    assert_eq!(sandbox.published_data("clock"), [r#"{"load": "100%"}"#]);
+    assert_texts(&sandbox, "clock", "uptime", &texts);
+    assert_texts(&sandbox, "clock", "load", &vec!["100%".to_owned(); texts.len()]);
+}
+
+#[test]
+fn readme_git_hook_runs() {
+    let sandbox = Sandbox::new();
+    let (_, hook, _) = examples();
+    let texts = hostile_lines();
+    sandbox.run_shell(&hook, &format!("1 2 {}\n", texts.join("\n1 2 ")));
+    assert_texts(&sandbox, "git", "ref", &texts);
+    assert_texts(&sandbox, "git", "new", &vec!["2".to_owned(); texts.len()]);
 }
 
 #[test]
 #[ignore = "needs jq"]
 fn readme_examples_with_jq_run() {
     let sandbox = Sandbox::new();
-    let (lines, hook, _) = examples();
+    sandbox.run_shell("cent live publish channel=news 'data[title]=World Cup'", "");
+    let (lines, ..) = examples();
     let outputs: Vec<_> =
         lines.iter().filter(|line| line.contains("jq ")).map(|line| sandbox.run_shell(line, "")).collect();
-    let data = r#"{"title":"World \"Cup\" 2018"}"#;
     let without_space = |text: &str| text.replace([' ', '\n'], "");
-    assert_eq!(outputs.len(), 2);
-    assert_eq!(without_space(&outputs[1]), without_space(data));
-
-    sandbox.run_shell(&hook, "1 2 refs/heads/main\n3 4 refs/heads/it's-\"quoted\"-$HOME\n");
-    let pushed = [r#"{"ref":"refs/heads/main","new":"2"}"#, r#"{"ref":"refs/heads/it's-\"quoted\"-$HOME","new":"4"}"#];
-    assert_eq!(sandbox.published_data("git"), pushed);
+    assert_eq!(outputs.iter().map(|output| without_space(output)).collect::<Vec<_>>(), [r#"{"title":"WorldCup"}"#]);
 }
 
 /// Runs the deployment under `set -e`, with this script for each request; returns what it prints to standard error.
@@ -375,6 +437,18 @@ fn deploy(script: Option<&Script>, succeeds: bool) -> String {
     assert_eq!(output.succeeded, succeeds, "{}", output.stderr);
     assert_eq!(output.stdout, if succeeds { "deployed\n" } else { "" });
     output.stderr
+}
+
+#[test]
+fn readme_deployment_publishes_any_version() {
+    let mut sandbox = Sandbox::new();
+    let (.., deployment) = examples();
+    let texts = hostile_texts();
+    for text in &texts {
+        sandbox.variables = vec![("VERSION", text.clone())];
+        sandbox.run_shell(&deployment, "");
+    }
+    assert_texts(&sandbox, "deploys", "version", &texts);
 }
 
 #[test]
@@ -414,7 +488,7 @@ fn short_help_example_runs() {
     let help = help("-h");
     let example = help.lines().find_map(|line| line.strip_prefix("Example: ")).expect("the help has an example");
     sandbox.run_shell(example, "");
-    assert_eq!(sandbox.published_data("news"), [r#"{"n": 1}"#]);
+    assert_eq!(sandbox.published_data("news"), [r#"{"text":"Hello!","n":1}"#]);
 }
 
 /// The files below a directory, as paths from there.

@@ -37,6 +37,10 @@ fn options_after_double_dash_are_recognized() {
     ] {
         assert_hint(args, &format!("{option} is not read as an option after --; remove the --"));
     }
+    assert_hint(
+        &["live", "publish", "--", "channel=a", "--params={}"],
+        "--params is not read as an option after --; remove the --",
+    );
 }
 
 #[test]
@@ -116,7 +120,7 @@ fn typographic_dashes_are_recognized() {
     }
     assert_hint(
         &["live", "publish", "–other"],
-        "unexpected argument '–other'; usage: cent SECTION METHOD --params='{…}' (see cent --help)",
+        "unexpected argument '–other'; params are KEY=VALUE without spaces around the =, such as channel=news",
     );
 }
 
@@ -139,6 +143,10 @@ fn typographic_quotes_and_spaces_are_recognized() {
     assert_hint(
         &["live", "publish", "--params=“{channel:", "news}”"],
         "unexpected argument 'news}”'; use straight quotes: --params='{…}'",
+    );
+    assert_hint(
+        &["live", "publish", "channel=a", "data=“World", "Cup”"],
+        "unexpected argument 'Cup”'; use straight quotes: KEY=\"…\"",
     );
 }
 

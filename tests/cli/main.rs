@@ -12,6 +12,7 @@ mod hints;
 mod http;
 mod http_compat;
 mod keep_alive;
+mod key_value;
 mod lines;
 mod memory;
 mod output;

@@ -14,7 +14,7 @@ fn assert_usage_error(args: &[&str], message: &str) {
     cent().config(CONFIG).args(args).run().assert_output(2, "", &format!("cent: {message}\n"));
 }
 
-const USAGE_HINT: &str = "usage: cent SECTION METHOD --params='{…}' (see cent --help)";
+const USAGE_HINT: &str = "usage: cent SECTION METHOD [KEY=VALUE]... (see cent --help)";
 
 #[test]
 fn missing_arguments_are_rejected() {
@@ -34,11 +34,26 @@ fn unexpected_arguments_are_rejected() {
     unexpected("{\n  \"channel\": \"news\"}", "'{…'; pass params with --params='{…}'");
     unexpected("@news.json", "'@news.json'; use --params=@news.json");
     unexpected("-", "'-'; use --params=-");
-    unexpected("news", &format!("'news'; {USAGE_HINT}"));
+    let key_value = "params are KEY=VALUE without spaces around the =, such as channel=news";
+    unexpected("news", &format!("'news'; {key_value}"));
+    unexpected("channel:", &format!("'channel:'; {key_value}"));
+    assert_usage_error(
+        &["bananas", "publish", "channel", "=", "news"],
+        &format!("unexpected argument 'channel'; {key_value}"),
+    );
+    assert_usage_error(
+        &["bananas", "publish", "channel=news", "data=World", "Cup"],
+        "unexpected argument 'Cup'; quote a value with spaces: data=\"…\"",
+    );
     assert_usage_error(
         &["bananas", "publish", "--params={channel:", "news}"],
         "unexpected argument 'news}'; quote the params: --params='{…}'",
     );
+    assert_usage_error(
+        &["bananas", "publish", "channel=news", "--params={}"],
+        "'channel=news' cannot be used with --params",
+    );
+    assert_usage_error(&["bananas", "publish", "data:=1", "--lines"], "'data:=1' cannot be used with --lines");
 }
 
 #[test]

@@ -35,12 +35,15 @@ pub(crate) struct Args {
     #[arg(value_name = "METHOD", hide = true, required_unless_present_any = ["sections", "completions", "lines"])]
     pub(crate) method: Option<String>,
 
+    #[arg(value_name = "KEY=VALUE", hide = true)]
+    pub(crate) key_values: Vec<OsString>,
+
     /// Method params: a JSON object, @FILE, or - for stdin
     ///
-    /// If omitted, params are read from standard input when it is a pipe,
-    /// a socket or a file (not by channels, info, stats and node);
-    /// otherwise they are {}.
-    #[arg(long, value_name = "JSON", verbatim_doc_comment, conflicts_with_all = ["sections", "completions"])]
+    /// Without it and without KEY=VALUE, params are read from standard
+    /// input when it is a pipe, a socket or a file (not by channels, info,
+    /// stats and node); otherwise they are {}.
+    #[arg(short, long, value_name = "JSON", verbatim_doc_comment, conflicts_with_all = ["sections", "completions"])]
     pub(crate) params: Option<OsString>,
 
     /// Config file [default: ~/.centrc]
@@ -172,7 +175,7 @@ pub(crate) fn parse(command_line: &[OsString]) -> anyhow::Result<Invocation> {
         Err(error) if error.kind() == ErrorKind::DisplayHelp => parse(command()),
         parsed => parsed,
     };
-    if let Some(message) = parsed.as_ref().ok().and_then(misuse) {
+    if let Some(message) = parsed.as_ref().ok().and_then(|args| misuse(args, command_line)) {
         bail!(message);
     }
     match parsed {
@@ -187,7 +190,7 @@ pub(crate) fn parse(command_line: &[OsString]) -> anyhow::Result<Invocation> {
 }
 
 /// What is wrong with arguments that the parser accepts.
-fn misuse(args: &Args) -> Option<String> {
+fn misuse(args: &Args, command_line: &[OsString]) -> Option<String> {
     // clap's own `requires` is dropped where --lines conflicts with another option.
     if args.batch.is_some() && !args.lines {
         return Some(usage_error::BATCH_REQUIRES_LINES.to_owned());
@@ -195,7 +198,17 @@ fn misuse(args: &Args) -> Option<String> {
     if args.unordered && !args.lines {
         return Some(usage_error::UNORDERED_REQUIRES_LINES.to_owned());
     }
-    argument_hints::check(args.section.as_deref(), args.method.as_deref(), args.lines, Args::command)
+    if args.params.is_some() && argument_hints::has_single_dash_params(command_line) {
+        return Some("unknown option -params; did you mean --params?".to_owned());
+    }
+    let names = || argument_hints::check(args.section.as_deref(), args.method.as_deref(), args.lines, Args::command);
+    let key_values = |conflict| usage_error::of_key_values(&args.key_values, conflict, command_line, Args::command);
+    if args.lines {
+        // METHOD may be a file that was put after --lines.
+        key_values(Some("--lines")).or_else(names)
+    } else {
+        names().or_else(|| key_values(args.params.as_ref().map(|_| "--params")))
+    }
 }
 
 /// The parser with the texts around the help.

@@ -93,6 +93,12 @@ pub(crate) fn file_after_lines(command_line: &[OsString]) -> Option<&str> {
     args.next().filter(|arg| is_file_like(arg))
 }
 
+/// Whether `--params` has one dash only, so that it is read as `-p` with a value.
+pub(crate) fn has_single_dash_params(command_line: &[OsString]) -> bool {
+    let mut args = command_line.iter().filter_map(|arg| arg.to_str());
+    args.any(|arg| arg == "-params" || arg.starts_with("-params="))
+}
+
 pub(crate) fn has_lines(command_line: &[OsString]) -> bool {
     command_line.iter().any(|arg| arg == "--lines" || arg == "-l")
 }
@@ -116,6 +122,13 @@ pub(crate) fn typographic_option<'a>(args: impl IntoIterator<Item = &'a str>, co
         let option = option_named(typed.trim_start_matches(|c| c == '-' || TYPOGRAPHIC_DASHES.contains(&c)), command)?;
         Some(format!("'{typed}' begins with a typographic dash (U+{:04X}); use {option}", u32::from(dash)))
     })
+}
+
+/// Whether an argument begins as this program's options do.
+pub(crate) fn is_option(arg: &str, command: &Command) -> bool {
+    let name = arg.split('=').next().unwrap_or_default();
+    let option = option_named(name.trim_start_matches('-'), command);
+    option.is_some_and(|option| option == name)
 }
 
 /// The option with this long or short name.

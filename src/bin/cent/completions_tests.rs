@@ -1,5 +1,7 @@
 //! Checks that each completion script has every option, description, value and method.
 
+use cent::{KnownParam, ParamKind};
+
 use crate::args;
 use crate::completions::Shell;
 
@@ -21,10 +23,22 @@ impl Shell {
         }
     }
 
+    /// The beginning and the end of the list of a method's params.
+    fn params_delimiters(self, method: &str) -> (String, char) {
+        match self {
+            Self::Bash => (format!("\n        {method}) params='"), '\''),
+            Self::Zsh => (format!("\n    ({method}) params=("), ')'),
+            Self::Fish => (format!("\n        case {method}\n            set params "), '\n'),
+        }
+    }
+
     fn list(self, name: &str) -> Vec<String> {
-        let (begin, end) = self.list_delimiters(name);
+        self.list_between(self.list_delimiters(name))
+    }
+
+    fn list_between(self, (begin, end): (String, char)) -> Vec<String> {
         let script = self.script().replace("\\\n", " ");
-        let (_, list) = script.split_once(&begin).expect("each script has both lists");
+        let (_, list) = script.split_once(&begin).unwrap_or_else(|| panic!("{self:?}: add {begin:?}"));
         let (list, _) = list.split_once(end).expect("the list ends");
         list.split_whitespace().map(str::to_owned).collect()
     }
@@ -63,7 +77,8 @@ fn descriptions_match_help() {
         let name = option.get_long().expect("each option has a long name");
         let help = option.get_help().expect("each option has a help text").to_string();
         let description = help.split(['[', '(']).next().unwrap_or_default().trim_end();
-        let in_zsh = ["=", "", "}'"].iter().any(|between| zsh.contains(&format!("--{name}{between}[{description}]")));
+        let in_zsh =
+            ["=", "", "}'", "=}'"].iter().any(|between| zsh.contains(&format!("--{name}{between}[{description}]")));
         assert!(in_zsh, "completions/_cent: describe --{name} as {description}");
         let fish_line = Shell::Fish
             .script()
@@ -84,6 +99,29 @@ fn completions_have_methods_of_all_versions() {
         for (name, endpoint) in [("v1", &v1), ("v2", &v2)] {
             let methods: Vec<&str> = endpoint.known_methods().collect();
             assert_eq!(shell.list(name), methods, "completions: fix the list {name} in the script for {shell:?}");
+        }
+    }
+}
+
+/// How the key of a param is typed, with its operator.
+fn typed(param: &KnownParam) -> String {
+    let operator = match param.kind {
+        ParamKind::Text => "=",
+        ParamKind::Texts => "[]=",
+        ParamKind::Json => ":=",
+    };
+    format!("{}{operator}", param.name)
+}
+
+#[test]
+fn completions_have_params_of_all_methods() {
+    for method in cent::known_methods() {
+        let params: Vec<String> = cent::known_params(method).iter().map(typed).collect();
+        for shell in SHELLS.into_iter().filter(|_| !params.is_empty()) {
+            let found = shell.list_between(shell.params_delimiters(method));
+            // Brackets have a meaning in zsh.
+            let found: Vec<String> = found.iter().map(|word| word.replace(['\'', '\\'], "")).collect();
+            assert_eq!(found, params, "completions: fix the params of {method} in the script for {shell:?}");
         }
     }
 }

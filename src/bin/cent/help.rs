@@ -7,10 +7,10 @@ use crate::exit;
 pub(crate) const ABOUT: &str = "Command-line client for Centrifugo, the real-time messaging server";
 
 pub(crate) const USAGE: &str = "\
-cent [OPTIONS] SECTION METHOD            SECTION: server in ~/.centrc
-       cent [OPTIONS] --lines SECTION [METHOD]  METHOD: publish, history, ...";
+cent [OPTIONS] SECTION METHOD [KEY=VALUE]...  SECTION: from ~/.centrc
+       cent [OPTIONS] --lines SECTION [METHOD]       METHOD: publish, info, ...";
 
-const EXAMPLE: &str = r#"cent live publish --params='{"channel": "news", "data": {"n": 1}}'"#;
+const EXAMPLE: &str = "cent live publish channel=news 'data[text]=Hello!' 'data[n]:=1'";
 
 const EXIT_SUMMARY: &str = "Exit: 0 success, 1 rejected, 2 usage, 3 safe to retry, 4 unknown, 5 part-way";
 
@@ -18,11 +18,16 @@ const EXIT_SUMMARY: &str = "Exit: 0 success, 1 rejected, 2 usage, 3 safe to retr
 const MAX_WIDTH: usize = 80;
 
 /// What the program does, in paragraphs.
-pub(crate) const DESCRIPTION: [&str; 3] = [
+pub(crate) const DESCRIPTION: [&str; 4] = [
     "\
 Sends one command to a Centrifugo server and pretty-prints its reply, as a list
 of one. SECTION is a section of the config file: it has the server's address and
 the API key or secret. METHOD is a method of the server's HTTP API.",
+    "\
+KEY=VALUE arguments are the method's params: key=text sets a string, key:=json
+any JSON, key@FILE and key:@FILE the same from a file (@-: standard input).
+key[sub]=text sets it in an object, key[]=text appends it to a list. Put quotes
+around brackets in zsh. --params takes all params as one JSON object instead.",
     "\
 With --lines, sends one command per line of standard input and prints one reply
 per line. Options may appear anywhere.",
@@ -65,15 +70,18 @@ pub(crate) const ENVIRONMENT: [HelpEntry; 5] = [
 pub(crate) const EXAMPLES: [HelpEntry; 6] = [
     ("Publish a message:", EXAMPLE),
     (
-        "Params from a file or a pipe:",
+        "Any text in a variable, and see what would be sent:",
+        r#"cent live publish channel=news "data[title]=$TITLE" --dry-run"#,
+    ),
+    (
+        "Params as JSON, from a file or a pipe:",
         r#"cent live publish --params=@news.json
 echo '{"channel": "news", "limit": 10}' | cent live history --compact"#,
     ),
-    ("See what would be sent:", "cent live publish --params=@news.json --dry-run"),
-    (r"In a crontab (escape % as \%):", r#"@daily cent live publish -q --params='{"channel":"a","data":"9\%"}'"#),
+    (r"In a crontab (escape % as \%):", r"@daily cent live publish -q channel=a 'data=9\%'"),
     (
         "In a deploy script:",
-        r#"rc=0; cent live publish --quiet --retry=3 --params=@news.json || rc=$?
+        r#"rc=0; cent live publish -q --retry=3 channel=news "data=$VERSION" || rc=$?
 case $rc in
   0) ;;
   3) echo "not accepted: safe to retry" >&2; exit 1 ;;

@@ -30,6 +30,8 @@ mod did_you_mean;
 mod exit;
 mod help;
 mod home;
+mod input;
+mod key_value;
 mod lines;
 #[cfg(test)]
 mod man_page_tests;

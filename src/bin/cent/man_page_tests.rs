@@ -40,7 +40,8 @@ fn page(version: &str) -> String {
 fn write_synopsis(roff: &mut Roff) {
     roff.control("SH", ["SYNOPSIS"]);
     let options = || [bold("cent"), roman(" ["), italic("OPTIONS"), roman("] ")];
-    roff.text([&options()[..], &[italic("SECTION"), roman(" "), italic("METHOD")]].concat());
+    let method = [italic("SECTION"), roman(" "), italic("METHOD"), roman(" ["), italic("KEY=VALUE"), roman("]...")];
+    roff.text([&options()[..], &method].concat());
     roff.control("br", []);
     roff.text(
         [&options()[..], &[bold("--lines"), roman(" "), italic("SECTION"), roman(" ["), italic("METHOD"), roman("]")]]

@@ -1,24 +1,21 @@
 //! Where the params of one command come from, and how they are read.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use cent::{Command, Endpoint};
 use rustix::fs::FileType;
 use serde::de::IgnoredAny;
 
-use crate::blocking::{self, Blocking};
-use crate::home::{expand_tilde, home_dir};
+use crate::input::{self, MAX_PARAMS_BYTES};
+use crate::key_value;
 use crate::stderr;
-
-/// The largest params that are read.
-const MAX_PARAMS_BYTES: u64 = 1_000_000_000;
 
 /// How long standard input is read before a note says so.
 const WAITING_NOTE_DELAY: Duration = Duration::from_secs(1);
@@ -26,14 +23,13 @@ const WAITING_NOTE_DELAY: Duration = Duration::from_secs(1);
 /// A longer text is not the name of a file.
 const MAX_FILE_NAME_BYTES: usize = 255;
 
-/// Standard input, as a path. It cannot be opened if it is a socket or belongs to another user.
-const STDIN_PATHS: [&str; 4] = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "/proc/thread-self/fd/0"];
-
 /// Where params come from.
 #[derive(Debug, PartialEq, Eq)]
 enum Source {
     /// The option itself.
     Text(Vec<u8>),
+    /// KEY=VALUE arguments.
+    KeyValues,
     /// The file after `@`.
     File(PathBuf),
     /// Standard input, as the option says.
@@ -58,13 +54,19 @@ enum StdinKind {
 
 /// Chooses the source.
 ///
-/// The option always wins. The Python console reads standard input whenever it is not a terminal, so it ignores `--params`
+/// The command line always wins. The Python console reads standard input whenever it is not a terminal, so it ignores `--params`
 /// under cron and consumes the input of a `while read` loop.
-fn params_source(option: Option<&OsStr>, method: &str, stdin_kind: impl FnOnce() -> StdinKind) -> Source {
+fn params_source(
+    option: Option<&OsStr>,
+    has_key_values: bool,
+    method: &str,
+    stdin_kind: impl FnOnce() -> StdinKind,
+) -> Source {
     match option.map(OsStr::as_encoded_bytes) {
         Some(b"-" | b"@-") => Source::ExplicitStdin,
         Some([b'@', ..]) => Source::File(file_after_at(option)),
         Some(text) => Source::Text(text.to_vec()),
+        None if has_key_values => Source::KeyValues,
         None if cent::takes_no_params(method) => Source::None,
         None => match stdin_kind() {
             StdinKind::Data => Source::ImplicitStdin,
@@ -86,17 +88,19 @@ fn file_after_at(option: Option<&OsStr>) -> PathBuf {
 /// For params that cannot be read, are blank though they were given, or are not a JSON object.
 pub(crate) fn read_command(
     option: Option<&OsStr>,
+    key_values: &[OsString],
     method: &str,
     endpoint: &Endpoint,
     notes: bool,
 ) -> anyhow::Result<Command> {
-    let source = params_source(option, method, stdin_kind);
+    let source = params_source(option, !key_values.is_empty(), method, stdin_kind);
     let name = name(&source);
     let text = match &source {
         Source::None => b"{}".to_vec(),
         Source::UnreadTerminal => return command_without_params(method, endpoint),
         Source::Text(text) => text.clone(),
-        Source::File(path) => read_file(path)?,
+        Source::KeyValues => key_value::read_params(key_values, notes)?.into_bytes(),
+        Source::File(path) => input::read_file(path, "--params", "--params=-", MAX_PARAMS_BYTES)?,
         Source::ExplicitStdin => read_stdin()?,
         Source::ImplicitStdin => {
             let text = if notes { with_waiting_note(read_stdin) } else { read_stdin() }?;
@@ -115,7 +119,7 @@ fn name(source: &Source) -> String {
         Source::Text(_) => "--params".to_owned(),
         Source::File(path) => path.display().to_string(),
         Source::ExplicitStdin | Source::ImplicitStdin => "standard input".to_owned(),
-        Source::None | Source::UnreadTerminal => "params".to_owned(),
+        Source::KeyValues | Source::None | Source::UnreadTerminal => "params".to_owned(),
     }
 }
 
@@ -163,31 +167,8 @@ fn file_name(text: &[u8], exists: impl Fn(&Path) -> bool) -> Option<&str> {
     (looks_like_file || exists(Path::new(name))).then_some(name)
 }
 
-fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
-    if path.as_os_str().is_empty() {
-        bail!("--params: missing file name after @; use @FILE, or - for standard input");
-    }
-    let Some(file) = expand_tilde(path, home_dir().as_deref()) else {
-        bail!("--params: cannot read {}: HOME is not set; use an absolute path", path.display());
-    };
-    let is_stdin = STDIN_PATHS.iter().any(|stdin| Path::new(stdin) == file);
-    let hint = if is_stdin { " (for standard input use --params=-)" } else { "" };
-    let context = || format!("--params: cannot read {}{hint}", path.display());
-    File::open(file).and_then(|file| read_limited(file, MAX_PARAMS_BYTES)).with_context(context)?.with_context(context)
-}
-
-/// Reads to the end, unless it is too far: a device such as /dev/zero has none.
-fn read_limited(input: impl Read, max_bytes: u64) -> io::Result<anyhow::Result<Vec<u8>>> {
-    let mut text = Vec::new();
-    input.take(max_bytes + 1).read_to_end(&mut text)?;
-    let is_too_large = text.len() as u64 > max_bytes;
-    Ok(if is_too_large { Err(anyhow!("larger than 1 GB; params must be smaller")) } else { Ok(text) })
-}
-
 fn read_stdin() -> anyhow::Result<Vec<u8>> {
-    const CONTEXT: &str = "standard input: cannot read params";
-    let read = blocking::stdin().and_then(|input| read_limited(Blocking::new(input), MAX_PARAMS_BYTES));
-    read.context(CONTEXT)?.context(CONTEXT)
+    input::read_stdin("standard input: cannot read params", MAX_PARAMS_BYTES)
 }
 
 /// Reads, and prints a note if that takes more than a second: a user may not know that standard input is read.
@@ -224,7 +205,7 @@ mod tests {
     use super::*;
 
     fn choose(option: Option<&str>, method: &str, stdin_kind: StdinKind) -> Source {
-        params_source(option.map(OsStr::new), method, || stdin_kind)
+        params_source(option.map(OsStr::new), false, method, || stdin_kind)
     }
 
     #[test]
@@ -235,8 +216,15 @@ mod tests {
 
     #[test]
     fn params_option_never_reads_stdin() {
-        params_source(Some(OsStr::new("{}")), "publish", || panic!("checked"));
-        params_source(Some(OsStr::new("@file")), "publish", || panic!("checked"));
+        params_source(Some(OsStr::new("{}")), false, "publish", || panic!("checked"));
+        params_source(Some(OsStr::new("@file")), false, "publish", || panic!("checked"));
+    }
+
+    #[test]
+    fn key_values_never_read_stdin() {
+        for method in ["publish", "channels"] {
+            assert_eq!(params_source(None, true, method, || panic!("checked")), Source::KeyValues);
+        }
     }
 
     #[test]
@@ -262,15 +250,8 @@ mod tests {
     #[test]
     fn methods_without_params_never_read_stdin() {
         for method in ["channels", "stats", "node", "info"] {
-            params_source(None, method, || panic!("checked"));
+            params_source(None, false, method, || panic!("checked"));
         }
-    }
-
-    #[test]
-    fn too_large_params_are_not_read_to_the_end() {
-        assert_eq!(read_limited(&b"12345"[..], 5).unwrap().unwrap(), b"12345");
-        let error = read_limited(io::repeat(b' '), 5).unwrap().unwrap_err().to_string();
-        assert_eq!(error, "larger than 1 GB; params must be smaller");
     }
 
     #[test]

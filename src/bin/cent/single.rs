@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use std::slice;
 use std::thread;
 
+use anyhow::anyhow;
 use cent::{Client, Command, Reply};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -13,6 +14,7 @@ use serde_json::value::RawValue;
 use crate::args::Args;
 use crate::blocking;
 use crate::exit::{Effect, ExitStatus, OutputError, exit_status_for, exit_status_of_printing};
+use crate::key_value;
 use crate::output::{self, JsonLayout};
 use crate::params;
 use crate::reply_errors::ReplyErrors;
@@ -32,8 +34,14 @@ pub(crate) fn run(
 ) -> anyhow::Result<ExitStatus> {
     let notes = !args.quiet && io::stderr().is_terminal();
     let endpoint = client.requests().endpoint();
-    let command = params::read_command(args.params.as_deref(), method, endpoint, notes)?;
-    let mut request = client.requests().request(slice::from_ref(&command))?;
+    let command = params::read_command(args.params.as_deref(), &args.key_values, method, endpoint, notes)?;
+    let mut request =
+        client.requests().request(slice::from_ref(&command)).map_err(|error| {
+            match key_value::type_hint(&args.key_values, method) {
+                Some(hint) => anyhow!("{error}; {hint}"),
+                None => error.into(),
+            }
+        })?;
     if args.dry_run {
         let print = || output::print_request(&request, blocking::stdout());
         return exit_status_of_printing(if args.quiet { Ok(()) } else { print() });

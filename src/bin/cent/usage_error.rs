@@ -6,13 +6,11 @@ use clap::Command;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 use crate::argument_hints::{self as hints, lines_file};
+use crate::key_value::{self, shorten};
 
-const USAGE_HINT: &str = "usage: cent SECTION METHOD --params='{…}' (see cent --help)";
+const USAGE_HINT: &str = "usage: cent SECTION METHOD [KEY=VALUE]... (see cent --help)";
 
 pub(crate) const BATCH_REQUIRES_LINES: &str = "--batch requires --lines";
-
-/// How much of an unexpected argument is printed, in characters.
-const MAX_PRINTED_CHARS: usize = 40;
 
 pub(crate) const UNORDERED_REQUIRES_LINES: &str = "--unordered requires --lines";
 
@@ -34,10 +32,7 @@ pub(crate) fn to_message(error: &Error, command_line: &[OsString], command: &Com
         ErrorKind::MissingRequiredArgument => {
             "missing SECTION; usage: cent --lines SECTION [METHOD] (see cent --help)".to_owned()
         }
-        ErrorKind::UnknownArgument if found.starts_with('-') && found != "-" => {
-            unknown_option(&found, command_line, command)
-        }
-        ErrorKind::UnknownArgument => unexpected_argument(&found, command_line),
+        ErrorKind::UnknownArgument => unknown_option(&found, command_line, command),
         ErrorKind::InvalidValue if value.is_empty() => {
             format!("missing value for {option}; usage: {}", option_example(&found))
         }
@@ -110,21 +105,71 @@ fn unknown_option(found: &str, command_line: &[OsString], command: &Command) -> 
     format!("unknown option {typed}; {}", hints::closest_option(typed, command).as_deref().unwrap_or("see cent -h"))
 }
 
-fn unexpected_argument(arg: &str, command_line: &[OsString]) -> String {
+/// What is wrong with the arguments after METHOD. `conflict` is an option that excludes them.
+pub(crate) fn of_key_values(
+    key_values: &[OsString],
+    conflict: Option<&str>,
+    command_line: &[OsString],
+    command: impl FnOnce() -> Command,
+) -> Option<String> {
+    let first = key_values.first()?.to_string_lossy();
+    let args = || key_values.iter().filter_map(|arg| arg.to_str());
+    if args().any(|arg| arg.starts_with('-') || !arg.is_ascii())
+        && let Some(message) = misread_key_value(args(), command_line, &command())
+    {
+        return Some(message);
+    }
+    let mut before = None;
+    for arg in key_values.iter().map(|arg| arg.to_string_lossy()) {
+        if !is_key_value(&arg) {
+            return Some(unexpected_argument(&arg, before.as_deref(), command_line));
+        }
+        before = Some(arg);
+    }
+    match conflict? {
+        "--lines" if hints::file_after_lines(command_line).is_some() => {
+            Some(unexpected_with_lines(&first, command_line))
+        }
+        option => Some(format!("'{}' cannot be used with {option}", shorten(&first))),
+    }
+}
+
+/// An option among the arguments after METHOD.
+fn misread_key_value<'a>(
+    args: impl Iterator<Item = &'a str> + Clone,
+    command_line: &[OsString],
+    command: &Command,
+) -> Option<String> {
+    let is_option =
+        |arg: &str| arg.len() > 1 && arg.starts_with('-') && (!is_key_value(arg) || hints::is_option(arg, command));
+    let after = args.clone().any(is_option).then(|| hints::option_after_double_dash(command_line)).flatten();
+    after.or_else(|| hints::typographic_option(args, command))
+}
+
+/// Whether an argument is meant as KEY=VALUE, though perhaps with an error in its key.
+fn is_key_value(arg: &str) -> bool {
+    key_value::has_operator(arg) && !arg.trim_start().starts_with(['{', '@'])
+}
+
+fn unexpected_argument(arg: &str, before: Option<&str>, command_line: &[OsString]) -> String {
     let has_params = command_line.iter().filter_map(|arg| arg.to_str()).any(|arg| arg.starts_with("--params"));
     let shown = shorten(arg);
+    let before = before.and_then(|before| before.split_once('='));
     if hints::has_lines(command_line) {
         unexpected_with_lines(arg, command_line)
     } else if hints::has_typographic_quotes(command_line) {
-        format!("unexpected argument '{shown}'; use straight quotes: --params='{{…}}'")
+        let example = if has_params { "--params='{…}'" } else { "KEY=\"…\"" };
+        format!("unexpected argument '{shown}'; use straight quotes: {example}")
     } else if arg.starts_with('@') || arg == "-" {
         format!("unexpected argument '{shown}'; use --params={shown}")
     } else if arg.trim_start().starts_with('{') {
         format!("unexpected argument '{shown}'; pass params with --params='{{…}}'")
     } else if has_params {
         format!("unexpected argument '{shown}'; quote the params: --params='{{…}}'")
+    } else if let Some((key, _)) = before {
+        format!("unexpected argument '{shown}'; quote a value with spaces: {}=\"…\"", shorten(key))
     } else {
-        format!("unexpected argument '{shown}'; {USAGE_HINT}")
+        format!("unexpected argument '{shown}'; params are KEY=VALUE without spaces around the =, such as channel=news")
     }
 }
 
@@ -136,13 +181,6 @@ fn unexpected_with_lines(arg: &str, command_line: &[OsString]) -> String {
     }
 }
 
-/// The beginning of an argument's first line that is not blank.
-fn shorten(arg: &str) -> String {
-    let text = arg.trim();
-    let shown: String = text.lines().next().unwrap_or_default().chars().take(MAX_PRINTED_CHARS).collect();
-    if shown.len() < text.len() { shown + "…" } else { shown }
-}
-
 fn replace_last(text: &str, from: &str, to: &str) -> String {
     text.rsplit_once(from).map_or_else(|| text.to_owned(), |(before, after)| format!("{before}{to}{after}"))
 }
@@ -150,17 +188,4 @@ fn replace_last(text: &str, from: &str, to: &str) -> String {
 fn conflict(first: &str, second: &str) -> String {
     let name = |text: &str| text.trim_matches(['[', ']', '<', '>']).to_owned();
     format!("{} cannot be used with {}", name(first), name(second))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_arguments_are_shortened() {
-        assert_eq!(shorten("news"), "news");
-        assert_eq!(shorten(" {\n\"channel\": 1}\n"), "{…");
-        assert_eq!(shorten(&"ä".repeat(41)), format!("{}…", "ä".repeat(40)));
-        assert_eq!(shorten(&"ä".repeat(40)), "ä".repeat(40));
-    }
 }

@@ -1,0 +1,237 @@
+//! KEY=VALUE arguments.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+
+use crate::ApiForm;
+use crate::support::cli::{Cent, cent};
+
+const CONFIG: &str = "[live]\naddress = http://127.0.0.1:1\napi_key = marked\n";
+
+fn configured(args: &[&str]) -> Cent {
+    cent().config(CONFIG).args(&["live", "publish"]).args(args)
+}
+
+/// The params of a dry run with these arguments.
+#[track_caller]
+fn params_of(cent: Cent) -> String {
+    let output = cent.arg("--dry-run").run();
+    assert_eq!((output.exit_code(), output.stderr().as_str()), (Some(0), ""));
+    let stdout = output.stdout();
+    let (_, body) = stdout.split_once("\n\n").expect("the dry run shows the body");
+    body.trim_end().to_owned()
+}
+
+#[track_caller]
+fn assert_params(args: &[&str], params: &str) {
+    assert_eq!(params_of(configured(args)), params);
+}
+
+#[track_caller]
+fn assert_rejected(args: &[&str], message: &str) {
+    configured(args).run().assert_output(2, "", &format!("cent: {message}\n"));
+}
+
+#[test]
+fn arguments_become_params_in_all_forms() {
+    for form in ApiForm::ALL {
+        let server = form.server();
+        let output = form.cent(&server).args(&["bananas", "publish", "channel=plain:a", "data[n]:=1"]).run();
+        output.assert_output(0, form.published(), "");
+        let body = &server.requests()[form.requests_before()].body_text();
+        assert_eq!(*body, form.body("publish", r#"{"channel":"plain:a","data":{"n":1}}"#));
+    }
+}
+
+#[test]
+fn values_are_text_or_json() {
+    assert_params(
+        &[
+            "channel=a",
+            "data[title]=World \"Cup\"\n2018\\",
+            "data[n]:= 1.0 ",
+            "data[tags][]=a",
+            "data[tags][]:=[\"b\"]",
+        ],
+        r#"{"channel":"a","data":{"title":"World \"Cup\"\n2018\\","n":1.0,"tags":["a",["b"]]}}"#,
+    );
+    let dash = configured(&["--dry-run", "--", "channel=a", "-x=1", "data:=null"]).run().stdout();
+    assert!(dash.ends_with("\n\n{\"channel\":\"a\",\"-x\":\"1\",\"data\":null}\n"), "{dash}");
+}
+
+#[test]
+fn options_may_appear_between_arguments() {
+    assert_params(&["channel=a", "--compact", "data=1", "--timeout", "3"], r#"{"channel":"a","data":"1"}"#);
+}
+
+#[test]
+fn variables_cannot_read_files_or_change_the_structure() {
+    for value in ["@secret", "=@secret", ":=1", "[x]=1", "\\", "-", "@-", "a\",\"b\":\"", "$(date)", "%", "🍌"] {
+        let cent = configured(&["channel=a"]).file("secret", "marked").arg(format!("data[title]={value}"));
+        let params: serde_json::Value = serde_json::from_str(&params_of(cent)).unwrap();
+        assert_eq!(params, serde_json::json!({"channel": "a", "data": {"title": value}}));
+    }
+}
+
+#[test]
+fn files_are_text_or_json() {
+    let with_files = |args: &[&str]| {
+        configured(args).file("text", "a \"b\"\n").file("data.json", " {\"a\" : 1.0}\r\n").file("x=y", "z")
+    };
+    assert_eq!(params_of(with_files(&["channel=a", "data@text"])), r#"{"channel":"a","data":"a \"b\"\n"}"#);
+    assert_eq!(params_of(with_files(&["channel=a", "data:@data.json"])), r#"{"channel":"a","data":{"a" : 1.0}}"#);
+    assert_eq!(params_of(with_files(&["channel=a", "data@~/text"])), r#"{"channel":"a","data":"a \"b\"\n"}"#);
+    assert_eq!(params_of(with_files(&["channel=a", "data@x=y"])), r#"{"channel":"a","data":"z"}"#);
+}
+
+#[test]
+fn standard_input_is_read_for_dash_only() {
+    let piped = |args: &[&str]| configured(args).stdin_bytes("{\"a\": \"é\"}\n");
+    assert_eq!(params_of(piped(&["channel=a", "data:@-"])), r#"{"channel":"a","data":{"a": "é"}}"#);
+    assert_eq!(params_of(piped(&["channel=a", "data@-"])), r#"{"channel":"a","data":"{\"a\": \"é\"}\n"}"#);
+    assert_eq!(params_of(piped(&["channel=a", "data=-"])), r#"{"channel":"a","data":"-"}"#);
+    // Never written to and never closed: reading would block for ever.
+    let (_ours, theirs) = UnixStream::pair().unwrap();
+    let cent = configured(&["channel=a", "data=1"]).stdin(std::os::fd::OwnedFd::from(theirs));
+    assert_eq!(params_of(cent), r#"{"channel":"a","data":"1"}"#);
+    piped(&["channel@-", "data:@-"]).run().assert_output(
+        2,
+        "",
+        "cent: 'channel@-' and 'data:@-' both read standard input; keep one of them\n",
+    );
+}
+
+#[test]
+fn large_texts_arrive() {
+    let text = "x\"".repeat(50_000);
+    let cent = configured(&["channel=a"]).arg(format!("data={text}"));
+    assert!(params_of(cent) == format!(r#"{{"channel":"a","data":"{}"}}"#, "x\\\"".repeat(50_000)));
+    let cent = configured(&["channel=a", "data@large"]).file("large", "x".repeat(20_000_000));
+    assert!(params_of(cent) == format!(r#"{{"channel":"a","data":"{}"}}"#, "x".repeat(20_000_000)));
+}
+
+#[test]
+fn invalid_keys_name_argument_and_column() {
+    let rejected = |argument: &str, message: &str| assert_rejected(&["channel=a", argument], message);
+    rejected("=x", "'=x': column 1: missing key; params are KEY=VALUE");
+    rejected("data[a=x", r"'data[a=x': column 5: [ without ]; add ], or write \[ for the character itself");
+    rejected("data]=x", r"'data]=x': column 5: ] without [; write \] for the character itself");
+    rejected("d[a]b=x", "'d[a]b=x': column 5: unexpected text after ]; expected another [, or =, :=, @ or :@");
+    rejected(
+        "d[[a]]=x",
+        r"'d[[a]]=x': column 3: [ in brackets; close them with ] first, or write \[ for the character itself",
+    );
+}
+
+#[test]
+fn contradictions_name_both_arguments() {
+    assert_rejected(
+        &["data=1", "data=2"],
+        "'data=1' and 'data=2' both set data; keep one, or use data[] twice for a list",
+    );
+    assert_rejected(
+        &["data=1", "data[a]=2"],
+        "data is a value in 'data=1', but an object in 'data[a]=2'; keep one of them",
+    );
+    assert_rejected(
+        &["data[][a]=1", "data[b]=2"],
+        "data is a list in 'data[][a]=1', but an object in 'data[b]=2'; keep one of them",
+    );
+}
+
+#[test]
+fn invalid_values_name_the_place() {
+    assert_rejected(&["data:=hello"], "'data:=hello': the value is not JSON; for text use data=");
+    assert_rejected(&["data:="], "'data:=': the value is empty; expected JSON: is a variable unset?");
+    assert_rejected(
+        &["data:={\"é\": x}"],
+        "'data:={\"é\": x}': invalid JSON: expected value at line 1, column 7 of the value",
+    );
+    assert_rejected(
+        &["data:=[1,\n 2,]"],
+        "'data:=[1,…': invalid JSON: expected value at line 2, column 4 of the value",
+    );
+    assert_rejected(
+        &["data:={} {}"],
+        "'data:={} {}': invalid JSON: trailing characters at line 1, column 4 of the value",
+    );
+    let bad = configured(&["data:@bad.json"]).file("bad.json", "\n{\"a\": 01}");
+    let message = "cent: 'data:@bad.json': invalid JSON: invalid number at line 2, column 8 of the value\n";
+    bad.run().assert_output(2, "", message);
+    let text = configured(&["data:@bad.txt"]).file("bad.txt", "hello");
+    text.run().assert_output(2, "", "cent: 'data:@bad.txt': the value is not JSON; for text use data@\n");
+}
+
+#[test]
+fn invalid_utf8_is_rejected() {
+    let argument = configured(&["channel=a"]).arg(OsStr::from_bytes(b"data=\xc3\xa9\xff"));
+    let message = "cent: 'data=é\u{fffd}': invalid UTF-8 (byte 0xFF) at line 1, column 7; text must be UTF-8\n";
+    argument.run().assert_output(2, "", message);
+    let file = configured(&["channel=a", "data@x"]).file("x", b"a\n\xc3\xa9\xff");
+    file.run().assert_output(
+        2,
+        "",
+        "cent: 'data@x': invalid UTF-8 (byte 0xFF) at line 2, column 2; text must be UTF-8\n",
+    );
+}
+
+#[test]
+fn unreadable_files_are_reported() {
+    assert_rejected(&["data@none"], "'data@none': cannot read none: no such file or directory");
+    assert_rejected(&["data:@."], "'data:@.': cannot read .: is a directory");
+    assert_rejected(&["data@"], "'data@': missing file name after @; use @FILE, or - for standard input");
+}
+
+#[test]
+fn required_params_are_checked() {
+    assert_rejected(
+        &["channel=a"],
+        "publish: missing param \"data\" (any JSON value) or \"b64data\"; add one to the params",
+    );
+    let history = |limit: &str| cent().config(CONFIG).args(&["live", "history", "channel=a", limit]);
+    let message = "cent: history: param \"limit\" must be a whole number, found a string; use limit:=10\n";
+    history("limit=10").run().assert_output(2, "", message);
+    assert_eq!(params_of(history("limit:=10")), r#"{"channel":"a","limit":10}"#);
+}
+
+#[test]
+fn shell_examples_arrive() {
+    let cent = cent().config(CONFIG);
+    let script = r#"TITLE='it'\''s "quoted" $(date) 100% \ 🍌
+next line'; cent live publish channel=news "data[title]=$TITLE" --dry-run"#;
+    let output = Command::new("sh")
+        .args(["-c", &script.replace("cent ", &format!("{} ", env!("CARGO_BIN_EXE_cent")))])
+        .env_clear()
+        .env("HOME", cent.home())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let (_, body) = stdout.split_once("\n\n").unwrap();
+    let params: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(params["data"]["title"], "it's \"quoted\" $(date) 100% \\ 🍌\nnext line");
+}
+
+/// What a call prints to a terminal, which `script` provides.
+fn run_on_terminal(cent: &Cent, args: &str) -> String {
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--command", &format!("{} {args}", env!("CARGO_BIN_EXE_cent")), "/dev/null"]);
+    command.env_clear().env("HOME", cent.home()).current_dir(cent.home()).env("SHELL", "/bin/sh");
+    let output = command.stdin(File::open("/dev/null").unwrap()).output().expect("script runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+#[ignore = "needs script"]
+fn text_that_names_a_file_has_a_note_on_a_terminal() {
+    let cent = cent().config(CONFIG).file("body", "x");
+    let note = "cent: data=@body: sent as text; to send the content of the file, use data@body\r\n";
+    assert!(run_on_terminal(&cent, "live publish channel=a data=@body -n").starts_with(note));
+    for args in ["channel=a data=@none -n", "channel=a data=@body -n -q", "channel=a data@body -n"] {
+        let output = run_on_terminal(&cent, &format!("live publish {args}"));
+        assert!(!output.contains("sent as text"), "{output}");
+    }
+}
