@@ -180,6 +180,18 @@ fn names_of_options_without_dashes_are_recognized() {
 }
 
 #[test]
+fn help_about_a_method_has_a_hint() {
+    let hint = "section [help] not found; did you mean cent --help or cent SECTION publish --help?";
+    assert_hint(&["help", "publish"], hint);
+    // Before there is a config file, too.
+    cent().args(&["help", "publish"]).run().assert_output(2, "", &format!("cent: {hint}\n"));
+    // A section may be called help.
+    let config = CONFIG.replace("live", "help");
+    let output = cent().config(config).args(&["help", "info", "--dry-run"]).run();
+    assert_eq!(output.exit_code(), Some(0), "{}", output.stderr());
+}
+
+#[test]
 fn home_directory_is_expanded_after_at_sign() {
     for form in ApiForm::ALL {
         let server = form.server();

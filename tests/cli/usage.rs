@@ -172,6 +172,41 @@ fn completions_match_files_without_config() {
     }
 }
 
+const PUBLISH_HELP: &str = r#"publish: params that cent knows
+  channel          required: a non-empty string
+  data             required: any JSON value, or "b64data"
+  b64data          a string
+  skip_history     true or false
+  tags             an object whose values are strings
+  idempotency_key  a string
+  delta            true or false
+  version          a whole number of at least 0
+  version_epoch    a string
+
+Example: cent live publish channel=news 'data[text]=Hello!'
+Options, KEY=VALUE, exit status: cent --help
+What the params mean, and other ones: https://centrifugal.dev/docs/server/server_api
+"#;
+
+#[test]
+fn help_about_a_method_lists_its_params() {
+    for args in [
+        &["live", "publish", "--help"][..],
+        &["--help", "live", "publish"],
+        &["live", "-c", "publish", "channel=a", "-h"],
+        &["live", "publish", "--params={", "--help"],
+    ] {
+        cent().args(args).run().assert_output(0, PUBLISH_HELP, "");
+    }
+    for args in [&["live", "--help"][..], &["live", "publsh", "--help"], &["publish", "--help"]] {
+        cent().args(args).run().assert_output(0, &cent().arg("--help").run().stdout(), "");
+    }
+    let history = cent().args(&["live", "history", "--help"]).run().stdout();
+    assert!(history.contains("\nExample: cent live history channel=news limit:=10\n"), "{history}");
+    let info = cent().args(&["live", "info", "--help"]).run().stdout();
+    assert!(info.starts_with("info: a method without params\n\nExample: cent live info\n"), "{info}");
+}
+
 const COLORED: &str = "\x1b[1;34m\"method\"\x1b[0m: \x1b[32m\"publish\"\x1b[0m";
 const RED: &str = "\x1b[1;31mcent:\x1b[0m ";
 

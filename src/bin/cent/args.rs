@@ -10,7 +10,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use crate::color::ColorChoice;
 use crate::completions::Shell;
 use crate::seconds::parse_seconds;
-use crate::{argument_hints, help, usage_error};
+use crate::{argument_hints, help, method_help, usage_error};
 
 /// The options. Help and man page are generated from them, and a test compares the completions with them.
 #[derive(Debug, Parser)]
@@ -172,7 +172,10 @@ pub(crate) fn parse(command_line: &[OsString]) -> anyhow::Result<Invocation> {
     // The texts around the help are added only if it is printed, because they take longer to build than all arguments
     // take to parse.
     let parsed = match parse(Args::command()) {
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => parse(command()),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => match method_help(command_line) {
+            Some(text) => return Ok(Invocation::Print(text)),
+            None => parse(command()),
+        },
         parsed => parsed,
     };
     if let Some(message) = parsed.as_ref().ok().and_then(|args| misuse(args, command_line)) {
@@ -187,6 +190,14 @@ pub(crate) fn parse(command_line: &[OsString]) -> anyhow::Result<Invocation> {
         Err(error) if !error.use_stderr() => Ok(Invocation::Print(error.render().to_string())),
         Err(error) => bail!(usage_error::to_message(&error, command_line, &Args::command())),
     }
+}
+
+/// The help about the method, if SECTION and a known METHOD are there.
+fn method_help(command_line: &[OsString]) -> Option<String> {
+    let command = Args::command().mut_arg("help", |help| help.action(ArgAction::SetTrue)).ignore_errors(true);
+    let matches = command.try_get_matches_from(command_line).ok()?;
+    let argument = |name| matches.try_get_one::<String>(name).ok().flatten();
+    method_help::text(argument("section")?, argument("method")?)
 }
 
 /// What is wrong with arguments that the parser accepts.

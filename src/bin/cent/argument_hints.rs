@@ -60,10 +60,21 @@ pub(crate) fn unknown_section(
         _ if is_method => return Some(format!("section [{section}] not found; usage: cent SECTION {section}")),
         _ => {}
     }
-    not_an_option(section, &command).or_else(|| lines_file_as("SECTION", section, lines)).or_else(|| {
-        let option = option_named(section, &command()).filter(|option| option.starts_with("--"))?;
-        Some(format!("section [{section}] not found; did you mean cent {option}?"))
-    })
+    not_an_option(section, &command)
+        .or_else(|| lines_file_as("SECTION", section, lines))
+        .or_else(|| option_as_section(section, method, command))
+}
+
+/// A SECTION with the name of an option, as in `cent help publish`.
+pub(crate) fn option_as_section(
+    section: &str,
+    method: Option<&str>,
+    command: impl FnOnce() -> Command,
+) -> Option<String> {
+    let option = option_named(section, &command()).filter(|option| option.starts_with("--"))?;
+    let method = method.filter(|method| option == "--help" && cent::known_methods().any(|known| known == *method));
+    let about_method = method.map_or_else(String::new, |method| format!(" or cent SECTION {method} --help"));
+    Some(format!("section [{section}] not found; did you mean cent {option}{about_method}?"))
 }
 
 /// A file where no argument or METHOD is expected.
@@ -194,7 +205,7 @@ mod tests {
         );
         assert_eq!(
             unknown("help", Some("publish"), false).as_deref(),
-            Some("section [help] not found; did you mean cent --help?")
+            Some("section [help] not found; did you mean cent --help or cent SECTION publish --help?")
         );
         assert_eq!(unknown("lvie", Some("publish"), false), None);
     }

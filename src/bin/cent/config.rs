@@ -56,6 +56,10 @@ impl fmt::Display for ConfigPath {
 }
 
 impl ConfigPath {
+    pub(crate) fn exists(&self) -> bool {
+        self.file.exists()
+    }
+
     /// The absolute path, and the variable that it is from.
     pub(crate) fn full(&self) -> String {
         let file = std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone());

@@ -35,6 +35,7 @@ mod key_value;
 mod lines;
 #[cfg(test)]
 mod man_page_tests;
+mod method_help;
 mod output;
 mod params;
 mod proxy_env;
@@ -66,7 +67,14 @@ fn run(command_line: &[OsString], errors: ErrorPrinter) -> anyhow::Result<ExitSt
         Invocation::Run(args) => args,
         Invocation::Print(text) => return exit_status_of_printing(blocking::stdout().write_all(text.as_bytes())),
     };
-    let config = config::read(config::locate(args.config.clone(), env::var_os("CENT_CONFIG"), home::home_dir())?)?;
+    let path = config::locate(args.config.clone(), env::var_os("CENT_CONFIG"), home::home_dir())?;
+    if !path.exists()
+        && let Some(name) = &args.section
+        && let Some(message) = argument_hints::option_as_section(name, args.method.as_deref(), Args::command)
+    {
+        bail!(message);
+    }
+    let config = config::read(path)?;
     let Some(name) = &args.section else { return list_sections(&args, &config) };
     if args.verbose {
         print_config(&config, name);
