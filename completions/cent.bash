@@ -210,8 +210,8 @@ _cent_key_values() {
 }
 
 _cent_options() {
-    _cent_offer --params= --config= --timeout= --retry= --lines --batch= --unordered --compact --quiet --verbose --dry-run \
-        --color= --sections --completions= --help --version
+    _cent_offer --params= --config= --timeout= --retry= --lines --batch= --unordered --check --compact --quiet \
+        --verbose --dry-run --color= --sections --completions= --help --version
 }
 
 _cent() {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::address::Address;
 use crate::api::{HttpRequest, RequestBuilder};
 use crate::command::Command;
+use crate::connection::ConnectionInfo;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
@@ -117,6 +118,20 @@ impl Client {
     pub fn send_commands(&mut self, commands: &[Command]) -> Result<Vec<Reply>, Error> {
         let mut request = self.session.requests().request(commands)?;
         self.send_request(&mut request)
+    }
+
+    /// What is known of the way to the server, after a request that succeeded or failed. It makes no request itself.
+    ///
+    /// ```no_run
+    /// let mut client = cent::Client::with_api_key("https://localhost:8000", "key-of-the-server")?;
+    /// let result = client.info();
+    /// if let (Err(error), Some(peer)) = (result, client.connection().peer) {
+    ///     println!("connected to {peer}, but {error}");
+    /// }
+    /// # Ok::<(), cent::Error>(())
+    /// ```
+    pub fn connection(&self) -> ConnectionInfo {
+        self.session.connection()
     }
 
     /// Builds requests for this client's server.

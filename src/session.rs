@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::api::{Form, HINT_SECRET, HttpRequest, HttpResponse, Known, Probe, RequestBuilder, is_missing};
 use crate::command::Command;
+use crate::connection::{ApiForm, ConnectionInfo};
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
 use crate::http::Transport;
@@ -90,6 +91,16 @@ impl Session {
 
     pub(crate) fn requests(&self) -> &RequestBuilder {
         &self.requests
+    }
+
+    /// What the last connection observed.
+    pub(crate) fn connection(&self) -> ConnectionInfo {
+        let api_form = match self.requests.server_form().get() {
+            Known::Nothing => None,
+            Known::Current => Some(ApiForm::Current),
+            Known::LegacyOnly => Some(ApiForm::Legacy),
+        };
+        ConnectionInfo { api_form, ..self.transport.connection() }
     }
 
     /// Sends a request, in the form of the API that the server has.

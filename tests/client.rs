@@ -1205,3 +1205,29 @@ fn recorded_responses_of_current_form_have_expected_outcome() {
         }
     }
 }
+
+#[test]
+fn connection_is_described_as_far_as_the_request_got() {
+    let server = Server::version(6);
+    let mut client = ApiForm::Current.client(&server.address());
+    assert_eq!(client.connection(), cent::ConnectionInfo::default());
+    client.info().unwrap();
+    let connection = client.connection();
+    assert_eq!(connection.ip_addresses, [std::net::Ipv4Addr::LOCALHOST]);
+    assert_eq!(connection.peer.map(|peer| peer.port()), Some(server.port()));
+    assert_eq!((connection.tls, connection.api_form), (None, Some(cent::ApiForm::Current)));
+    client.info().unwrap();
+    assert_eq!(client.connection().peer, connection.peer);
+
+    let server = Server::version(2);
+    let mut client = ApiForm::Legacy.client(&server.address());
+    client.info().unwrap();
+    assert_eq!(client.connection().api_form, Some(cent::ApiForm::Legacy));
+
+    let closed = ClosedPort::bind();
+    let mut client = ApiForm::Current.client(&closed.address());
+    client.info().unwrap_err();
+    let connection = client.connection();
+    assert_eq!(connection.ip_addresses, [std::net::Ipv4Addr::LOCALHOST]);
+    assert_eq!((connection.peer, connection.api_form), (None, None));
+}

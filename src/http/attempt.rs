@@ -8,6 +8,7 @@ use ureq::Timeout;
 
 use super::keep_alive::MAX_IDLE;
 use super::response_head::ForeignProtocol;
+use crate::connection::ConnectionInfo;
 
 /// State of one attempt, shared with its connection. Only one request is in flight at a time.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Attempt {
     peer_closed: AtomicBool,
     /// What the response begins with, where that is not HTTP/1.
     foreign_protocol: Mutex<Option<ForeignProtocol>>,
+    /// The last connection, which may be older than this attempt.
+    connection: Mutex<ConnectionInfo>,
 }
 
 impl Attempt {
@@ -35,6 +38,7 @@ impl Attempt {
             write_failed: false.into(),
             peer_closed: false.into(),
             foreign_protocol: Mutex::default(),
+            connection: Mutex::default(),
         }
     }
 
@@ -100,6 +104,15 @@ impl Attempt {
 
     pub(super) fn set_foreign_protocol(&self, protocol: Option<ForeignProtocol>) {
         *self.foreign_protocol.lock().unwrap_or_else(PoisonError::into_inner) = protocol;
+    }
+
+    pub(super) fn connection(&self) -> ConnectionInfo {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Records what a connection observed.
+    pub(super) fn observe(&self, change: impl FnOnce(&mut ConnectionInfo)) {
+        change(&mut self.connection.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     pub(super) fn set_peer_closed(&self, is_closed: bool) {

@@ -36,7 +36,7 @@ pub(super) fn connector(
         Route::Forward(_) => Some(format!("{}://{}", address.scheme().as_str(), address.authority())),
         Route::Direct | Route::Tunnel(_) => None,
     };
-    TlsConnector::new(address, tcp).chain(SendTracker { origin, attempt: Arc::clone(attempt) })
+    TlsConnector::new(address, tcp, attempt).chain(SendTracker { origin, attempt: Arc::clone(attempt) })
 }
 
 /// Opens TCP connections, to the server or through a proxy's tunnel.
@@ -71,10 +71,12 @@ impl Connector for TcpConnector {
 impl TcpConnector {
     fn open(&self, addresses: &[SocketAddr]) -> Result<TcpStream, ureq::Error> {
         let mut last_error = io::Error::from(ErrorKind::NotFound);
+        self.attempt.observe(|connection| (connection.peer, connection.tls) = (None, None));
         for (index, address) in addresses.iter().enumerate() {
             let timeout = per_address_timeout(self.attempt.remaining()?, addresses.len() - index);
             match TcpStream::connect_timeout(address, timeout) {
                 Ok(stream) => {
+                    self.attempt.observe(|connection| connection.peer = Some(*address));
                     stream.set_nodelay(true)?;
                     return Ok(stream);
                 }

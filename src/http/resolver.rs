@@ -37,6 +37,20 @@ impl DnsResolver {
         Self { host, port, description, attempt: Arc::clone(attempt) }
     }
 
+    fn find(&self) -> Result<Vec<SocketAddr>, ureq::Error> {
+        if let Ok(ip) = self.host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(ip, self.port)]);
+        }
+        if is_localhost(&self.host) {
+            return Ok(vec![(Ipv6Addr::LOCALHOST, self.port).into(), (Ipv4Addr::LOCALHOST, self.port).into()]);
+        }
+        let addresses: Vec<_> = self.look_up()?.take(MAX_ADDRESSES).collect();
+        if addresses.is_empty() {
+            return Err(ConnectError::Dns(self.host.clone(), io::ErrorKind::NotFound.into()).into());
+        }
+        Ok(addresses)
+    }
+
     /// Asks the system. Its lookup has no time limit: it runs on a thread that is abandoned at the deadline.
     fn look_up(&self) -> Result<std::vec::IntoIter<SocketAddr>, ureq::Error> {
         let failed = |error| ConnectError::Dns(self.host.clone(), error);
@@ -52,19 +66,10 @@ impl DnsResolver {
 impl Resolver for DnsResolver {
     fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let mut addresses = self.empty();
-        if let Ok(ip) = self.host.parse::<IpAddr>() {
-            addresses.push(SocketAddr::new(ip, self.port));
-            return Ok(addresses);
-        }
-        if is_localhost(&self.host) {
-            addresses.push((Ipv6Addr::LOCALHOST, self.port).into());
-            addresses.push((Ipv4Addr::LOCALHOST, self.port).into());
-            return Ok(addresses);
-        }
-        self.look_up()?.take(MAX_ADDRESSES).for_each(|address| addresses.push(address));
-        if addresses.is_empty() {
-            return Err(ConnectError::Dns(self.host.clone(), io::ErrorKind::NotFound.into()).into());
-        }
+        let found = self.find();
+        let ip_addresses = found.iter().flatten().map(SocketAddr::ip).collect();
+        self.attempt.observe(|connection| connection.ip_addresses = ip_addresses);
+        found?.into_iter().for_each(|address| addresses.push(address));
         Ok(addresses)
     }
 }

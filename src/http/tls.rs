@@ -11,11 +11,15 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, ProtocolVersion, SignatureScheme,
+    StreamOwned,
+};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
+use super::attempt::Attempt;
 use super::connect_error::{ConnectError, with_phase};
 use super::os_errors::tls_error_inside;
 use super::roots::RootPaths;
@@ -23,6 +27,7 @@ use super::socket::{BUFFER_BYTES, TcpTransport, make_room};
 use super::tls_errors::{UntrustedIssuer, is_client_rejected, is_mismatch, missing_client_certificate, weak_key};
 use super::tls_mismatch;
 use crate::address::{Address, Scheme};
+use crate::connection::TlsInfo;
 
 /// Adds TLS for an `https://` address.
 #[derive(Debug)]
@@ -33,12 +38,13 @@ pub(super) struct TlsConnector<Tcp> {
     /// Made with the first connection, which reads the CA certificates.
     config: OnceLock<Arc<ClientConfig>>,
     client_certificate: Arc<NoClientCertificate>,
+    attempt: Arc<Attempt>,
 }
 
 impl<Tcp: Connector<(), Out = TcpTransport>> TlsConnector<Tcp> {
-    pub(super) fn new(address: &Address, tcp: Tcp) -> Self {
+    pub(super) fn new(address: &Address, tcp: Tcp, attempt: &Arc<Attempt>) -> Self {
         let host = (address.scheme() == Scheme::Https).then(|| address.host().to_owned());
-        Self { tcp, host, config: OnceLock::new(), client_certificate: Arc::default() }
+        Self { tcp, host, config: OnceLock::new(), client_certificate: Arc::default(), attempt: Arc::clone(attempt) }
     }
 
     fn open(&self, details: &ConnectionDetails<'_>) -> Result<TcpTransport, ureq::Error> {
@@ -57,6 +63,7 @@ impl<Tcp: Connector<(), Out = TcpTransport>> TlsConnector<Tcp> {
                 None => with_phase(error.into(), || "in the TLS handshake".to_owned()),
             });
         }
+        self.attempt.observe(|info| info.tls = observed(&connection));
         let buffers = LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES);
         Ok(TlsTransport { buffers, stream: StreamOwned { conn: connection, sock: tcp } })
     }
@@ -107,6 +114,14 @@ impl<Tcp: Connector<(), Out = TcpTransport>> Connector<()> for TlsConnector<Tcp>
             Some(host) => Either::B(self.handshake(host, details)?),
         }))
     }
+}
+
+fn observed(connection: &ClientConnection) -> Option<TlsInfo> {
+    let version = match connection.protocol_version()? {
+        ProtocolVersion::TLSv1_2 => "1.2",
+        _ => "1.3",
+    };
+    Some(TlsInfo::new(version, connection.peer_certificates()?.first()?.to_vec()))
 }
 
 pub(super) struct TlsTransport {

@@ -15,6 +15,7 @@ use super::route::Route;
 use super::socket::MAX_HEAD_BYTES;
 use crate::address::Address;
 use crate::api::{HttpRequest, HttpResponse, MAX_RESPONSE_BYTES};
+use crate::connection::ConnectionInfo;
 use crate::error::Error;
 use crate::proxy::Proxy;
 
@@ -48,6 +49,11 @@ impl Transport {
         let resolver = DnsResolver::new(address, &route, &attempt);
         let agent = Agent::with_parts(config, connector(address, &route, &attempt), resolver);
         Self { agent, address: address.clone(), route, attempt }
+    }
+
+    /// What the last connection observed.
+    pub(crate) fn connection(&self) -> ConnectionInfo {
+        self.attempt.connection()
     }
 
     /// Sends a request, once, and reads the complete response before the timeout, which counts from `start`.

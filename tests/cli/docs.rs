@@ -243,8 +243,35 @@ fn readme_first_example_matches_output() {
 }
 
 #[test]
+fn readme_first_steps_work() {
+    let blocks = code_blocks(section("Configure"), "console");
+    let commands = console_commands(&blocks[0]);
+    let [(check, expected), (publish, nothing)] = &commands[..] else { panic!("the block has two commands") };
+    assert_eq!(nothing, "");
+    let mut sandbox = Sandbox::new();
+    sandbox.run_shell("chmod 600 ~/.centrc", "");
+    let address = sandbox.server.address().replace("127.0.0.1", "localhost");
+    sandbox.configure(&address);
+    // On the test's port, and from its home.
+    let output = sandbox.run_console(check).replace(&address, "http://localhost:8000");
+    let output = output.replace(&format!("127.0.0.1:{}", sandbox.server.port()), "127.0.0.1:8000");
+    let output = output.replace(&sandbox.home.path().display().to_string(), "~");
+    let without_time =
+        |text: &str| text.lines().filter(|line| !line.starts_with("time ")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(without_time(&output), without_time(expected), "README.md: put what is printed below $ {check}");
+    assert!(
+        output.lines().any(|line| line.starts_with("time  "))
+            && expected.lines().any(|line| line.starts_with("time  "))
+    );
+    let title = "a \"quoted\"\nback\\slash".to_owned();
+    sandbox.variables = vec![("TITLE", title.clone())];
+    assert_eq!(sandbox.run_console(publish), "");
+    assert_texts(&sandbox, "news", "title", &[title]);
+}
+
+#[test]
 fn readme_rejected_example_matches_output() {
-    let blocks = code_blocks(README, "console");
+    let blocks = code_blocks(section("Configure"), "console");
     let [(command, expected)] = &console_commands(&blocks[1])[..] else { panic!("the block has one command") };
     assert!(command.ends_with("; echo $?") && expected.ends_with("\n1\n"), "{expected}");
     let output = Sandbox::new().run_console(command);
@@ -305,7 +332,7 @@ fn readme_config_file_works() {
 #[test]
 fn readme_completion_commands_work() {
     let sandbox = Sandbox::new();
-    let block = code_blocks(section("Install"), "sh").into_iter().find(|block| block.contains("--completions"));
+    let block = code_blocks(section("Configure"), "sh").into_iter().find(|block| block.contains("--completions"));
     sandbox.run_shell(&block.expect("the README has this example"), "");
     let read = |name: &str| fs::read_to_string(sandbox.home.path().join(name)).unwrap_or_default();
     assert_eq!(read(".config/fish/completions/cent.fish"), include_str!("../../completions/cent.fish"));
@@ -474,7 +501,7 @@ fn help_examples_run() {
             _ => scripts.push(Vec::new()),
         }
     }
-    assert_eq!(scripts.len(), 6);
+    assert_eq!(scripts.len(), 7);
     for script in scripts {
         let script = script.join("\n");
         sandbox.run_shell(&if script.starts_with('@') { from_crontab(&script) } else { script }, "");

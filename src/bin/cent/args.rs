@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(value_name = "SECTION", hide = true, required_unless_present_any = ["sections", "completions"])]
     pub(crate) section: Option<String>,
 
-    #[arg(value_name = "METHOD", hide = true, required_unless_present_any = ["sections", "completions", "lines"])]
+    #[arg(value_name = "METHOD", hide = true, required_unless_present_any = ["sections", "completions", "lines", "check"])]
     pub(crate) method: Option<String>,
 
     #[arg(value_name = "KEY=VALUE", hide = true)]
@@ -103,6 +103,14 @@ pub(crate) struct Args {
     /// printed in order. Requires an API key and Centrifugo 5.2 or later.
     #[arg(long, verbatim_doc_comment, hide_short_help = true)]
     pub(crate) unordered: bool,
+
+    /// Check config, connection, credential and server
+    ///
+    /// Needs no METHOD. Prints one line for each step as far as it gets,
+    /// with --compact one JSON object. Changes nothing on the server.
+    #[arg(long, verbatim_doc_comment)]
+    #[arg(conflicts_with_all = ["method", "params", "lines", "retry", "dry_run", "sections", "completions"])]
+    pub(crate) check: bool,
 
     /// Print JSON on one line
     #[arg(short, long, verbatim_doc_comment)]

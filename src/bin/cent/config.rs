@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -192,6 +193,14 @@ impl Config {
         })
     }
 
+    /// What is not an error, but probably a mistake: a file that others can read, and misspelled keys.
+    pub(crate) fn warnings(&self, section: &str) -> Vec<String> {
+        let path = &self.path;
+        let open = is_open_to_others(&path.file)
+            .then(|| format!("{path}: other users can read it: run chmod 600 {}", path.file.display()));
+        open.into_iter().chain(self.ignored_keys(section).map(|key| format!("{path}: {key}"))).collect()
+    }
+
     fn unknown_section(&self, name: &str) -> anyhow::Error {
         let names = self.names();
         if name == DEFAULT {
@@ -291,6 +300,11 @@ fn endpoint(address: Address, key: &str, text: &str) -> anyhow::Result<Endpoint>
 
 fn parse_timeout(text: &str) -> anyhow::Result<Duration> {
     parse_seconds(text).map_err(|expected| anyhow!("invalid timeout; expected {expected}"))
+}
+
+/// Whether other users than the owner can read a file. A pipe is gone after it was read.
+fn is_open_to_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o044 != 0)
 }
 
 /// Removes the trailing newline that editors and `echo` add; only one, because others belong to the secret.

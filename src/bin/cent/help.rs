@@ -67,7 +67,8 @@ pub(crate) const ENVIRONMENT: [HelpEntry; 5] = [
 ];
 
 /// A task, and the text to copy.
-pub(crate) const EXAMPLES: [HelpEntry; 6] = [
+pub(crate) const EXAMPLES: [HelpEntry; 7] = [
+    ("See whether it works from here, and if not, where it stops:", "cent live --check"),
     ("Publish a message:", EXAMPLE),
     (
         "Any text in a variable, and see what would be sent:",

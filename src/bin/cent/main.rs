@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
-use cent::Client;
+use cent::{Client, Proxy};
 use clap::CommandFactory;
 use signal_hook::consts::SIGXFSZ;
 
 use args::{Args, Invocation};
+use check::Report;
 use color::ColorChoice;
 use config::{Config, Section};
 use exit::{ExitStatus, exit_status_for, exit_status_of_printing};
@@ -21,6 +22,7 @@ use stderr::ErrorPrinter;
 mod args;
 mod argument_hints;
 mod blocking;
+mod check;
 mod color;
 mod completions;
 #[cfg(test)]
@@ -67,14 +69,10 @@ fn run(command_line: &[OsString], errors: ErrorPrinter) -> anyhow::Result<ExitSt
         Invocation::Run(args) => args,
         Invocation::Print(text) => return exit_status_of_printing(blocking::stdout().write_all(text.as_bytes())),
     };
-    let path = config::locate(args.config.clone(), env::var_os("CENT_CONFIG"), home::home_dir())?;
-    if !path.exists()
-        && let Some(name) = &args.section
-        && let Some(message) = argument_hints::option_as_section(name, args.method.as_deref(), Args::command)
-    {
-        bail!(message);
+    if args.check {
+        return Ok(check::run(errors, json_layout(&args), |report| check_call(&args, report)));
     }
-    let config = config::read(path)?;
+    let config = read_config(&args)?;
     let Some(name) = &args.section else { return list_sections(&args, &config) };
     if args.verbose {
         print_config(&config, name);
@@ -86,6 +84,34 @@ fn run(command_line: &[OsString], errors: ErrorPrinter) -> anyhow::Result<ExitSt
         Some(method) if !args.lines => single::run(&args, errors, layout, client, method),
         method => lines::run(&args, errors, layout, client, method.as_deref()),
     }
+}
+
+/// Takes the same steps as any call.
+fn check_call(args: &Args, report: &mut Report) -> anyhow::Result<()> {
+    let config = read_config(args)?;
+    let name = args.section.as_deref().unwrap_or_default();
+    report.set_config(config.path().full());
+    config.warnings(name).into_iter().for_each(|warning| report.add_warning(warning));
+    if args.verbose {
+        print_config(&config, name);
+    }
+    let section = find_section(args, &config, name)?;
+    report.set_section(name);
+    let proxy = find_proxy(&section)?;
+    let proxy = proxy.map(|(name, proxy)| format!("{} ({name})", proxy.name()));
+    report.set_route(section.endpoint.address(), proxy);
+    check::call(build_client(args, &section)?, report)
+}
+
+fn read_config(args: &Args) -> anyhow::Result<Config> {
+    let path = config::locate(args.config.clone(), env::var_os("CENT_CONFIG"), home::home_dir())?;
+    if !path.exists()
+        && let Some(name) = &args.section
+        && let Some(message) = argument_hints::option_as_section(name, args.method.as_deref(), Args::command)
+    {
+        bail!(message);
+    }
+    config::read(path)
 }
 
 fn print_config(config: &Config, section: &str) {
@@ -120,12 +146,17 @@ fn build_client(args: &Args, section: &Section) -> anyhow::Result<Client> {
     if args.verbose {
         client = client.with_log(stderr::print_event);
     }
-    let env_var = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    let Some((name, proxy)) = proxy_env::find_proxy(section.endpoint.address(), env_var)? else { return Ok(client) };
+    let Some((name, proxy)) = find_proxy(section)? else { return Ok(client) };
     if args.verbose {
         stderr::print_message(&format!("proxy {} ({name})", proxy.name()));
     }
     Ok(client.with_proxy(proxy))
+}
+
+/// The proxy, and the variable that it is from.
+fn find_proxy(section: &Section) -> anyhow::Result<Option<(String, Proxy)>> {
+    let env_var = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    proxy_env::find_proxy(section.endpoint.address(), env_var)
 }
 
 /// How replies are printed; they are not with `--quiet`.

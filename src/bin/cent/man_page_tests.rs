@@ -48,6 +48,8 @@ fn write_synopsis(roff: &mut Roff) {
             .concat(),
     );
     roff.control("br", []);
+    roff.text([&options()[..], &[italic("SECTION"), roman(" "), bold("--check")]].concat());
+    roff.control("br", []);
     roff.text([
         bold("cent"),
         roman(" ["),

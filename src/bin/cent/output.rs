@@ -32,6 +32,14 @@ pub(crate) fn print_list(replies: &[Reply], layout: JsonLayout, out: impl Write)
     json.out.flush()
 }
 
+/// Prints one JSON value and a newline.
+pub(crate) fn print_json(text: &str, layout: JsonLayout, out: impl Write) -> io::Result<()> {
+    let mut json = JsonFormatter::new(layout, io::BufWriter::new(out));
+    json.write(text)?;
+    json.out.write_all(b"\n")?;
+    json.out.flush()
+}
+
 /// Prints one reply per line, all of them in one write.
 pub(crate) fn print_lines(replies: &[Reply], layout: JsonLayout, mut out: impl Write) -> io::Result<()> {
     let capacity = replies.iter().map(|reply| reply.text().len() + 1).sum();

@@ -45,19 +45,29 @@ impl ErrorPrinter {
 
     /// Prints an error after its contexts, the outermost first.
     pub(crate) fn print_error(self, error: &anyhow::Error) {
-        let mut text = String::new();
-        for cause in error.chain() {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&error_text(cause));
-            // Its text includes its causes.
-            if cause.is::<cent::Error>() {
-                break;
-            }
-        }
-        self.print(&text);
+        self.print(&text_of(error));
     }
+}
+
+/// The text of an error after its contexts.
+pub(crate) fn text_of(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&error_text(cause));
+        // Its text includes its causes.
+        if cause.is::<cent::Error>() {
+            break;
+        }
+    }
+    text
+}
+
+/// A text from elsewhere, without characters that control the terminal.
+pub(crate) fn escaped(text: &str) -> String {
+    EscapeControl(text).to_string()
 }
 
 /// The text of an error; without the error number, if it is the operating system's.

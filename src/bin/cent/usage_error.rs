@@ -29,6 +29,9 @@ pub(crate) fn to_message(error: &Error, command_line: &[OsString], command: &Com
         ErrorKind::MissingRequiredArgument if found.contains("METHOD") => {
             format!("missing SECTION and METHOD; {USAGE_HINT}")
         }
+        ErrorKind::MissingRequiredArgument if command_line.iter().any(|arg| arg == "--check") => {
+            "missing SECTION; usage: cent SECTION --check".to_owned()
+        }
         ErrorKind::MissingRequiredArgument => {
             "missing SECTION; usage: cent --lines SECTION [METHOD] (see cent --help)".to_owned()
         }
