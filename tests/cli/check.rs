@@ -9,8 +9,8 @@ use rcgen::date_time_ymd;
 use crate::support::cli::{Cent, CentOutput, cent};
 use crate::support::proxy::TunnelProxy;
 use crate::support::server::{
-    API_KEY, Centrifugo, ClosedPort, HangingServer, Response, SECRET, Server, Step, plain_http_to_tls_port, reject,
-    respond,
+    API_KEY, Centrifugo, ClosedPort, FullBacklog, HangingServer, Response, SECRET, Server, Step,
+    plain_http_to_tls_port, reject, respond,
 };
 use crate::support::tls::{Identity, TestCa};
 use crate::{Current, Legacy, V1};
@@ -138,6 +138,16 @@ fn network_problems_stop_the_check() {
         &(route(LOCAL) + "resolves to  127.0.0.1\n"),
         "http://127.0.0.1:PORT/api/info: could not connect to 127.0.0.1:PORT: connection refused; nothing was sent: \
          check that the server is running and the port is correct",
+    );
+
+    let full = FullBacklog::bind();
+    assert_check(
+        check_at(&full.address()).arg("--timeout=0.2"),
+        port(&full.address()),
+        3,
+        &(route(LOCAL) + "resolves to  127.0.0.1\n"),
+        "http://127.0.0.1:PORT/api/info: timed out after 0.2 s while connecting to 127.0.0.1:PORT; nothing was sent: check \
+         the address, or raise the timeout",
     );
 
     let silent = HangingServer::start();

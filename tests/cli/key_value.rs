@@ -226,10 +226,12 @@ fn run_on_terminal(cent: &Cent, args: &str) -> String {
 
 #[test]
 #[ignore = "needs script"]
-fn text_that_names_a_file_has_a_note_on_a_terminal() {
+fn text_that_looks_like_a_file_or_json_has_a_note_on_a_terminal() {
     let cent = cent().config(CONFIG).file("body", "x");
     let note = "cent: data=@body: sent as text; to send the content of the file, use data@body\r\n";
     assert!(run_on_terminal(&cent, "live publish channel=a data=@body -n").starts_with(note));
+    let note = "cent: data={\"a\":1}: sent as text; to send it as JSON, use data:=\r\n";
+    assert!(run_on_terminal(&cent, "live publish channel=a 'data={\"a\":1}' -n").starts_with(note));
     for args in ["channel=a data=@none -n", "channel=a data=@body -n -q", "channel=a data@body -n"] {
         let output = run_on_terminal(&cent, &format!("live publish {args}"));
         assert!(!output.contains("sent as text"), "{output}");

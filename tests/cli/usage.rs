@@ -21,6 +21,14 @@ fn missing_arguments_are_rejected() {
     assert_usage_error(&[], &format!("missing SECTION and METHOD; {USAGE_HINT}"));
     assert_usage_error(&["bananas"], "missing METHOD after SECTION; for example publish, history or channels");
     assert_usage_error(&["publish"], "missing SECTION before publish; usage: cent SECTION publish");
+    assert_usage_error(
+        &["bananas", "channel=news", "data=1"],
+        "missing METHOD before 'channel=news'; usage: cent SECTION METHOD [KEY=VALUE]...",
+    );
+    assert_usage_error(
+        &["publish", "channel=news", "data=1"],
+        "missing SECTION before publish; usage: cent SECTION publish 'channel=news'",
+    );
     assert_usage_error(&["--lines"], "missing SECTION; usage: cent --lines SECTION [METHOD] (see cent --help)");
 }
 
@@ -96,6 +104,10 @@ fn unknown_options_are_rejected() {
     assert_usage_error(&["bananas", "publish", "-params={}"], "unknown option -params; did you mean --params?");
     assert_usage_error(&["bananas", "publish", "--frobnicate=5"], "unknown option --frobnicate; see cent -h");
     assert_usage_error(&["bananas", "publish", "-x"], "unknown option -x; see cent -h");
+    let param = |option: &str| format!("unknown option {option}; params have no dashes: channel=…");
+    assert_usage_error(&["bananas", "publish", "--channel", "news"], &param("--channel"));
+    assert_usage_error(&["--channel=news", "bananas", "publish"], &param("--channel"));
+    assert_usage_error(&["bananas", "info", "--channel=news"], "unknown option --channel; see cent -h");
 }
 
 #[test]

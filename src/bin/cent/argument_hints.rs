@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::{Arg, Command};
 
 use crate::did_you_mean::did_you_mean;
+use crate::key_value::shorten;
 
 /// Hyphens, dashes and minus signs that word processors and web pages put in the place of one or two ASCII ones.
 const TYPOGRAPHIC_DASHES: [char; 8] =
@@ -28,7 +29,18 @@ pub(crate) fn check(
     if method.trim().is_empty() {
         return empty("METHOD");
     }
-    not_an_option(method, command).or_else(|| lines_file_as("METHOD", method, lines))
+    let option = not_an_option(method, command).or_else(|| lines_file_as("METHOD", method, lines));
+    option.or_else(|| section.filter(|_| method.contains('=')).map(|section| missing_before_key_value(section, method)))
+}
+
+/// KEY=VALUE in the place of METHOD. A method's name in the place of SECTION is rather METHOD.
+fn missing_before_key_value(section: &str, arg: &str) -> String {
+    let arg = shorten(arg);
+    if cent::known_methods().any(|known| known == section) {
+        format!("missing SECTION before {section}; usage: cent SECTION {section} '{arg}'")
+    } else {
+        format!("missing METHOD before '{arg}'; usage: cent SECTION METHOD [KEY=VALUE]...")
+    }
 }
 
 /// An option that is read as SECTION or METHOD.

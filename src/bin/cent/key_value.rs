@@ -26,7 +26,7 @@ pub(crate) fn read_params(arguments: &[OsString], notes: bool) -> anyhow::Result
     let mut reader = Reader { stdin_argument: None, remaining_bytes: MAX_PARAMS_BYTES };
     let mut builder = Builder::new();
     for argument in &arguments {
-        if let Some(note) = file_note(argument, is_file).filter(|_| notes) {
+        if let Some(note) = note(argument, is_file).filter(|_| notes) {
             stderr::print_message(&note);
         }
         let json = reader.json(argument)?;
@@ -50,14 +50,22 @@ fn parse_argument(argument: &OsString) -> anyhow::Result<KeyValue<'_>> {
     parse(text).map_err(|error| anyhow!("'{}': column {}: {}", shorten(text), error.column(text), error.problem))
 }
 
-/// A note about a text that the user may have meant as a file.
-fn file_note(argument: &KeyValue<'_>, is_file: impl Fn(&Path) -> bool) -> Option<String> {
-    let file = argument
-        .value
-        .strip_prefix('@')
-        .filter(|file| argument.operator == Operator::Text && is_file(Path::new(file)))?;
+/// A note about a text that the user may have meant as a file, or as JSON.
+fn note(argument: &KeyValue<'_>, is_file: impl Fn(&Path) -> bool) -> Option<String> {
+    if argument.operator != Operator::Text {
+        return None;
+    }
     let key = argument.argument.strip_suffix(argument.value)?.strip_suffix('=')?;
-    Some(format!("{}: sent as text; to send the content of the file, use {key}@{file}", argument.argument))
+    let (name, value) = (shorten(argument.argument), argument.value);
+    match value.strip_prefix('@') {
+        Some(file) if is_file(Path::new(file)) => {
+            Some(format!("{name}: sent as text; to send the content of the file, use {key}@{file}"))
+        }
+        _ if value.starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(value).is_ok() => {
+            Some(format!("{name}: sent as text; to send it as JSON, use {key}:="))
+        }
+        _ => None,
+    }
 }
 
 struct Reader<'a> {
@@ -142,4 +150,25 @@ fn offset(text: &str, error: &serde_json::Error) -> usize {
     let offset = (before + error.column()).saturating_sub(1).min(text.len());
     // Not inside of a character.
     (0..=offset).rev().find(|&offset| text.is_char_boundary(offset)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_looks_like_a_file_or_json_has_a_note() {
+        let note = |argument: &str| note(&parse(argument).unwrap(), |path| path == Path::new("body"));
+        assert_eq!(
+            note("data[a]=@body").as_deref(),
+            Some("data[a]=@body: sent as text; to send the content of the file, use data[a]@body")
+        );
+        assert_eq!(
+            note("data={\"a\":1}").as_deref(),
+            Some("data={\"a\":1}: sent as text; to send it as JSON, use data:=")
+        );
+        for argument in ["data=@other", "data@body", "data:=[1]", "data={a}", "data=1", "data="] {
+            assert_eq!(note(argument), None, "{argument}");
+        }
+    }
 }

@@ -99,12 +99,22 @@ fn missing_method(command_line: &[OsString], command: &Command) -> String {
     format!("missing METHOD after SECTION; {}", hint.as_deref().unwrap_or("for example publish, history or channels"))
 }
 
+/// A param of this name, if a method among the arguments has it.
+fn param_of_method<'a>(name: &'a str, command_line: &[OsString]) -> Option<&'a str> {
+    let methods = command_line.iter().skip(1).filter_map(|arg| arg.to_str());
+    let has_param = methods.flat_map(cent::known_params).any(|param| param.name == name);
+    has_param.then_some(name)
+}
+
 fn unknown_option(found: &str, command_line: &[OsString], command: &Command) -> String {
     // For -params, clap reports -p.
     let is_short = !found.starts_with("--");
     let typed =
         command_line.iter().skip(1).filter_map(|arg| arg.to_str()).find(|arg| is_short && arg.starts_with(found));
     let typed = typed.unwrap_or(found).split('=').next().unwrap_or_default();
+    if let Some(param) = param_of_method(typed.trim_start_matches('-'), command_line) {
+        return format!("unknown option {typed}; params have no dashes: {param}=…");
+    }
     format!("unknown option {typed}; {}", hints::closest_option(typed, command).as_deref().unwrap_or("see cent -h"))
 }
 
