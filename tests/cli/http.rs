@@ -444,8 +444,8 @@ fn method_is_sent_in_lower_case() {
 fn invalid_method_name_sends_nothing() {
     let server = Server::version(6).expect_no_connection();
     for (method, message) in [
-        ("batch", "batch: not a method of its own; send the commands of the batch"),
-        ("BATCH", "BATCH: not a method of its own; send the commands of the batch"),
+        ("batch", "batch: not a method of its own; send the commands of the batch; use --lines without METHOD"),
+        ("BATCH", "BATCH: not a method of its own; send the commands of the batch; use --lines without METHOD"),
         ("a/b", "a/b: not a valid method name; use letters, digits, _ and - only"),
         ("..", "..: not a valid method name; use letters, digits, _ and - only"),
         ("publish?x", "publish?x: not a valid method name; use letters, digits, _ and - only"),

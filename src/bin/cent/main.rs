@@ -91,12 +91,12 @@ fn check_call(args: &Args, report: &mut Report) -> anyhow::Result<()> {
     let config = read_config(args)?;
     let name = args.section.as_deref().unwrap_or_default();
     report.set_config(config.path().full());
-    config.warnings(name).into_iter().for_each(|warning| report.add_warning(warning));
     if args.verbose {
         print_config(&config, name);
     }
     let section = find_section(args, &config, name)?;
     report.set_section(name);
+    config.warnings(name).into_iter().for_each(|warning| report.add_warning(warning));
     let proxy = find_proxy(&section)?;
     let proxy = proxy.map(|(name, proxy)| format!("{} ({name})", proxy.name()));
     report.set_route(section.endpoint.address(), proxy);

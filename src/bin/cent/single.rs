@@ -35,13 +35,11 @@ pub(crate) fn run(
     let notes = !args.quiet && io::stderr().is_terminal();
     let endpoint = client.requests().endpoint();
     let command = params::read_command(args.params.as_deref(), &args.key_values, method, endpoint, notes)?;
-    let mut request =
-        client.requests().request(slice::from_ref(&command)).map_err(|error| {
-            match key_value::type_hint(&args.key_values, method) {
-                Some(hint) => anyhow!("{error}; {hint}"),
-                None => error.into(),
-            }
-        })?;
+    let request = client.requests().request(slice::from_ref(&command));
+    let mut request = request.map_err(|error| match usage_hint(args, method) {
+        Some(hint) => anyhow!("{error}; {hint}"),
+        None => error.into(),
+    })?;
     if args.dry_run {
         let print = || output::print_request(&request, blocking::stdout());
         return exit_status_of_printing(if args.quiet { Ok(()) } else { print() });
@@ -73,6 +71,12 @@ pub(crate) fn run(
         errors.print_error(error);
         status.max(exit_status_for(error))
     }))
+}
+
+/// What to type instead of arguments that make no valid request.
+fn usage_hint(args: &Args, method: &str) -> Option<String> {
+    let batch = || method.eq_ignore_ascii_case("batch").then(|| "use --lines without METHOD".to_owned());
+    key_value::type_hint(&args.key_values, method).or_else(batch)
 }
 
 /// Whether a history without a limit has no publications.
