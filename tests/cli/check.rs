@@ -42,6 +42,9 @@ fn masked(output: &CentOutput, port: &str) -> (Option<i32>, String, String) {
         });
         lines.collect::<String>()
     };
+    for text in [output.stdout(), output.stderr()] {
+        assert!(!text.contains(API_KEY) && !text.contains(SECRET), "{text}");
+    }
     (output.exit_code(), mask(output.stdout()), mask(output.stderr()))
 }
 

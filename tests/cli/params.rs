@@ -39,6 +39,9 @@ fn params_option_accepts_equals_sign_or_space() {
     assert_sent(PLAIN, |cent| cent.arg(format!("--params={PLAIN}")));
     assert_sent(PLAIN, |cent| cent.args(&["--params", PLAIN]));
     assert_sent(PLAIN, |cent| cent.args(&["--params", "{}", "--params", PLAIN]));
+    assert_sent(PLAIN, |cent| cent.args(&["-p", "{}", "-p", PLAIN]));
+    assert_sent(PLAIN, |cent| cent.arg(format!("-p{PLAIN}")));
+    assert_sent(PLAIN, |cent| cent.file("message.json", PLAIN).arg("-p@message.json"));
 }
 
 #[test]

@@ -104,14 +104,17 @@ fn check_call(args: &Args, report: &mut Report) -> anyhow::Result<()> {
 }
 
 fn read_config(args: &Args) -> anyhow::Result<Config> {
-    let path = config::locate(args.config.clone(), env::var_os("CENT_CONFIG"), home::home_dir())?;
-    if !path.exists()
-        && let Some(name) = &args.section
-        && let Some(message) = argument_hints::option_as_section(name, args.method.as_deref(), Args::command)
-    {
-        bail!(message);
-    }
-    config::read(path)
+    let locate = || config::locate(args.config.clone(), env::var_os("CENT_CONFIG"), home::home_dir());
+    config::read(locate()?).or_else(|error| {
+        let hint = args
+            .section
+            .as_deref()
+            .and_then(|name| argument_hints::option_as_section(name, args.method.as_deref(), Args::command));
+        match hint {
+            Some(message) if !locate()?.exists() => bail!(message),
+            _ => Err(error),
+        }
+    })
 }
 
 fn print_config(config: &Config, section: &str) {

@@ -301,4 +301,14 @@ mod tests {
         assert_error(r"a\=b", 5, "missing operator");
         assert_error("", 1, "missing operator");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_argument_is_split_or_has_a_place(argument in r"([a\[\]=:@\\]{0,12}|\PC*)") {
+            match parse(&argument) {
+                Ok(split) => proptest::prop_assert!(argument.ends_with(split.value)),
+                Err(error) => proptest::prop_assert!(error.column(&argument) <= argument.chars().count() + 1),
+            }
+        }
+    }
 }
