@@ -148,6 +148,9 @@ pub(crate) struct Args {
     completions: Option<Shell>,
 
     /// Print help (see more with --help)
+    ///
+    /// After SECTION and METHOD: the params of that method, with an
+    /// example.
     #[arg(short, long, verbatim_doc_comment, action = ArgAction::Help)]
     help: Option<bool>,
 

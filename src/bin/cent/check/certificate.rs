@@ -2,14 +2,16 @@
 
 use std::time::SystemTime;
 
-use x509_cert::der::Decode;
+use x509_cert::der::{self, Decode};
+use x509_cert::ext::pkix::name::DirectoryString;
+use x509_cert::name::Name;
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Certificate {
-    /// The name of who issued it, as in `CN=R11,O=Let's Encrypt,C=US`.
-    pub(super) issuer: String,
+    /// Who issued it, as in `R11 (Let's Encrypt)`; `None` if it does not say.
+    pub(super) issuer: Option<String>,
     /// Whole days until it ends; a certificate that has ended is not trusted.
     pub(super) days_left: u64,
 }
@@ -20,7 +22,17 @@ impl Certificate {
         let certificate = x509_cert::Certificate::from_der(der).ok()?;
         let content = certificate.tbs_certificate();
         let end = content.validity().not_after.to_system_time();
-        Some(Self { issuer: content.issuer().to_string(), days_left: days_between(now, end) })
+        Some(Self { issuer: name_of(content.issuer()), days_left: days_between(now, end) })
+    }
+}
+
+/// The common name and the organization. The name's own `Display` would bring a table of all object identifiers, which
+/// costs each start of the program time.
+fn name_of(name: &Name) -> Option<String> {
+    let text = |part: der::Result<Option<DirectoryString>>| part.ok().flatten().map(|text| text.value().into_owned());
+    match (text(name.common_name()), text(name.organization())) {
+        (Some(name), Some(organization)) => Some(format!("{name} ({organization})")),
+        (name, organization) => name.or(organization),
     }
 }
 
@@ -32,7 +44,7 @@ fn days_between(now: SystemTime, end: SystemTime) -> u64 {
 mod tests {
     use std::time::Duration;
 
-    use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
+    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, date_time_ymd};
 
     use super::*;
 
@@ -48,12 +60,18 @@ mod tests {
     fn issuer_and_end_are_read() {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.not_after = date_time_ymd(2030, 1, 31);
-        params.distinguished_name.push(DnType::CommonName, "the authority");
-        let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
+        params.distinguished_name = DistinguishedName::new();
         // The first of January 2030, in seconds.
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
-        let expected = Certificate { issuer: "CN=the authority".to_owned(), days_left: 30 };
-        assert_eq!(Certificate::parse(&der, now), Some(expected));
-        assert_eq!(Certificate::parse(&der[1..], now), None);
+        let mut parsed = |name: DnType, text: &str| {
+            params.distinguished_name.push(name, text);
+            let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
+            assert_eq!(Certificate::parse(&der[1..], now), None);
+            let certificate = Certificate::parse(&der, now).unwrap();
+            (certificate.issuer.unwrap_or_default(), certificate.days_left)
+        };
+        assert_eq!(parsed(DnType::CountryName, "US"), (String::new(), 30));
+        assert_eq!(parsed(DnType::OrganizationName, "Let's Encrypt"), ("Let's Encrypt".to_owned(), 30));
+        assert_eq!(parsed(DnType::CommonName, "R11"), ("R11 (Let's Encrypt)".to_owned(), 30));
     }
 }

@@ -88,7 +88,7 @@ impl Report {
             if let Some(days) = days_left.filter(|days| *days < MIN_DAYS_LEFT) {
                 self.add_warning(format!("the server's certificate ends in {}: renew it", plural(days, "day")));
             }
-            self.tls = Some(Tls { version, issuer: certificate.map(|certificate| certificate.issuer), days_left });
+            self.tls = Some(Tls { version, issuer: certificate.and_then(|certificate| certificate.issuer), days_left });
         }
     }
 
