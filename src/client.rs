@@ -11,6 +11,7 @@ use crate::connection::ConnectionInfo;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
+use crate::idempotency::IdempotencySupport;
 use crate::proxy::Proxy;
 use crate::reply::Reply;
 use crate::session::{Event, Session};
@@ -155,8 +156,26 @@ impl Client {
     ///   commands in the older forms of the API; a response that cannot be parsed, exceeds
     ///   [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES) or arrived before the request was fully sent; and the wrong
     ///   number of replies, which come with the [error](Error::replies).
+    ///
+    /// After an attempt whose outcome is unknown, further attempts with the same request have that kind too, until one
+    /// succeeds: nobody knows what the first one did. Another attempt executes nothing twice if each command has an
+    /// [idempotency key](Command::with_idempotency_key) and the server [recognizes keys](Self::idempotency_support).
     pub fn send_request(&mut self, request: &mut HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
         self.session.send(request)
+    }
+
+    /// Asks the server, with `info`, whether it recognizes idempotency keys.
+    ///
+    /// It cannot tell whether the server's broker keeps them: NATS does not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a server with a secret, which has no `info`; others as for
+    /// [`send_request`](Self::send_request), and an error in the reply.
+    pub fn idempotency_support(&mut self) -> Result<IdempotencySupport, Error> {
+        if self.requests().endpoint().is_signed() {
+            return Err(Error::invalid("idempotency keys require an API key and Centrifugo 5.2 or later"));
+        }
+        IdempotencySupport::from_info(&self.info()?)
     }
 }
 

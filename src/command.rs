@@ -5,7 +5,8 @@ use std::fmt;
 
 use crate::endpoint::Endpoint;
 use crate::error::Error;
-use crate::json::{self, SyntaxError};
+use crate::idempotency::IdempotencyKey;
+use crate::json::{self, RawObject, SyntaxError};
 use crate::methods::{self, ApiVersion, ParamErrors};
 
 /// One command of the API: a method and its params, a JSON object that is sent byte for byte.
@@ -25,6 +26,27 @@ pub struct Command {
     params: String,
     /// Found while the params are parsed anyway; which of them counts depends on the endpoint.
     param_errors: Option<Box<ParamErrors>>,
+    key_param: KeyParam,
+}
+
+/// Whether params have an idempotency key, as the server reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyParam {
+    Missing,
+    /// Empty or null, which the servers take for none (seen on 6.9.1).
+    Empty,
+    Present,
+}
+
+impl KeyParam {
+    fn find(params: &RawObject<'_>) -> Self {
+        let mut key = Self::Missing;
+        for value in params.get_all("idempotency_key") {
+            let is_empty = key == Self::Empty || matches!(value, "\"\"" | "null");
+            key = if is_empty { Self::Empty } else { Self::Present };
+        }
+        key
+    }
 }
 
 impl Command {
@@ -45,9 +67,9 @@ impl Command {
             not_an_object(error.as_bytes(), &json::invalid_utf8(error.as_bytes(), error.utf8_error()), HINT)
         })?;
         let object = json::parse_object(&params).map_err(|error| not_an_object(params.as_bytes(), &error, HINT))?;
-        let param_errors = ParamErrors::find(method, &object);
+        let (param_errors, key_param) = (ParamErrors::find(method, &object), KeyParam::find(&object));
         let method = methods::static_name(method).map_or_else(|| method.to_owned().into(), Cow::Borrowed);
-        Ok(Self { method, params, param_errors })
+        Ok(Self { method, params, param_errors, key_param })
     }
 
     /// Parses a command from JSON: `{"method": …, "params": …}`. `params` defaults to `{}`.
@@ -112,6 +134,28 @@ impl Command {
     pub fn validated(self, endpoint: &Endpoint) -> Result<Self, Error> {
         self.validate(endpoint.version())?;
         Ok(self)
+    }
+
+    /// Adds an idempotency key as the first param, so that a server from Centrifugo 5.2 on executes the command once
+    /// within 5 minutes, even if it is sent several times.
+    ///
+    /// A command that has a key keeps it. A method that takes none is left as it is: only publish, broadcast, `map_publish`
+    /// and `map_remove` do.
+    #[must_use]
+    pub fn with_idempotency_key(mut self, key: IdempotencyKey) -> Self {
+        if self.key_param == KeyParam::Missing && methods::takes_idempotency_key(&self.method) {
+            let start = self.params.find('{').map_or(0, |brace| brace + 1);
+            let is_empty = self.params.get(start..).is_some_and(|rest| rest.trim_start().starts_with('}'));
+            let separator = if is_empty { "" } else { "," };
+            self.params.insert_str(start, &format!("\"idempotency_key\":\"{key}\"{separator}"));
+            self.key_param = KeyParam::Present;
+        }
+        self
+    }
+
+    /// Whether the command has an idempotency key that a server can recognize.
+    pub fn has_idempotency_key(&self) -> bool {
+        self.key_param == KeyParam::Present && methods::takes_idempotency_key(&self.method)
     }
 
     /// The method's name.
@@ -211,6 +255,45 @@ mod tests {
     fn error_line_can_start_later() {
         let error = Command::new("publish", "{\"a\" 1}").unwrap_err().with_first_line(5001).to_string();
         assert!(error.starts_with("invalid JSON: expected `:` at line 5001, column 6; "), "{error}");
+    }
+
+    fn keyed(method: &str, params: &str) -> Command {
+        let key = "000102030405060708090a0b0c0d0e0f".parse().unwrap();
+        Command::new(method, params).unwrap().with_idempotency_key(key)
+    }
+
+    #[test]
+    fn key_is_inserted_as_first_param() {
+        const KEY: &str = r#""idempotency_key":"000102030405060708090a0b0c0d0e0f""#;
+        for method in ["publish", "BROADCAST", "map_publish", "map_remove"] {
+            let command = keyed(method, " {\r\n \"a\": 1.0} ");
+            assert_eq!(command.params(), format!("{{{KEY},\r\n \"a\": 1.0}}"));
+            assert!(command.has_idempotency_key());
+            assert_eq!(keyed(method, "{ }").params(), format!("{{{KEY} }}"));
+        }
+    }
+
+    #[test]
+    fn own_key_is_kept() {
+        for (own, is_key) in [
+            (r#"{"a": 1, "idempotency_key": "k"}"#, true),
+            (r#"{"Idempotency_Key":"k"}"#, true),
+            (r#"{"idempotency_key": ""}"#, false),
+            (r#"{"idempotency_key": null}"#, false),
+            (r#"{"idempotency_key": "k", "idempotency_key": ""}"#, false),
+        ] {
+            let command = keyed("publish", own);
+            assert_eq!((command.params(), command.has_idempotency_key()), (own, is_key));
+        }
+    }
+
+    #[test]
+    fn other_methods_take_no_key() {
+        for method in ["history", "rpc", "quux"] {
+            let command = keyed(method, r#"{"a":1}"#);
+            assert_eq!((command.params(), command.has_idempotency_key()), (r#"{"a":1}"#, false));
+        }
+        assert!(!Command::new("rpc", r#"{"idempotency_key":"k"}"#).unwrap().has_idempotency_key());
     }
 
     /// Texts, about half of which are a JSON object.

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use crate::error_kind::ErrorKind;
 use crate::json::Location;
-use crate::reply::{HINT_READ_ONLY, Reply};
+use crate::reply::{HINT_EARLIER_ATTEMPT, HINT_READ_ONLY, Reply};
 
 /// Why a call failed: what happened, to what, and what to do about it.
 ///
@@ -84,6 +84,20 @@ impl Error {
     /// False for certificate errors and for every kind but [`ErrorKind::SafeToRetry`].
     pub fn is_retryable(&self) -> bool {
         self.0.kind == ErrorKind::SafeToRetry && self.0.retryable
+    }
+
+    /// Whether a repetition could succeed that executes nothing twice, where the request
+    /// [allows one](crate::HttpRequest::is_repeatable).
+    ///
+    /// True for more failures than [`is_retryable`](Self::is_retryable): also for [`ErrorKind::OutcomeUnknown`], except
+    /// after a rejection.
+    pub fn is_repeatable(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::SafeToRetry | ErrorKind::OutcomeUnknown) && self.0.retryable
+    }
+
+    /// What to do about it. It is a part of the message.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
     }
 
     /// The response's `Retry-After` header, verbatim: seconds, or an HTTP date.
@@ -182,6 +196,13 @@ impl Error {
             self.0.hint = Some(HINT_READ_ONLY.to_owned());
         }
         self
+    }
+
+    /// For a request that an earlier attempt may have executed: only a success would show what happened.
+    pub(crate) fn after_unknown_attempt(mut self) -> Self {
+        self.0.retryable &= self.0.kind == ErrorKind::SafeToRetry;
+        self.0.kind = ErrorKind::OutcomeUnknown;
+        self.with_hint(HINT_EARLIER_ATTEMPT)
     }
 
     pub(crate) fn not_retryable(mut self) -> Self {

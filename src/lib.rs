@@ -20,6 +20,7 @@ mod endpoint;
 mod error;
 mod error_kind;
 mod http;
+mod idempotency;
 mod json;
 mod methods;
 mod proxy;
@@ -37,6 +38,7 @@ pub use error::Error;
 pub use error_kind::ErrorKind;
 #[doc(hidden)]
 pub use methods::{KnownParam, ParamKind, known_params};
+pub use idempotency::{IdempotencyKey, IdempotencySupport, REPEAT_LIMIT};
 pub use methods::{closest_match, known_methods, takes_no_params};
 pub use proxy::Proxy;
 pub use reply::{Reply, ReplyError};

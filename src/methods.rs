@@ -85,7 +85,7 @@ const PUBLISH: &[OptionalParam] = &[
     ("b64data", ParamType::String),
     ("skip_history", ParamType::Boolean),
     ("tags", ParamType::StringMap),
-    ("idempotency_key", ParamType::String),
+    IDEMPOTENCY_KEY,
     ("delta", ParamType::Boolean),
     ("version", ParamType::Uint64),
     ("version_epoch", ParamType::String),
@@ -279,6 +279,11 @@ fn is_known_method(method: &str, version: ApiVersion) -> bool {
 /// Whether the method changes nothing on a server of this version. Unknown methods may.
 pub(crate) fn is_read_only(method: &str, version: ApiVersion) -> bool {
     find_method(method, version).is_some_and(|known| known.is_read_only)
+}
+
+/// Whether the method takes an idempotency key, since Centrifugo 5.2: publish, broadcast, `map_publish` and `map_remove`.
+pub(crate) fn takes_idempotency_key(method: &str) -> bool {
+    find_method(method, ApiVersion::V2).is_some_and(|known| known.v2_optional.contains(&IDEMPOTENCY_KEY))
 }
 
 /// Whether this is broadcast, whose reply can hold an error for each channel.

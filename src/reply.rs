@@ -31,6 +31,17 @@ impl Reply {
         &self.errors
     }
 
+    /// Whether the command may have been executed despite an error.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.errors.iter().any(|error| error.kind == ErrorKind::OutcomeUnknown)
+    }
+
+    /// For a command that an earlier attempt may have executed: a rejection is no proof that it was not.
+    pub(crate) fn after_unknown_attempt(self) -> Self {
+        let errors = self.errors.into_iter().map(ReplyError::after_unknown_attempt).collect();
+        Self { errors, ..self }
+    }
+
     /// The reply's data as JSON text: `body.data`, `body` or `result`, or `null`.
     pub fn data(&self) -> &str {
         let Some(reply) = json::as_object(self.text()) else { return "null" };
@@ -122,6 +133,13 @@ impl ReplyError {
         Self { kind, hint, ..self }
     }
 
+    fn after_unknown_attempt(self) -> Self {
+        match self.kind {
+            ErrorKind::Rejected => Self { kind: ErrorKind::OutcomeUnknown, hint: HINT_EARLIER_ATTEMPT, ..self },
+            _ => self,
+        }
+    }
+
     /// Adds the method that was probably meant.
     pub(crate) fn with_suggestion(self, suggestion: String) -> Self {
         Self { suggestion: Some(suggestion), ..self }
@@ -132,6 +150,8 @@ pub(crate) const HINT_NAMESPACE: &str =
     "the channel's namespace (the part before the colon) must exist in the server's config";
 pub(crate) const HINT_ENABLE: &str = "enable it for this channel in the server's config";
 pub(crate) const HINT_CHECK_BEFORE_RETRY: &str = "the command may have been executed: check before retrying";
+
+pub(crate) const HINT_EARLIER_ATTEMPT: &str = "an earlier attempt may have been executed: check before retrying";
 
 pub(crate) const HINT_READ_ONLY: &str = "the method only reads: safe to retry";
 

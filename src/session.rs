@@ -110,8 +110,10 @@ impl Session {
                 .with_hint("send it with the client that built it"));
         }
         self.attempt_start = Instant::now();
-        let result = self.negotiate(request);
-        result.map_err(|error| if request.is_read_only() { error.of_read_only_request() } else { error })
+        match self.negotiate(request) {
+            Err(error) if request.is_read_only() => Err(error.of_read_only_request()),
+            result => request.judge(result),
+        }
     }
 
     /// Sends a request in the form that is known, or finds out which one.

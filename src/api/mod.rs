@@ -5,6 +5,7 @@
 
 mod body;
 mod current;
+mod earlier;
 mod form;
 mod key;
 mod legacy;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::body::Body;
+use super::earlier::Earlier;
 use super::form::{Form, Known, Order, ServerForm};
 use super::{current, key, legacy, v1};
 use crate::address::Address;
@@ -11,6 +12,7 @@ use crate::command::Command;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::methods::ApiVersion;
+use crate::reply::Reply;
 use crate::secret::SecretString;
 
 /// One POST of one or more commands, ready to be sent.
@@ -27,6 +29,7 @@ pub struct HttpRequest<'a> {
     pub(crate) auth_header: Option<(&'static str, SecretString)>,
     body: Body,
     commands: Cow<'a, [Command]>,
+    earlier: Earlier,
 }
 
 impl<'a> HttpRequest<'a> {
@@ -45,7 +48,8 @@ impl<'a> HttpRequest<'a> {
         };
         let plain_headers = plain_headers(&body);
         let endpoint = Arc::clone(endpoint);
-        Self { endpoint, form, url, plain_headers, auth_header: Some(auth_header), body, commands }
+        let (auth_header, earlier) = (Some(auth_header), Earlier::default());
+        Self { endpoint, form, url, plain_headers, auth_header, body, commands, earlier }
     }
 
     /// A request that asks what a server has, and executes nothing; see [`Probe`](super::probe::Probe).
@@ -56,14 +60,15 @@ impl<'a> HttpRequest<'a> {
     ) -> HttpRequest<'static> {
         let body = Body::empty();
         let (url, plain_headers) = (url(endpoint.address()), plain_headers(&body));
-        let commands = Cow::Borrowed(&[][..]);
-        HttpRequest { endpoint: Arc::clone(endpoint), form, url, plain_headers, auth_header: None, body, commands }
+        let (endpoint, commands) = (Arc::clone(endpoint), Cow::Borrowed(&[][..]));
+        let earlier = Earlier::default();
+        HttpRequest { endpoint, form, url, plain_headers, auth_header: None, body, commands, earlier }
     }
 
     /// The same commands in another form of the API.
     pub(crate) fn reencode(&mut self, form: Form) {
-        let commands = std::mem::take(&mut self.commands);
-        *self = Self::encode(&self.endpoint, form, commands);
+        let (commands, earlier) = (std::mem::take(&mut self.commands), std::mem::take(&mut self.earlier));
+        *self = Self { earlier, ..Self::encode(&self.endpoint, form, commands) };
     }
 
     /// A part of the commands in the same form.
@@ -84,6 +89,27 @@ impl<'a> HttpRequest<'a> {
     /// Whether none of the commands changes anything: then it is safe to send the request again whatever happened.
     pub fn is_read_only(&self) -> bool {
         self.commands.iter().all(|command| command.is_read_only(self.form.version()))
+    }
+
+    /// Whether each command that changes anything has an idempotency key: then a server from Centrifugo 5.2 on executes it
+    /// once, even if the request is sent again within [`REPEAT_LIMIT`](crate::REPEAT_LIMIT). See
+    /// [`Client::idempotency_support`](crate::Client::idempotency_support).
+    pub fn is_repeatable(&self) -> bool {
+        let version = self.form.version();
+        let is_keyed = |command: &Command| version == ApiVersion::V2 && command.has_idempotency_key();
+        self.commands.iter().all(|command| command.is_read_only(version) || is_keyed(command))
+    }
+
+    /// Remembers that an earlier attempt, such as one of a program that was killed, may have executed the commands: a
+    /// later failure is then [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown). The client does so itself
+    /// for the attempts that it makes with this request.
+    pub fn assume_sent(&mut self) {
+        self.earlier = Earlier::all(self.commands.len());
+    }
+
+    /// Adds an attempt, and takes into account what earlier ones may have executed.
+    pub(crate) fn judge(&mut self, result: Result<Vec<Reply>, Error>) -> Result<Vec<Reply>, Error> {
+        self.earlier.judge(self.commands.len(), result)
     }
 
     /// What may have got into the credential by mistake.

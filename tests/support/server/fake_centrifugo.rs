@@ -26,6 +26,8 @@ pub struct Centrifugo {
     pub(super) insecure: bool,
     pub(super) engine_down: bool,
     pub(super) transport_errors: bool,
+    /// The version in `info`; that of the recorded build by default.
+    pub(super) release: Option<&'static str>,
     state: Mutex<State>,
 }
 
@@ -108,6 +110,7 @@ impl Centrifugo {
             insecure: false,
             engine_down: false,
             transport_errors: false,
+            release: None,
             state: Mutex::default(),
         }
     }
@@ -146,6 +149,21 @@ impl Centrifugo {
     /// `X-Centrifugo-Error-Mode: transport` does for one request.
     pub fn transport_errors(self) -> Self {
         Self { transport_errors: true, ..self }
+    }
+
+    /// Is a release, such as `5.1.0`, and not a build from source; those before 5.2 ignore idempotency keys.
+    pub fn with_release(self, release: &'static str) -> Self {
+        Self { release: Some(release), ..self }
+    }
+
+    pub(super) fn recognizes_keys(&self) -> bool {
+        let is_old = |release: &str| release.starts_with("5.0.") || release.starts_with("5.1.");
+        self.major >= 5 && !self.release.is_some_and(is_old)
+    }
+
+    /// Forgets all idempotency keys, as a memory engine does at a restart.
+    pub fn forget_keys(&self) {
+        self.state().channels.values_mut().for_each(|channel| channel.idempotent.clear());
     }
 
     /// Subscribes a client to a channel; `info` is JSON text, or empty.

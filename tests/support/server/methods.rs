@@ -214,7 +214,7 @@ fn deliver(
     if server.engine_down {
         return Err(ApiError::Internal);
     }
-    let key = Some(key).filter(|key| !key.is_empty() && server.major >= 5);
+    let key = Some(key).filter(|key| !key.is_empty() && server.recognizes_keys());
     if let Some(first) = key.and_then(|key| state.channel(server.major, channel).idempotent.get(key)) {
         return Ok(first.clone());
     }
@@ -367,6 +367,7 @@ fn info(server: &Centrifugo, state: &State) -> String {
         5 => ("0.0.0", include_str!("../../fixtures/replies/v5.4.9/info.json")),
         _ => ("0.0.0 OSS", include_str!("../../fixtures/replies/v6.9.1/info.json")),
     };
+    let version = server.release.unwrap_or(version);
     let mut users: Vec<&str> = state.subscribers.iter().map(|subscriber| subscriber.user.as_str()).collect();
     users.sort_unstable();
     users.dedup();

@@ -1,0 +1,190 @@
+//! Idempotency keys: with them, a server executes a command once, however often it is sent.
+//!
+//! Known from Centrifugo 5.2.0, 5.4.9 and 6.9.1 (internal/api and the brokers of the centrifuge library, and tried on all
+//! three): publish, broadcast, `map_publish` and `map_remove` take `idempotency_key`. The server keeps a key for 300 s from
+//! its first use, per channel, in its memory or in Redis, and responds to a repetition as it did the first time. Older
+//! servers ignore keys, and so does NATS.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::error::Error;
+use crate::error_kind::ErrorKind;
+use crate::json;
+
+/// How long after its first attempt a request may be repeated: 4 minutes, because servers keep keys for 5.
+pub const REPEAT_LIMIT: Duration = Duration::from_secs(4 * 60);
+
+/// The first version that recognizes keys, as major and minor number.
+const FIRST_VERSION: (u64, u64) = (5, 2);
+
+/// An idempotency key of 128 bits, written as 32 hexadecimal digits.
+///
+/// Keys of one length cannot be confused with others: the servers append them to the channel's name.
+///
+/// ```
+/// use cent::{Command, IdempotencyKey};
+///
+/// let key: IdempotencyKey = "0123456789abcdef0123456789abcdef".parse()?;
+/// let command = Command::new("publish", r#"{"channel": "news", "data": 1}"#)?.with_idempotency_key(key);
+/// assert_eq!(
+///     command.params(),
+///     r#"{"idempotency_key":"0123456789abcdef0123456789abcdef","channel": "news", "data": 1}"#
+/// );
+/// # Ok::<(), cent::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdempotencyKey([u8; 16]);
+
+impl IdempotencyKey {
+    /// A random key, from the operating system.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the system has no random numbers.
+    pub fn random() -> Result<Self, Error> {
+        let mut bits = [0; 16];
+        let provider = rustls::crypto::ring::default_provider();
+        let filled = provider.secure_random.fill(&mut bits);
+        filled.map_err(|_| Error::invalid("the operating system has no random numbers"))?;
+        Ok(Self(bits))
+    }
+
+    /// The key of one of many commands, always the same for the same number: the first 16 bytes of HMAC-SHA256, whose key
+    /// is this one and whose message is the number in decimal digits.
+    #[must_use]
+    pub fn derived(&self, number: u64) -> Self {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        mac.update(number.to_string().as_bytes());
+        let digest = mac.finalize().into_bytes();
+        let mut bits = [0; 16];
+        bits.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        Self(bits)
+    }
+}
+
+impl fmt::Display for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl FromStr for IdempotencyKey {
+    type Err = Error;
+
+    /// Parses 32 lowercase hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for any other text.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let mut bits = [0; 16];
+        let is_lowercase = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        match hex::decode_to_slice(text, &mut bits) {
+            Ok(()) if is_lowercase => Ok(Self(bits)),
+            _ => Err(Error::invalid("an idempotency key must have 32 lowercase hexadecimal digits")),
+        }
+    }
+}
+
+/// Whether a server recognizes idempotency keys; see
+/// [`Client::idempotency_support`](crate::Client::idempotency_support).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IdempotencySupport {
+    /// All nodes are new enough, or their version cannot be read, such as `0.0.0` of a build from source.
+    Supported,
+    /// A node is older than 5.2 and ignores keys.
+    #[non_exhaustive]
+    TooOld {
+        /// Its version.
+        version: String,
+    },
+}
+
+impl IdempotencySupport {
+    /// Reads the data of a reply to `info`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SafeToRetry`] if it lists no nodes.
+    pub(crate) fn from_info(data: &str) -> Result<Self, Error> {
+        let nodes = json::as_object(data).and_then(|info| info.get_last("nodes")).and_then(json::as_array);
+        let nodes = nodes.filter(|nodes| !nodes.is_empty());
+        let nodes = nodes.ok_or_else(|| Error::new(ErrorKind::SafeToRetry, "info lists no nodes").not_retryable())?;
+        let too_old = nodes.iter().filter_map(|node| version_of(node)).find(|version| is_too_old(version));
+        Ok(too_old.map_or(Self::Supported, |version| Self::TooOld { version }))
+    }
+}
+
+fn version_of(node: &str) -> Option<String> {
+    let version = json::as_object(node)?.get_last("version")?;
+    json::as_string(version).map(std::borrow::Cow::into_owned)
+}
+
+/// Whether a version, such as `5.4.9` or `6.9.1 OSS`, is older than 5.2.
+fn is_too_old(version: &str) -> bool {
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u64>);
+    match (numbers.next(), numbers.next()) {
+        // A build from source.
+        (Some(Ok(0)), Some(Ok(0))) => false,
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < FIRST_VERSION,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> IdempotencyKey {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn keys_are_32_lowercase_digits() {
+        let text = "000102030405060708090a0b0c0d0e0f";
+        assert_eq!(key(text).to_string(), text);
+        for bad in ["", "00", &text.to_uppercase(), &format!("{text}00"), &format!("{}x0", &text[..30])] {
+            assert!(bad.parse::<IdempotencyKey>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn random_keys_differ() {
+        let [first, second] = [(); 2].map(|()| IdempotencyKey::random().unwrap());
+        assert_ne!(first, second);
+    }
+
+    /// As `printf 17 | openssl dgst -sha256 -mac HMAC -macopt hexkey:…` prints it.
+    #[test]
+    fn derived_key_is_hmac_of_number() {
+        let derived = key("000102030405060708090a0b0c0d0e0f").derived(17).to_string();
+        assert_eq!(derived, "0ff585ccdb550db1a4d16a7a2b5e0bb7");
+    }
+
+    #[test]
+    fn versions_before_5_2_are_too_old() {
+        for old in ["1.8.0", "2.8.6", "3.2.3", "4.1.3", "5.0.0", "5.1.9", "5.1.0 OSS", "0.9.0"] {
+            assert!(is_too_old(old), "{old}");
+        }
+        for new in ["5.2.0", "5.4.9", "6.9.1 OSS", "10.0.0", "0.0.0", "0.0.0 OSS", "", "dev", "v3.2.3", "5"] {
+            assert!(!is_too_old(new), "{new}");
+        }
+    }
+
+    #[test]
+    fn one_old_node_is_enough() {
+        let support = |data| IdempotencySupport::from_info(data);
+        assert_eq!(support(r#"{"nodes":[{"version":"6.9.1 OSS"}]}"#).unwrap(), IdempotencySupport::Supported);
+        assert_eq!(support(r#"{"nodes":[{"version":7},{}]}"#).unwrap(), IdempotencySupport::Supported);
+        assert_eq!(
+            support(r#"{"nodes":[{"version":"5.4.9"},{"version":"5.1.0"}]}"#).unwrap(),
+            IdempotencySupport::TooOld { version: "5.1.0".to_owned() }
+        );
+        for bad in ["{}", "null", r#"{"nodes":[]}"#, r#"{"nodes":{}}"#] {
+            assert_eq!(support(bad).unwrap_err().kind(), ErrorKind::SafeToRetry, "{bad}");
+        }
+    }
+}
