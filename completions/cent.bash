@@ -210,7 +210,7 @@ _cent_key_values() {
 }
 
 _cent_options() {
-    _cent_offer --params= --config= --timeout= --retry= --lines --batch= --unordered --check --compact --quiet \
+    _cent_offer --params= --config= --timeout= --retry= --idempotent --lines --batch= --unordered --check --compact --quiet \
         --verbose --dry-run --color= --sections --completions= --help --version
 }
 

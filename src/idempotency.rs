@@ -57,7 +57,10 @@ impl IdempotencyKey {
     /// is this one and whose message is the number in decimal digits.
     #[must_use]
     pub fn derived(&self, number: u64) -> Self {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        // HMAC pads shorter keys with zeros.
+        let mut block = [0; 64];
+        block.iter_mut().zip(self.0).for_each(|(to, from)| *to = from);
+        let mut mac = Hmac::<Sha256>::new(&block.into());
         mac.update(number.to_string().as_bytes());
         let digest = mac.finalize().into_bytes();
         let mut bits = [0; 16];

@@ -12,6 +12,7 @@ mod fault_injection;
 mod hints;
 mod http;
 mod http_compat;
+mod idempotent;
 mod keep_alive;
 mod key_value;
 mod lines;

@@ -69,10 +69,20 @@ pub(crate) struct Args {
     /// Retry up to N times what is safe (exit status 3)
     ///
     /// Only failures with exit status 3 are retried, with growing pauses.
-    /// A request that may have been executed is never sent again.
-    /// [default: 0]
+    /// Without --idempotent, a request that may have been executed is never
+    /// sent again. [default: 0]
     #[arg(long, value_name = "N", verbatim_doc_comment, value_parser = parse_retries, allow_negative_numbers = true)]
     retry: Option<u32>,
+
+    /// Add idempotency keys, so that --retry can repeat more
+    ///
+    /// Adds an idempotency_key to publish, broadcast, map_publish and
+    /// map_remove, unless the params have one. Centrifugo 5.2 and later then
+    /// execute a repeated command once, and --retry also repeats these
+    /// commands if they may have been executed, for up to 4 minutes. Not
+    /// with a NATS broker, which ignores keys.
+    #[arg(long, verbatim_doc_comment, hide_short_help = true)]
+    pub(crate) idempotent: bool,
 
     /// Send one command per line of standard input
     ///

@@ -1,9 +1,10 @@
 //! One request: its attempts, and the backoff between them.
 
+use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use cent::{Client, Error, ErrorKind, HttpRequest, Reply};
+use cent::{Client, Error, ErrorKind, HttpRequest, IdempotencySupport, REPEAT_LIMIT, Reply, ReplyError};
 
 /// The first backoff. It doubles with each retry, up to the maximum.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
@@ -12,13 +13,40 @@ const MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// A server that asks for a longer delay gets no retry.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
+/// When a request was sent for the first time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FirstAttempt {
+    wall_clock: SystemTime,
+    this_run: Instant,
+}
+
+impl FirstAttempt {
+    pub(crate) fn now() -> Self {
+        Self::at(SystemTime::now())
+    }
+
+    /// At a time of the wall clock, in an earlier run.
+    pub(crate) fn at(wall_clock: SystemTime) -> Self {
+        Self { wall_clock, this_run: Instant::now() }
+    }
+
+    /// The longer of two times: one clock stops while the machine sleeps, the other one can be set back.
+    fn elapsed(self) -> Duration {
+        self.this_run.elapsed().max(self.wall_clock.elapsed().unwrap_or_default())
+    }
+}
+
 /// Sends requests, and retries those that were not accepted.
 pub(crate) struct Retrier<OnRetry, Sleep> {
-    pub(crate) max_retries: u32,
-    /// Gets a message for each retry, and one if the server asks for a delay that is too long.
-    pub(crate) on_retry: OnRetry,
+    max_retries: u32,
+    /// Whether requests with idempotency keys are repeated, too, if they may have been executed.
+    idempotent: bool,
+    /// Whether the server has said that it recognizes idempotency keys.
+    keys_recognized: Cell<bool>,
+    /// Gets a message for each retry, and one if there is to be none.
+    on_retry: OnRetry,
     /// Sleeps; returns false if the run was stopped.
-    pub(crate) sleep: Sleep,
+    sleep: Sleep,
 }
 
 impl<OnRetry, Sleep> Retrier<OnRetry, Sleep>
@@ -26,27 +54,43 @@ where
     OnRetry: Fn(&str),
     Sleep: Fn(Duration) -> bool,
 {
-    /// Sends a request. Only an attempt of which nothing was accepted is followed by another one, so that no command is
-    /// executed twice.
-    pub(crate) fn send(&self, client: &mut Client, request: &mut HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
-        let mut failed_attempts = 0;
+    pub(crate) fn new(max_retries: u32, idempotent: bool, on_retry: OnRetry, sleep: Sleep) -> Self {
+        Self { max_retries, idempotent, keys_recognized: Cell::new(false), on_retry, sleep }
+    }
+
+    /// Sends a request. Another attempt follows only if nothing was accepted, or if idempotency keys let the server
+    /// recognize the repetition, so that no command is executed twice.
+    pub(crate) fn send(
+        &self,
+        client: &mut Client,
+        request: &mut HttpRequest<'_>,
+        first_attempt: FirstAttempt,
+    ) -> Result<Vec<Reply>, Error> {
+        let mut attempts = Attempts { failed: 0, first: first_attempt };
         loop {
             let result = client.send_request(request);
-            let Some(failure) = Failure::of(&result, request.is_read_only()) else { return result };
-            failed_attempts += 1;
-            if failed_attempts > self.max_retries || !self.back_off(&failure, failed_attempts) {
+            let Some(failure) = Failure::of(&result, request, self.idempotent) else { return result };
+            if !self.back_off(&failure, &mut attempts)
+                || failure.may_be_executed && !self.may_repeat(client, &mut attempts)
+            {
                 return result;
             }
         }
     }
 
     /// Waits before the next attempt; returns false if there is to be none.
-    fn back_off(&self, failure: &Failure<'_>, failed_attempts: u32) -> bool {
-        match decide(failed_attempts, failure.retry_after, SystemTime::now(), random_jitter()) {
+    fn back_off(&self, failure: &Failure<'_>, attempts: &mut Attempts) -> bool {
+        attempts.failed = attempts.failed.saturating_add(1);
+        if attempts.failed > self.max_retries || failure.may_be_executed && self.is_too_late(attempts) {
+            return false;
+        }
+        match decide(attempts.failed, failure.retry_after, SystemTime::now(), random_jitter()) {
             RetryDecision::RetryAfter(backoff) => {
-                let (attempts, seconds) = (self.max_retries.saturating_add(1), backoff.as_secs_f64());
+                let (failed, total, seconds) =
+                    (attempts.failed, self.max_retries.saturating_add(1), backoff.as_secs_f64());
+                let action = if failure.may_be_executed { "repeating with idempotency keys" } else { "retrying" };
                 (self.on_retry)(&format!(
-                    "attempt {failed_attempts} of {attempts} failed: {}; retrying in {seconds:.1} s",
+                    "attempt {failed} of {total} failed: {}; {action} in {seconds:.1} s",
                     failure.text
                 ));
                 (self.sleep)(backoff)
@@ -58,29 +102,110 @@ where
             }
         }
     }
+
+    /// Whether a request that may have been executed can be sent again now.
+    fn may_repeat(&self, client: &mut Client, attempts: &mut Attempts) -> bool {
+        self.recognizes_keys(client, attempts) && !self.is_too_late(attempts)
+    }
+
+    fn is_too_late(&self, attempts: &Attempts) -> bool {
+        let is_too_late = attempts.first.elapsed() >= REPEAT_LIMIT;
+        if is_too_late {
+            let minutes = REPEAT_LIMIT.as_secs() / 60;
+            (self.on_retry)(&format!(
+                "not repeating: the first attempt was over {minutes} minutes ago, and servers keep idempotency keys for 5"
+            ));
+        }
+        is_too_late
+    }
+
+    /// Asks the server whether it recognizes idempotency keys, once in a run. That it cannot be asked counts as a failed
+    /// attempt.
+    fn recognizes_keys(&self, client: &mut Client, attempts: &mut Attempts) -> bool {
+        while !self.keys_recognized.get() {
+            match client.idempotency_support() {
+                Ok(IdempotencySupport::Supported) => self.keys_recognized.set(true),
+                Ok(support) => {
+                    (self.on_retry)(&format!("not repeating: {}", unsupported(&support)));
+                    return false;
+                }
+                Err(error) => {
+                    let failure = Failure::of_error(&error);
+                    if !failure.is_some_and(|failure| self.back_off(&failure, attempts)) {
+                        (self.on_retry)(&format!(
+                            "not repeating: cannot find out whether the server recognizes idempotency keys: {}",
+                            without_hint(&error)
+                        ));
+                        return false;
+                    }
+                }
+            }
+        }
+        true
+    }
 }
 
-/// A failed attempt that is safe to retry.
+fn unsupported(support: &IdempotencySupport) -> String {
+    let version = match support {
+        IdempotencySupport::TooOld { version, .. } => format!("Centrifugo {version}"),
+        _ => "the server".to_owned(),
+    };
+    format!("{version} ignores idempotency keys; they require Centrifugo 5.2 or later")
+}
+
+/// The attempts of one request.
+struct Attempts {
+    failed: u32,
+    first: FirstAttempt,
+}
+
+/// A failed attempt after which another one is allowed.
 struct Failure<'a> {
     text: String,
     retry_after: Option<&'a str>,
+    /// Only with idempotency keys.
+    may_be_executed: bool,
 }
 
 impl<'a> Failure<'a> {
-    fn of(result: &'a Result<Vec<Reply>, Error>, is_read_only: bool) -> Option<Self> {
+    fn of(result: &'a Result<Vec<Reply>, Error>, request: &HttpRequest<'_>, idempotent: bool) -> Option<Self> {
+        let is_repeatable = || idempotent && request.is_repeatable();
         match result {
-            Err(error) => {
-                error.is_retryable().then(|| Self { text: error.to_string(), retry_after: error.retry_after() })
+            Err(error) => Self::of_error(error)
+                .or_else(|| (error.is_repeatable() && is_repeatable()).then(|| Self::unknown_error(error))),
+            Ok(replies) if request.is_read_only() => {
+                let error = find_error(replies, ErrorKind::SafeToRetry)?;
+                Some(Self { text: error.to_string(), retry_after: None, may_be_executed: false })
             }
             // Other commands of the request may have been executed.
-            Ok(_) if !is_read_only => None,
             Ok(replies) => {
-                let mut errors = replies.iter().flat_map(Reply::errors);
-                let error = errors.find(|error| error.kind() == ErrorKind::SafeToRetry)?;
-                Some(Self { text: error.to_string(), retry_after: None })
+                let error = find_error(replies, ErrorKind::OutcomeUnknown)?;
+                let text = format!("{}: {}", request.url(), error.message());
+                is_repeatable().then_some(Self { text, retry_after: None, may_be_executed: true })
             }
         }
     }
+
+    /// A failure after which nothing was accepted.
+    fn of_error(error: &'a Error) -> Option<Self> {
+        let (text, retry_after) = (error.to_string(), error.retry_after());
+        error.is_retryable().then_some(Self { text, retry_after, may_be_executed: false })
+    }
+
+    fn unknown_error(error: &'a Error) -> Self {
+        Self { text: without_hint(error), retry_after: error.retry_after(), may_be_executed: true }
+    }
+}
+
+fn find_error(replies: &[Reply], kind: ErrorKind) -> Option<&ReplyError> {
+    replies.iter().flat_map(Reply::errors).find(|error| error.kind() == kind)
+}
+
+/// The error without what a person would have to do about it.
+fn without_hint(error: &Error) -> String {
+    let text = error.to_string();
+    let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+    text.strip_suffix(&hint).unwrap_or(&text).to_owned()
 }
 
 /// The replies to a request, also if they came with an error.

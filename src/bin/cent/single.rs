@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal};
 use std::slice;
 use std::thread;
 
-use anyhow::anyhow;
-use cent::{Client, Command, Reply};
+use anyhow::{anyhow, ensure};
+use cent::{Client, Command, IdempotencyKey, Reply};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -18,8 +18,9 @@ use crate::key_value;
 use crate::output::{self, JsonLayout};
 use crate::params;
 use crate::reply_errors::ReplyErrors;
-use crate::retry::{self, Retrier};
+use crate::retry::{self, FirstAttempt, Retrier};
 use crate::stderr::{self, ErrorPrinter};
+use crate::usage_error::IDEMPOTENT_REQUIRES_KEY;
 
 const EMPTY_HISTORY_NOTE: &str =
     "history: without limit, Centrifugo 3 and later return no publications; add \"limit\" to the params (-1 for all)";
@@ -34,7 +35,9 @@ pub(crate) fn run(
 ) -> anyhow::Result<ExitStatus> {
     let notes = !args.quiet && io::stderr().is_terminal();
     let endpoint = client.requests().endpoint();
+    ensure!(!args.idempotent || !endpoint.is_signed(), IDEMPOTENT_REQUIRES_KEY);
     let command = params::read_command(args.params.as_deref(), &args.key_values, method, endpoint, notes)?;
+    let command = if args.idempotent { command.with_idempotency_key(IdempotencyKey::random()?) } else { command };
     let request = client.requests().request(slice::from_ref(&command));
     let mut request = request.map_err(|error| match usage_hint(args, method) {
         Some(hint) => anyhow!("{error}; {hint}"),
@@ -44,15 +47,12 @@ pub(crate) fn run(
         let print = || output::print_request(&request, blocking::stdout());
         return exit_status_of_printing(if args.quiet { Ok(()) } else { print() });
     }
-    let retrier = Retrier {
-        max_retries: args.max_retries(),
-        on_retry: stderr::print_message,
-        sleep: |backoff| {
-            thread::sleep(backoff);
-            true
-        },
+    let sleep = |backoff| {
+        thread::sleep(backoff);
+        true
     };
-    let result = retrier.send(&mut client, &mut request);
+    let retrier = Retrier::new(args.max_retries(), args.idempotent, stderr::print_message, sleep);
+    let result = retrier.send(&mut client, &mut request, FirstAttempt::now());
     let replies = retry::replies(&result);
     let layout = layout.filter(|_| !replies.is_empty() || result.is_ok());
     let printed = layout.map_or(Ok(()), |layout| output::print_list(replies, layout, blocking::stdout()));

@@ -14,6 +14,10 @@ pub(crate) const BATCH_REQUIRES_LINES: &str = "--batch requires --lines";
 
 pub(crate) const UNORDERED_REQUIRES_LINES: &str = "--unordered requires --lines";
 
+/// Found once the section is known, before anything is sent.
+pub(crate) const IDEMPOTENT_REQUIRES_KEY: &str =
+    "--idempotent requires api_key and Centrifugo 5.2 or later, not secret";
+
 /// The message for an error of this parser about these arguments.
 pub(crate) fn to_message(error: &Error, command_line: &[OsString], command: &Command) -> String {
     let found = context(error, ContextKind::InvalidArg);

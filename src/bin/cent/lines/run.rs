@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::ensure;
-use cent::{Client, Command, Endpoint, Error, HttpRequest, Reply, RequestBuilder};
+use cent::{Client, Command, Endpoint, Error, HttpRequest, IdempotencyKey, Reply, RequestBuilder};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::batch::Batch;
@@ -19,8 +19,9 @@ use crate::blocking;
 use crate::exit::{Effect, ExitStatus, LinesOutcome, OutputError, exit_status_for, lines_status};
 use crate::output::{self, JsonLayout};
 use crate::reply_errors::ReplyErrors;
-use crate::retry::{self, Retrier};
+use crate::retry::{self, FirstAttempt, Retrier};
 use crate::stderr::{self, ErrorPrinter};
+use crate::usage_error::IDEMPOTENT_REQUIRES_KEY;
 
 /// Sends the commands of standard input; prints no replies without a layout.
 pub(crate) fn run(
@@ -35,21 +36,24 @@ pub(crate) fn run(
     let requests = request_builder(args, &client)?;
     let queue = Arc::new(Queue::new(batch_size(args, &requests)));
     signals::stop_on_signals(&queue)?;
-    reader::start(&queue, requests.clone(), line_parser(method, requests.endpoint().clone()))?;
+    let keys = if args.idempotent { Some(IdempotencyKey::random()?) } else { None };
+    reader::start(&queue, requests.clone(), line_parser(method, requests.endpoint().clone(), keys))?;
     if args.dry_run {
         return dry_run(args, &queue, &requests);
     }
     let is_visible = !args.quiet && !args.verbose && io::stderr().is_terminal() && !io::stdout().is_terminal();
     let progress = Progress::new(errors, is_visible, input_bytes);
     let mut run = LinesRun::new(layout, progress.clone());
-    let retrier = Retrier {
-        max_retries: args.max_retries(),
-        on_retry: |message: &str| progress.print_message(message),
-        sleep: |backoff| queue.sleep_unless_stopped(backoff),
-    };
+    let retrier = Retrier::new(
+        args.max_retries(),
+        args.idempotent,
+        |message: &str| progress.print_message(message),
+        |backoff| queue.sleep_unless_stopped(backoff),
+    );
     while let Some(mut batch) = queue.pop() {
         let start = Instant::now();
-        let result = batch.request(&requests).and_then(|request| retrier.send(&mut client, request));
+        let result =
+            batch.request(&requests).and_then(|request| retrier.send(&mut client, request, FirstAttempt::now()));
         queue.observe(batch.commands().len(), start.elapsed());
         if result.is_err() {
             queue.stop(StopReason::Failure);
@@ -62,6 +66,7 @@ pub(crate) fn run(
 
 fn request_builder(args: &Args, client: &Client) -> anyhow::Result<RequestBuilder> {
     let requests = client.requests().clone();
+    ensure!(!args.idempotent || !requests.endpoint().is_signed(), IDEMPOTENT_REQUIRES_KEY);
     if !args.unordered {
         return Ok(requests);
     }
@@ -78,10 +83,12 @@ fn batch_size(args: &Args, requests: &RequestBuilder) -> BatchSize {
     }
 }
 
-/// Parses a line and its number into a command. The line holds the params, or without a method a complete command.
+/// Parses a line and its number into a command. The line holds the params, or without a method a complete command. With
+/// `keys`, the command gets the idempotency key of its line.
 fn line_parser(
     method: Option<&str>,
     endpoint: Endpoint,
+    keys: Option<IdempotencyKey>,
 ) -> impl Fn(Vec<u8>, u64) -> Result<Command, Error> + Send + use<> {
     let method = method.map(str::to_owned);
     move |text, number| {
@@ -89,7 +96,12 @@ fn line_parser(
             Some(method) => Command::new(method, text),
             None => Command::from_json(text),
         };
-        command.and_then(|command| command.validated(&endpoint)).map_err(|error| error.with_first_line(number))
+        let command = command.and_then(|command| command.validated(&endpoint));
+        let command = command.map_err(|error| error.with_first_line(number))?;
+        Ok(match keys {
+            Some(keys) => command.with_idempotency_key(keys.derived(number)),
+            None => command,
+        })
     }
 }
 

@@ -1,0 +1,319 @@
+//! `--idempotent`: keys for commands, and retries of what may have been executed.
+
+use std::fs::File;
+
+use crate::support::cli::{Cent, CentOutput};
+use crate::support::server::{Centrifugo, Response, Script, Server, Step, reject, respond};
+use crate::{ApiForm, Current, Legacy, PLAIN, V1};
+
+const OK: &str = "[\n  {\n    \"result\": {}\n  }\n]\n";
+const CHECK: &str = "the command may have been executed: check before retrying";
+const EARLIER: &str = "an earlier attempt may have been executed: check before retrying";
+
+fn publish(form: ApiForm, server: &Server) -> Cent {
+    form.cent(server).args(&["bananas", "publish", "--idempotent", "--params", PLAIN])
+}
+
+/// Executes the request, but reports an error, and that a retry need not wait.
+fn executed_but_failed() -> Script {
+    respond(&Response::new(500).header("Retry-After", "0"))
+}
+
+fn failed_attempt(url: &str, error: &str, attempt: u32, attempts: u32) -> String {
+    format!("cent: attempt {attempt} of {attempts} failed: {url}: {error}; repeating with idempotency keys in 0.0 s\n")
+}
+
+const ERROR_500: &str = "internal server error (500)";
+
+/// Standard error without the length of pauses, which is random.
+fn without_pauses(text: &str) -> String {
+    let without = |line: &str| match line.rsplit_once(" in 0.") {
+        Some((before, _)) if line.starts_with("cent: attempt") => format!("{before}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(without).collect()
+}
+
+fn paths(server: &Server) -> Vec<String> {
+    server.requests().iter().map(|request| request.path.clone()).collect()
+}
+
+/// The keys in the bodies of all requests, in order.
+fn keys(server: &Server) -> Vec<String> {
+    let requests = server.requests();
+    let bodies = requests.iter().map(|request| request.body_text());
+    bodies.flat_map(|body| keys_in(&body)).collect()
+}
+
+fn keys_in(text: &str) -> Vec<String> {
+    let after = text.split("{\"idempotency_key\":\"").skip(1);
+    after.map(|rest| rest.split('"').next().expect("the key ends").to_owned()).collect()
+}
+
+fn lines(count: usize) -> String {
+    let line = |number| format!("{{\"channel\": \"plain:a\", \"data\": {number}}}\n");
+    (1..=count).map(line).collect::<Vec<_>>().concat()
+}
+
+fn numbers(count: usize) -> Vec<String> {
+    (1..=count).map(|number| number.to_string()).collect()
+}
+
+#[track_caller]
+fn assert_distinct_keys(keys: &[String], count: usize) {
+    let mut sorted = keys.to_vec();
+    sorted.sort();
+    sorted.dedup();
+    assert_eq!((keys.len(), sorted.len()), (count, count), "{keys:?}");
+    let is_digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    assert!(keys.iter().all(|key| key.len() == 32 && key.chars().all(is_digit)), "{keys:?}");
+}
+
+#[test]
+fn key_is_first_param_and_differs_between_calls() {
+    for form in [Current, Legacy] {
+        let server = form.server();
+        for _ in 0..2 {
+            publish(form, &server).run().assert_output(0, OK, "");
+        }
+        let sent = keys(&server);
+        assert_distinct_keys(&sent[form.requests_before()..][..1], 1);
+        assert_ne!(sent.first(), sent.last());
+        let body = server.requests().last().map(|request| request.body_text()).unwrap_or_default();
+        let params = PLAIN.replacen('{', &format!("{{\"idempotency_key\":\"{}\",", sent.last().unwrap()), 1);
+        assert_eq!(body, form.body("publish", &params));
+    }
+}
+
+#[test]
+fn own_key_and_other_methods_are_sent_as_written() {
+    let own = r#"{"channel": "plain:a", "data": 1, "idempotency_key": "mine"}"#;
+    for (method, params) in [("publish", own), ("history_remove", r#"{"channel": "a"}"#), ("info", "{}")] {
+        let server = Current.server();
+        let output = Current.cent(&server).args(&["bananas", method, "--idempotent", "--params", params]).run();
+        assert_eq!(output.exit_code(), Some(0), "{}", output.stderr());
+        assert_eq!(server.requests()[0].body_text(), params);
+    }
+}
+
+#[test]
+fn dry_run_shows_key() {
+    let server = Current.server().expect_no_connection();
+    let output = publish(Current, &server).arg("--dry-run").run();
+    assert_eq!(output.exit_code(), Some(0));
+    assert_distinct_keys(&keys_in(&output.stdout()), 1);
+}
+
+#[test]
+fn each_line_has_its_own_key() {
+    let server = Current.server();
+    let commands = r#"{"method": "publish", "params": {"channel": "plain:a", "data": 1}}
+{"method": "broadcast", "params": {"channels": ["plain:a"], "data": 2}}
+{"method": "history", "params": {"channel": "a"}}
+"#;
+    let output = Current.cent(&server).args(&["bananas", "--lines", "--idempotent", "-q"]).stdin_bytes(commands).run();
+    assert_eq!((output.exit_code(), output.stderr()), (Some(0), String::new()));
+    assert_distinct_keys(&keys(&server), 2);
+    let args = ["bananas", "publish", "--lines", "--idempotent", "-q"];
+    Current.cent(&server).args(&args).stdin_bytes(lines(250)).run();
+    assert_distinct_keys(&keys(&server), 252);
+}
+
+#[test]
+fn secret_is_an_error_before_sending() {
+    let server = V1.server().expect_no_connection();
+    let message = "cent: --idempotent requires api_key and Centrifugo 5.2 or later, not secret\n";
+    publish(V1, &server).run().assert_output(2, "", message);
+    publish(V1, &server).arg("--dry-run").run().assert_output(2, "", message);
+    let args = ["bananas", "publish", "--lines", "--idempotent"];
+    V1.cent(&server).args(&args).stdin_bytes(lines(1)).run().assert_output(2, "", message);
+}
+
+#[test]
+fn unknown_outcome_is_repeated_once_executed() {
+    for fault in [
+        vec![Step::Execute, Step::Close],
+        vec![Step::ReadAll, Step::Close],
+        vec![Step::Execute, Step::Reset],
+        executed_but_failed(),
+        respond(&Response::plain(503, "from a proxy")),
+        vec![Step::Execute, Step::SendRange(0, 40), Step::Close],
+        vec![Step::Execute, Step::Hang],
+        vec![Step::ReadAll, Step::Hang],
+    ] {
+        let limit = if fault.contains(&Step::Hang) { "--timeout=2" } else { "--timeout=60" };
+        let server = Current.server().script(fault.clone());
+        let output = publish(Current, &server).args(&["--retry=1", limit]).run();
+        assert_eq!((output.exit_code(), output.stdout().as_str()), (Some(0), OK), "{fault:?}: {}", output.stderr());
+        assert_eq!(output.stderr().lines().count(), 1, "{}", output.stderr());
+        assert_eq!(paths(&server), ["/api/publish", "/api/info", "/api/publish"]);
+        let sent = keys(&server);
+        assert_eq!((sent.len(), &sent[0]), (2, &sent[1]));
+        assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1"], "{fault:?}");
+    }
+}
+
+#[test]
+fn repeated_attempt_is_reported() {
+    let server = Current.server().script(executed_but_failed()).script(executed_but_failed()).script(Vec::new());
+    // The second script is for info, which is retried, too.
+    let url = Current.url(&server.address());
+    let info = format!("{}/api/info", server.address());
+    let text = failed_attempt(&url, ERROR_500, 1, 3)
+        + &format!(
+            "cent: attempt 2 of 3 failed: {info}: {ERROR_500}; the method only reads: safe to retry; retrying in 0.0 s\n"
+        );
+    publish(Current, &server).arg("--retry=2").run().assert_output(0, OK, &text);
+}
+
+#[test]
+fn server_is_asked_once_in_a_run() {
+    let server = Current.server();
+    // Each of three batches fails once, and the first time info follows.
+    for script in [executed_but_failed(), vec![], vec![], executed_but_failed(), vec![], executed_but_failed()] {
+        server.add_script(if script.is_empty() { vec![Step::Respond] } else { script });
+    }
+    let args = ["bananas", "publish", "--lines", "--idempotent", "--retry=1", "--batch=2", "-q"];
+    let cent = Current.cent(&server).args(&args).file("input", lines(6));
+    let input = File::open(cent.path("input")).unwrap();
+    let output = cent.stdin(input).run();
+    let url = Current.batch_url(&server.address());
+    output.assert_output(0, "", &failed_attempt(&url, ERROR_500, 1, 2).repeat(3));
+    let batch = "/api/batch";
+    assert_eq!(paths(&server), [batch, "/api/info", batch, batch, batch, batch, batch]);
+    assert_eq!(server.centrifugo().messages_as_text("plain:a"), numbers(6));
+}
+
+#[test]
+fn server_that_ignores_keys_gets_no_repetition() {
+    for (major, release) in [(5, "5.1.0"), (5, "5.0.0"), (3, "3.2.3"), (2, "2.8.6")] {
+        let form = ApiForm::of_version(major);
+        let server = Server::start(Centrifugo::version(major).with_release(release));
+        let server = server.script_for(form, executed_but_failed());
+        let url = form.url(&server.address());
+        let text = failed_attempt(&url, ERROR_500, 1, 4)
+            + &format!(
+                "cent: not repeating: Centrifugo {release} ignores idempotency keys; they require Centrifugo 5.2 or later\n\
+                 cent: {url}: {ERROR_500}; {CHECK}\n"
+            );
+        publish(form, &server).arg("--retry=3").run().assert_output(4, "", &text);
+        assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1"], "{release}");
+    }
+}
+
+#[test]
+fn source_builds_and_new_releases_get_repetition() {
+    for (major, release) in [(5, "5.2.0"), (5, "5.4.9"), (6, "6.9.1 OSS"), (6, "0.0.0"), (6, "dev")] {
+        let server = Server::start(Centrifugo::version(major).with_release(release)).script(executed_but_failed());
+        let text = failed_attempt(&Current.url(&server.address()), ERROR_500, 1, 2);
+        publish(Current, &server).arg("--retry=1").run().assert_output(0, OK, &text);
+        assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1"], "{release}");
+    }
+}
+
+#[test]
+fn nothing_is_repeated_without_info() {
+    let server = Current.server().script(executed_but_failed()).script(reject(&Response::new(403)));
+    let (url, info) = (Current.url(&server.address()), format!("{}/api/info", server.address()));
+    let output = publish(Current, &server).arg("--retry=3").run();
+    let text = failed_attempt(&url, ERROR_500, 1, 4)
+        + &format!(
+            "cent: not repeating: cannot find out whether the server recognizes idempotency keys: {info}: forbidden (403)\n\
+             cent: {url}: {ERROR_500}; {CHECK}\n"
+        );
+    output.assert_output(4, "", &text);
+    assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1"]);
+}
+
+#[test]
+fn rejected_repetition_is_unknown() {
+    let rejection = vec![Step::ReadAll, Step::respond(&Response::new(401))];
+    let server = Current.server().script(executed_but_failed()).script(vec![Step::Respond]).script(rejection);
+    let url = Current.url(&server.address());
+    let text = failed_attempt(&url, ERROR_500, 1, 4) + &format!("cent: {url}: unauthorized (401); {EARLIER}\n");
+    publish(Current, &server).arg("--retry=3").run().assert_output(4, "", &text);
+
+    // Also in a reply.
+    let reply = Response::json(r#"{"error":{"code":102,"message":"unknown channel"}}"#);
+    let server = Current.server().script(executed_but_failed()).script(vec![Step::Respond]);
+    let server = server.script(vec![Step::ReadAll, Step::respond(&reply)]);
+    let url = Current.url(&server.address());
+    let output = publish(Current, &server).args(&["--retry=1", "-c"]).run();
+    output.assert_output(
+        4,
+        "[{\"error\":{\"code\":102,\"message\":\"unknown channel\"}}]\n",
+        &(failed_attempt(&url, ERROR_500, 1, 2) + &format!("cent: {url}: publish: unknown channel (102); {EARLIER}\n")),
+    );
+}
+
+#[test]
+fn retries_that_run_out_are_unknown() {
+    let server = Current.server().script(executed_but_failed()).script(vec![Step::Respond]);
+    let server = server.script(executed_but_failed()).script(reject(&Response::new(503).header("Retry-After", "0")));
+    let url = Current.url(&server.address());
+    let text = failed_attempt(&url, ERROR_500, 1, 3)
+        + &failed_attempt(&url, ERROR_500, 2, 3)
+        + &format!("cent: {url}: service unavailable (503); {EARLIER}\n");
+    publish(Current, &server).arg("--retry=2").run().assert_output(4, "", &text);
+    assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1"]);
+}
+
+#[test]
+fn temporary_error_in_reply_is_repeated() {
+    let reply = Response::json(r#"{"error":{"code":100,"message":"internal server error"}}"#);
+    let server = Current.server().script(respond(&reply));
+    let output = publish(Current, &server).arg("--retry=1").run();
+    let url = Current.url(&server.address());
+    assert_eq!(
+        (output.exit_code(), output.stdout().as_str(), without_pauses(&output.stderr())),
+        (
+            Some(0),
+            OK,
+            format!("cent: attempt 1 of 2 failed: {url}: internal server error; repeating with idempotency keys\n")
+        )
+    );
+    assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1"]);
+}
+
+fn run_commands(server: &Server, commands: &str) -> CentOutput {
+    let args = ["bananas", "--lines", "--idempotent", "--retry=1"];
+    let cent = Current.cent(server).args(&args).file("input", commands);
+    let input = File::open(cent.path("input")).unwrap();
+    cent.stdin(input).run()
+}
+
+const KEYED: &str = r#"{"method": "publish", "params": {"channel": "plain:a", "data": 1}}"#;
+
+#[test]
+fn batch_with_keyless_command_is_not_repeated() {
+    let rpc = r#"{"method": "disconnect", "params": {"user": "u"}}"#;
+    for keyless in [rpc, r#"{"method":"publish","params":{"channel":"plain:a","data":2,"idempotency_key":""}}"#] {
+        let server = Current.server().script(executed_but_failed());
+        let url = Current.batch_url(&server.address());
+        let text = format!(
+            "cent: {url}: {ERROR_500}; {CHECK}\n\
+             cent: no lines accepted; lines 1-2 may have been executed: check them (sed -n 1,2p); no lines remain\n"
+        );
+        run_commands(&server, &format!("{KEYED}\n{keyless}\n")).assert_output(4, "", &text);
+        assert_eq!(paths(&server), ["/api/batch"]);
+    }
+}
+
+#[test]
+fn batch_with_read_only_command_is_repeated() {
+    let server = Current.server().script(executed_but_failed());
+    let channels = r#"{"method": "channels"}"#;
+    let output = run_commands(&server, &format!("{KEYED}\n{channels}\n"));
+    assert_eq!((output.exit_code(), output.stdout().lines().count()), (Some(0), 2), "{}", output.stderr());
+    assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1"]);
+}
+
+#[test]
+fn own_keys_alone_repeat_nothing() {
+    let server = Current.server().script(executed_but_failed());
+    let params = r#"{"channel": "plain:a", "data": 1, "idempotency_key": "mine"}"#;
+    let url = Current.url(&server.address());
+    let output = Current.cent(&server).args(&["bananas", "publish", "--retry=3", "--params", params]).run();
+    output.assert_output(4, "", &format!("cent: {url}: {ERROR_500}; {CHECK}\n"));
+    assert_eq!(paths(&server), ["/api/publish"]);
+}
