@@ -75,7 +75,7 @@ _cent_parse() {
                 --config=*) config=${word#*=} ;;
                 --completions) option=$word none=1 ;;
                 --lines | --params=*) noparams=1 ;;
-                --params | --config | --timeout | --retry | --batch | --color)
+                --params | --config | --timeout | --retry | --batch | --journal | --unknown | --color)
                     option=$word
                     [[ $word == --params ]] && noparams=1
                     ;;
@@ -144,9 +144,10 @@ _cent_files() {
 # Offers values of an option; $2 is the part of cur before the value.
 _cent_values() {
     case $1 in
-        --config) _cent_files "$2" ;;
+        --config | --journal) _cent_files "$2" ;;
         --params) [[ $cur == "$2"@* ]] && _cent_files "$2@" ;;
         --color) _cent_offer "$2"auto "$2"always "$2"never ;;
+        --unknown) _cent_offer "$2"send "$2"skip ;;
         --completions) _cent_offer "$2"bash "$2"zsh "$2"fish ;;
     esac
 }
@@ -210,8 +211,8 @@ _cent_key_values() {
 }
 
 _cent_options() {
-    _cent_offer --params= --config= --timeout= --retry= --idempotent --lines --batch= --unordered --check --compact --quiet \
-        --verbose --dry-run --color= --sections --completions= --help --version
+    _cent_offer --params= --config= --timeout= --retry= --idempotent --lines --batch= --unordered --journal= \
+        --unknown= --check --compact --quiet --verbose --dry-run --color= --sections --completions= --help --version
 }
 
 _cent() {

@@ -13,7 +13,7 @@ function __cent_arguments
             switch $word
                 case --
                     set plain 1
-                case --params -p --config --timeout --retry --batch --color --completions
+                case --params -p --config --timeout --retry --batch --journal --unknown --color --completions
                     set skip 1
                 case '-?*'
                 case '*'
@@ -163,6 +163,8 @@ complete -c cent -l idempotent -d 'Add idempotency keys, so that --retry can rep
 complete -c cent -s l -l lines -d 'Send one command per line of standard input'
 complete -c cent -l batch -x -d 'With --lines: at most N commands per request'
 complete -c cent -l unordered -d 'With --lines: let the server run commands concurrently'
+complete -c cent -l journal -r -F -d 'With --lines: record progress in FILE, to resume'
+complete -c cent -l unknown -x -a 'send skip' -d 'With --journal: send or skip lines that may be executed'
 complete -c cent -l check -d 'Check config, connection, credential and server'
 complete -c cent -s c -l compact -d 'Print JSON on one line'
 complete -c cent -s q -l quiet -d 'Print nothing but errors'

@@ -9,6 +9,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::color::ColorChoice;
 use crate::completions::Shell;
+use crate::lines::journal::resume::UnknownChoice;
 use crate::seconds::parse_seconds;
 use crate::{argument_hints, help, method_help, usage_error};
 
@@ -113,6 +114,23 @@ pub(crate) struct Args {
     /// printed in order. Requires an API key and Centrifugo 5.2 or later.
     #[arg(long, verbatim_doc_comment, hide_short_help = true)]
     pub(crate) unordered: bool,
+
+    /// With --lines: record progress in FILE, to resume
+    ///
+    /// Run the same command with the same input again until it exits with 0:
+    /// it skips the lines that are done, and goes on. With --idempotent,
+    /// lines that may have been executed are sent again within 4 minutes.
+    /// Otherwise the exit status is 4, and --unknown decides.
+    #[arg(long, value_name = "FILE", verbatim_doc_comment, hide_short_help = true)]
+    pub(crate) journal: Option<OsString>,
+
+    /// With --journal: send or skip lines that may be executed
+    ///
+    /// Decides about the lines that an earlier run sent without learning
+    /// whether they were executed. Check them first.
+    #[arg(long, value_name = "WHAT", verbatim_doc_comment, hide_short_help = true)]
+    #[arg(value_enum, hide_possible_values = true)]
+    pub(crate) unknown: Option<UnknownChoice>,
 
     /// Check config, connection, credential and server
     ///
@@ -230,6 +248,9 @@ fn misuse(args: &Args, command_line: &[OsString]) -> Option<String> {
     if args.unordered && !args.lines {
         return Some(usage_error::UNORDERED_REQUIRES_LINES.to_owned());
     }
+    if let Some(misuse) = journal_misuse(args) {
+        return Some(misuse.to_owned());
+    }
     if args.params.is_some() && argument_hints::has_single_dash_params(command_line) {
         return Some("unknown option -params; did you mean --params?".to_owned());
     }
@@ -240,6 +261,15 @@ fn misuse(args: &Args, command_line: &[OsString]) -> Option<String> {
         key_values(Some("--lines")).or_else(names)
     } else {
         names().or_else(|| key_values(args.params.as_ref().map(|_| "--params")))
+    }
+}
+
+fn journal_misuse(args: &Args) -> Option<&'static str> {
+    match &args.journal {
+        None => args.unknown.map(|_| usage_error::UNKNOWN_REQUIRES_JOURNAL),
+        Some(_) if !args.lines => Some(usage_error::JOURNAL_REQUIRES_LINES),
+        Some(path) if path.is_empty() => Some(usage_error::JOURNAL_WITHOUT_NAME),
+        Some(_) => args.dry_run.then_some(usage_error::JOURNAL_WITH_DRY_RUN),
     }
 }
 

@@ -6,9 +6,11 @@
 
 mod batch;
 mod batch_size;
+pub(crate) mod journal;
 mod progress;
 mod queue;
 mod reader;
+mod recorder;
 mod run;
 mod signals;
 mod tally;

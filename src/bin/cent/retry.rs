@@ -143,6 +143,11 @@ where
         }
         true
     }
+
+    /// For a request that an earlier run may have sent: asks the server before the first attempt of this run.
+    pub(crate) fn may_resend(&self, client: &mut Client, first_attempt: FirstAttempt) -> bool {
+        self.may_repeat(client, &mut Attempts { failed: 0, first: first_attempt })
+    }
 }
 
 fn unsupported(support: &IdempotencySupport) -> String {

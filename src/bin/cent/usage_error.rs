@@ -14,6 +14,15 @@ pub(crate) const BATCH_REQUIRES_LINES: &str = "--batch requires --lines";
 
 pub(crate) const UNORDERED_REQUIRES_LINES: &str = "--unordered requires --lines";
 
+pub(crate) const JOURNAL_REQUIRES_LINES: &str = "--journal requires --lines";
+
+pub(crate) const JOURNAL_WITHOUT_NAME: &str = "--journal: missing file name";
+
+pub(crate) const UNKNOWN_REQUIRES_JOURNAL: &str = "--unknown requires --journal";
+
+/// A dry run reads no journal, so it would print other requests than a real one.
+pub(crate) const JOURNAL_WITH_DRY_RUN: &str = "--journal cannot be used with --dry-run";
+
 /// Found once the section is known, before anything is sent.
 pub(crate) const IDEMPOTENT_REQUIRES_KEY: &str =
     "--idempotent requires api_key and Centrifugo 5.2 or later, not secret";

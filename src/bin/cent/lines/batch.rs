@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use cent::{Command, Error, HttpRequest, RequestBuilder};
 
+use super::journal::format::Checkpoint;
+use super::journal::resume::InputHasher;
+
 /// The largest body, unless a single command is larger: nginx rejects more than 1 MiB by default.
 pub(super) const MAX_REQUEST_BYTES: usize = 1_000_000;
 
@@ -24,6 +27,10 @@ pub(super) struct Batch {
     request: Option<HttpRequest<'static>>,
     /// The line number of each command, from 1; blank lines count.
     pub(super) lines: Vec<u64>,
+    /// The hash of the input up to the end of each line; empty without a journal.
+    hashers: Vec<InputHasher>,
+    /// Whether an earlier run may have sent its lines.
+    pub(super) is_resend: bool,
     /// Where its last line ends in the input, in bytes.
     pub(super) input_end: u64,
     bytes: usize,
@@ -38,6 +45,8 @@ impl Batch {
             commands: Vec::with_capacity(capacity),
             request: None,
             lines: Vec::with_capacity(capacity),
+            hashers: Vec::new(),
+            is_resend: false,
             input_end: 0,
             bytes: 0,
             created_at: Instant::now(),
@@ -51,10 +60,22 @@ impl Batch {
         self.input_end = input_end;
     }
 
+    /// Adds the hash of the input up to the end of the line that was pushed last.
+    pub(super) fn push_hasher(&mut self, hasher: InputHasher) {
+        self.hashers.push(hasher);
+    }
+
+    /// The line at this index and the digest at its end; none without a journal.
+    pub(super) fn checkpoint(&self, index: usize) -> Option<Checkpoint> {
+        let (&line, hasher) = (self.lines.get(index)?, self.hashers.get(index)?);
+        Some(Checkpoint { line, digest: hasher.digest() })
+    }
+
     pub(super) fn append(&mut self, mut other: Self) {
         self.bytes += other.bytes;
         self.commands.append(&mut other.commands);
         self.lines.append(&mut other.lines);
+        self.hashers.append(&mut other.hashers);
         self.input_end = other.input_end;
     }
 
@@ -68,7 +89,7 @@ impl Batch {
 
     /// Whether another batch can be appended.
     pub(super) fn has_room_for_all(&self, other: &Self) -> bool {
-        other.request.is_none() && self.has_room(other.commands.len(), other.bytes)
+        other.request.is_none() && other.is_resend == self.is_resend && self.has_room(other.commands.len(), other.bytes)
     }
 
     fn has_room(&self, commands: usize, bytes: usize) -> bool {

@@ -62,6 +62,8 @@ struct State {
     commands: usize,
     /// Batches that have been sent. The reader reuses or frees them, because it has more time than the sender.
     recycled: Vec<Batch>,
+    /// Whether the input begins with what earlier runs sent.
+    is_verified: bool,
     /// The outcome of the reader, once it is done.
     read_result: Option<anyhow::Result<()>>,
     stop: Option<StopReason>,
@@ -87,6 +89,7 @@ impl Queue {
             bytes: 0,
             commands: 0,
             recycled: Vec::new(),
+            is_verified: false,
             read_result: None,
             stop: None,
             discarded: false,
@@ -126,6 +129,22 @@ impl Queue {
         }
         self.notify(&state);
         true
+    }
+
+    /// Lets the sender begin: the input begins with what earlier runs sent.
+    pub(super) fn set_verified(&self) {
+        let mut state = self.lock();
+        state.is_verified = true;
+        self.notify(&state);
+    }
+
+    /// Waits until the input is verified; returns false if it is not, or if the run was stopped before.
+    pub(super) fn wait_until_verified(&self) -> bool {
+        let mut state = self.lock();
+        while !state.is_verified && state.read_result.is_none() && state.stop.is_none() {
+            state = self.wait(state);
+        }
+        state.is_verified
     }
 
     /// Takes the next batch, once there is one. Returns none at the end of the run.

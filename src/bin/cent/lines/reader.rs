@@ -5,10 +5,11 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use cent::{Command, Error, RequestBuilder};
 
 use super::batch::Batch;
+use super::journal::resume::{InputHasher, KnownInput};
 use super::queue::{MAX_POOLED_BYTES, Queue};
 use crate::blocking::{self, is_readable};
 
@@ -20,19 +21,21 @@ const READ_BYTES: usize = 32 * 1024;
 
 const STDIN: &str = "standard input";
 
-/// Starts a thread that reads standard input into the queue; `parse` gets each line and its number.
+/// Starts a thread that reads standard input into the queue; `parse` gets each line and its number. With a journal, the
+/// lines that earlier runs sent are compared, and only those to be sent again are queued.
 ///
 /// # Errors
 /// If standard input is not usable or the thread cannot be started.
 pub(super) fn start(
     queue: &Arc<Queue>,
     requests: RequestBuilder,
+    known: Option<KnownInput>,
     parse: impl Fn(Vec<u8>, u64) -> Result<Command, Error> + Send + 'static,
 ) -> anyhow::Result<()> {
     let input = blocking::stdin().context(STDIN)?;
     let queue = Arc::clone(queue);
     thread::Builder::new()
-        .spawn(move || queue.close(BatchReader::new(input, &queue, &requests).read_all(parse)))
+        .spawn(move || queue.close(BatchReader::new(input, &queue, &requests).with_known(known).read_all(parse)))
         .context("cannot start the reader thread")?;
     Ok(())
 }
@@ -44,6 +47,39 @@ pub(super) fn input_bytes() -> Option<u64> {
     Some(file.len().saturating_sub(input.stream_position().ok()?))
 }
 
+/// A line and what is known at its end.
+struct Line {
+    text: Vec<u8>,
+    number: u64,
+    /// In bytes.
+    input_end: u64,
+    hasher: Option<InputHasher>,
+}
+
+/// What a journal has to know of the input.
+struct History {
+    known: KnownInput,
+    hasher: InputHasher,
+    /// Lines to be sent again, until all that earlier runs sent is compared: no more than were in one request.
+    held: Vec<Line>,
+}
+
+impl History {
+    /// Hashes a line; returns the hash up to its end.
+    fn add(&mut self, line: &[u8]) -> InputHasher {
+        self.hasher.add(line);
+        self.hasher.clone()
+    }
+
+    fn check(&self, line: u64) -> anyhow::Result<()> {
+        self.known.check(line, &self.hasher).map_err(|problem| anyhow!(problem))
+    }
+
+    fn check_end(&self, lines: u64) -> anyhow::Result<()> {
+        self.known.check_end(lines).map_err(|problem| anyhow!(problem))
+    }
+}
+
 /// Fills batches with commands, and prepares their requests while the sender waits for responses.
 struct BatchReader<'a, Input> {
     input: BufReader<Input>,
@@ -51,6 +87,8 @@ struct BatchReader<'a, Input> {
     requests: &'a RequestBuilder,
     /// The batch that is being filled; never empty.
     batch: Option<Batch>,
+    /// With a journal.
+    history: Option<History>,
     /// Buffers of lines that have been sent: reusing them is faster than allocating others.
     buffer_pool: Vec<Vec<u8>>,
 }
@@ -58,7 +96,12 @@ struct BatchReader<'a, Input> {
 impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
     fn new(input: Input, queue: &'a Queue, requests: &'a RequestBuilder) -> Self {
         let input = BufReader::with_capacity(READ_BYTES, input);
-        Self { input, queue, requests, batch: None, buffer_pool: Vec::new() }
+        Self { input, queue, requests, batch: None, history: None, buffer_pool: Vec::new() }
+    }
+
+    fn with_known(self, known: Option<KnownInput>) -> Self {
+        let history = known.map(|known| History { known, hasher: InputHasher::default(), held: Vec::new() });
+        Self { history, ..self }
     }
 
     /// Reads up to the end of the input or of the run, or to the first invalid line. What precedes that is queued.
@@ -70,28 +113,85 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
 
     fn read_lines(&mut self, parse: impl Fn(Vec<u8>, u64) -> Result<Command, Error>) -> anyhow::Result<()> {
         let mut input_end = 0;
+        let known_lines = self.history.as_ref().map_or(0, |history| history.known.last_line());
+        if known_lines == 0 {
+            self.queue.set_verified();
+        }
         for number in 1.. {
-            let mut line = self.empty_buffer();
+            let mut text = self.empty_buffer();
             let is_running =
-                self.read_line(&mut line).with_context(|| format!("{STDIN}: read error at line {number}"))?;
-            if !is_running || line.is_empty() {
+                self.read_line(&mut text).with_context(|| format!("{STDIN}: read error at line {number}"))?;
+            if !is_running {
                 break;
             }
-            if line.len() as u64 > MAX_LINE_BYTES {
+            if text.is_empty() {
+                return self.history.as_ref().map_or(Ok(()), |history| history.check_end(number - 1));
+            }
+            if text.len() as u64 > MAX_LINE_BYTES {
                 bail!(
                     "{STDIN}: line {number} is larger than 64 MB; is a newline missing? (use --params for params this large)"
                 );
             }
-            input_end += line.len() as u64;
-            if line.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            let command = parse(line, number).context(STDIN)?;
-            if !self.push(command, number, input_end)? {
+            input_end += text.len() as u64;
+            let hasher = self.history.as_mut().map(|history| history.add(&text));
+            let line = Line { text, number, input_end, hasher };
+            let is_running = if number <= known_lines {
+                self.take_known(line, &parse)?
+            } else {
+                self.take_new(line, &parse, false)?
+            };
+            if !is_running {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Takes a line that an earlier run sent. Returns false if the run was stopped.
+    fn take_known(
+        &mut self,
+        line: Line,
+        parse: &impl Fn(Vec<u8>, u64) -> Result<Command, Error>,
+    ) -> anyhow::Result<bool> {
+        let Some(history) = &mut self.history else { return Ok(true) };
+        let number = line.number;
+        history.check(number)?;
+        if history.known.resend.contains(number) {
+            history.held.push(line);
+        } else {
+            self.buffer_pool.push(line.text);
+        }
+        if number < history.known.last_line() {
+            return Ok(true);
+        }
+        self.queue.set_verified();
+        for held in std::mem::take(&mut history.held) {
+            if !self.take_new(held, parse, true)? {
+                return Ok(false);
+            }
+        }
+        // New lines go into batches of their own.
+        Ok(self.flush())
+    }
+
+    /// Takes a line to be sent. Returns false if the run was stopped.
+    fn take_new(
+        &mut self,
+        line: Line,
+        parse: &impl Fn(Vec<u8>, u64) -> Result<Command, Error>,
+        is_resend: bool,
+    ) -> anyhow::Result<bool> {
+        if line.text.iter().all(u8::is_ascii_whitespace) {
+            return Ok(true);
+        }
+        let command = parse(line.text, line.number).context(STDIN)?;
+        let (number, input_end, hasher) = (line.number, line.input_end, line.hasher);
+        Ok(self.push(command, number, input_end, |batch| {
+            batch.is_resend = is_resend;
+            if let Some(hasher) = hasher {
+                batch.push_hasher(hasher);
+            }
+        })?)
     }
 
     /// Reads a line with its newline; none at the end of the input. Returns false if the run was stopped.
@@ -132,8 +232,14 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
         }
     }
 
-    /// Adds a command to the batch. Returns false if the run was stopped.
-    fn push(&mut self, command: Command, number: u64, input_end: u64) -> Result<bool, Error> {
+    /// Adds a command to the batch, and then lets `extend` add what belongs to it. Returns false if the run was stopped.
+    fn push(
+        &mut self,
+        command: Command,
+        number: u64,
+        input_end: u64,
+        extend: impl FnOnce(&mut Batch),
+    ) -> Result<bool, Error> {
         if self.batch.as_ref().is_some_and(|batch| !batch.has_room_for(&command)) && !self.flush_full()? {
             return Ok(false);
         }
@@ -142,6 +248,7 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
         }
         let batch = self.batch.get_or_insert_with(|| Batch::new(self.queue.batch_size()));
         batch.push(command, number, input_end);
+        extend(batch);
         Ok(!batch.is_full() || self.flush_full()?)
     }
 
@@ -198,7 +305,7 @@ mod tests {
 
     fn push(reader: &mut BatchReader<'_, PipeReader>, number: u64, bytes: usize) {
         let params = format!("{{\"a\":\"{}\"}}", "x".repeat(bytes));
-        assert!(reader.push(Command::new("info", params).unwrap(), number, 0).unwrap());
+        assert!(reader.push(Command::new("info", params).unwrap(), number, 0, |_| {}).unwrap());
     }
 
     fn pop_lines(queue: &Queue) -> Vec<u64> {

@@ -1,22 +1,26 @@
 //! A run of `--lines`: requests are sent, replies printed, and the outcome reported.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::ensure;
+use anyhow::{Context, bail, ensure};
 use cent::{Client, Command, Endpoint, Error, HttpRequest, IdempotencyKey, Reply, RequestBuilder};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::batch::Batch;
 use super::batch_size::{BatchSize, INITIAL_SIZE};
+use super::journal::format::Job;
 use super::progress::Progress;
 use super::queue::{Queue, RunResult, StopReason};
+use super::recorder::Recorder;
 use super::tally::{self, Tally};
 use super::{reader, signals};
 use crate::args::Args;
 use crate::blocking;
 use crate::exit::{Effect, ExitStatus, LinesOutcome, OutputError, exit_status_for, lines_status};
+use crate::home::{expand_tilde, home_dir};
 use crate::output::{self, JsonLayout};
 use crate::reply_errors::ReplyErrors;
 use crate::retry::{self, FirstAttempt, Retrier};
@@ -34,26 +38,46 @@ pub(crate) fn run(
     // Before the reader changes the position in it.
     let input_bytes = reader::input_bytes();
     let requests = request_builder(args, &client)?;
+    let recorder = open_journal(args, &requests, method)?;
+    if let Some(question) = recorder.as_ref().and_then(Recorder::question) {
+        errors.print(&question);
+        return Ok(ExitStatus::Unknown);
+    }
     let queue = Arc::new(Queue::new(batch_size(args, &requests)));
     signals::stop_on_signals(&queue)?;
-    let keys = if args.idempotent { Some(IdempotencyKey::random()?) } else { None };
-    reader::start(&queue, requests.clone(), line_parser(method, requests.endpoint().clone(), keys))?;
+    let known = recorder.as_ref().map(Recorder::known_input);
+    let parse = line_parser(method, requests.endpoint().clone(), line_keys(args, recorder.as_ref())?);
+    reader::start(&queue, requests.clone(), known, parse)?;
     if args.dry_run {
         return dry_run(args, &queue, &requests);
     }
     let is_visible = !args.quiet && !args.verbose && io::stderr().is_terminal() && !io::stdout().is_terminal();
     let progress = Progress::new(errors, is_visible, input_bytes);
-    let mut run = LinesRun::new(layout, progress.clone());
+    let mut run = LinesRun::new(layout, progress.clone(), recorder);
     let retrier = Retrier::new(
         args.max_retries(),
         args.idempotent,
         |message: &str| progress.print_message(message),
         |backoff| queue.sleep_unless_stopped(backoff),
     );
+    if !queue.wait_until_verified() {
+        let result = queue.result();
+        return match result {
+            RunResult { input_error: Some(error), .. } => Err(run.with_journal(error)),
+            result => Ok(run.finish(args, errors, &result)),
+        };
+    }
+    run.begin(&queue);
     while let Some(mut batch) = queue.pop() {
+        let first_attempt = match run.before(&mut batch, &requests, |first| retrier.may_resend(&mut client, first)) {
+            Ok(first_attempt) => first_attempt,
+            Err(error) => {
+                run.stop_before(&queue, error);
+                break;
+            }
+        };
         let start = Instant::now();
-        let result =
-            batch.request(&requests).and_then(|request| retrier.send(&mut client, request, FirstAttempt::now()));
+        let result = batch.request(&requests).and_then(|request| retrier.send(&mut client, request, first_attempt));
         queue.observe(batch.commands().len(), start.elapsed());
         if result.is_err() {
             queue.stop(StopReason::Failure);
@@ -61,7 +85,28 @@ pub(crate) fn run(
         run.record(&queue, &batch, result);
         queue.recycle(batch);
     }
-    Ok(run.finish(args, errors, queue.result()))
+    Ok(run.finish(args, errors, &queue.result()))
+}
+
+fn open_journal(args: &Args, requests: &RequestBuilder, method: Option<&str>) -> anyhow::Result<Option<Recorder>> {
+    let Some(path) = &args.journal else { return Ok(None) };
+    let path = expand_tilde(Path::new(path), home_dir().as_deref());
+    let path = path.context("--journal: HOME is not set; use an absolute path")?;
+    let job = Job {
+        section: args.section.clone().unwrap_or_default(),
+        address: requests.endpoint().address().to_string(),
+        method: method.map(str::to_owned),
+    };
+    Recorder::open(&path, &job, args.unknown, args.idempotent).map(Some)
+}
+
+/// From which the idempotency keys of the lines derive: a run that goes on where another one ended uses the same.
+fn line_keys(args: &Args, recorder: Option<&Recorder>) -> Result<Option<IdempotencyKey>, Error> {
+    match recorder {
+        _ if !args.idempotent => Ok(None),
+        Some(recorder) => Ok(Some(recorder.keys())),
+        None => IdempotencyKey::random().map(Some),
+    }
 }
 
 fn request_builder(args: &Args, client: &Client) -> anyhow::Result<RequestBuilder> {
@@ -109,24 +154,85 @@ fn line_parser(
 struct LinesRun {
     layout: Option<JsonLayout>,
     progress: Progress,
+    recorder: Option<Recorder>,
     tally: Tally,
     /// Whether no command so far changes anything.
     is_read_only: bool,
     reply_errors: ReplyErrors,
     printed: io::Result<()>,
-    failure: Option<anyhow::Error>,
+    failures: Vec<anyhow::Error>,
+    /// Whether the journal lacks the result of the last request.
+    is_unrecorded: bool,
 }
 
 impl LinesRun {
-    fn new(layout: Option<JsonLayout>, progress: Progress) -> Self {
-        let (tally, reply_errors) = (Tally::default(), ReplyErrors::new());
-        Self { layout, progress, tally, is_read_only: true, reply_errors, printed: Ok(()), failure: None }
+    fn new(layout: Option<JsonLayout>, progress: Progress, recorder: Option<Recorder>) -> Self {
+        Self {
+            layout,
+            progress,
+            recorder,
+            tally: Tally::default(),
+            is_read_only: true,
+            reply_errors: ReplyErrors::new(),
+            printed: Ok(()),
+            failures: Vec::new(),
+            is_unrecorded: false,
+        }
     }
 
-    /// Prints the replies to a batch and adds its outcome.
+    /// Names the journal as what an error is about.
+    fn with_journal(&self, error: anyhow::Error) -> anyhow::Error {
+        match &self.recorder {
+            Some(recorder) => error.context(recorder.path()),
+            None => error,
+        }
+    }
+
+    /// Begins, once the input is compared with what earlier runs sent.
+    fn begin(&mut self, queue: &Queue) {
+        if let Some(Err(error)) = self.recorder.as_mut().map(Recorder::begin) {
+            self.stop_before(queue, error);
+        }
+    }
+
+    /// Prepares a batch to be sent, and returns when it was sent for the first time. `may_resend` asks the server whether
+    /// it recognizes idempotency keys.
+    fn before(
+        &mut self,
+        batch: &mut Batch,
+        requests: &RequestBuilder,
+        may_resend: impl FnOnce(FirstAttempt) -> bool,
+    ) -> anyhow::Result<FirstAttempt> {
+        let Some(recorder) = &mut self.recorder else { return Ok(FirstAttempt::now()) };
+        let first_attempt = recorder.first_attempt(batch);
+        if recorder.relies_on_keys(batch) && !may_resend(first_attempt) {
+            bail!(recorder.unsettled());
+        }
+        recorder.before(batch, requests)?;
+        Ok(first_attempt)
+    }
+
+    /// Ends the run before a batch is sent.
+    fn stop_before(&mut self, queue: &Queue, error: anyhow::Error) {
+        queue.stop(StopReason::Failure);
+        self.tally.batch_rejected = true;
+        self.failures.push(error);
+    }
+
+    /// Records the result of a batch, prints the replies, and adds its outcome.
     fn record(&mut self, queue: &Queue, batch: &Batch, result: Result<Vec<Reply>, Error>) {
-        self.tally.add(&batch.lines, &result);
         self.is_read_only = self.is_read_only && batch.is_read_only();
+        match self.recorder.as_mut().map_or(Ok(true), |recorder| recorder.after(batch, &result)) {
+            Ok(true) => {}
+            Ok(false) => queue.stop(StopReason::Failure),
+            Err(error) => {
+                queue.stop(StopReason::Failure);
+                self.is_unrecorded = true;
+                self.failures.extend([Some(error), result.err().map(anyhow::Error::from)].into_iter().flatten());
+                return;
+            }
+        }
+        self.tally.add(&batch.lines, &result);
         let replies = retry::replies(&result);
         self.print(queue, replies);
         for ((reply, command), line) in replies.iter().zip(batch.commands()).zip(&batch.lines) {
@@ -134,7 +240,7 @@ impl LinesRun {
             self.reply_errors.add(reply, subject, |message| self.progress.print_error(message));
         }
         self.progress.update(self.tally.replies, batch.input_end);
-        self.failure = result.err().map(|error| with_line(error, &batch.lines));
+        self.failures.extend(result.err().map(|error| with_line(error, &batch.lines)));
     }
 
     fn print(&mut self, queue: &Queue, replies: &[Reply]) {
@@ -148,27 +254,45 @@ impl LinesRun {
     }
 
     /// Reports how the run ended, and returns its exit status.
-    fn finish(self, args: &Args, errors: ErrorPrinter, result: RunResult) -> ExitStatus {
+    fn finish(self, args: &Args, errors: ErrorPrinter, result: &RunResult) -> ExitStatus {
         self.progress.clear();
         let lines_remain = result.lines_remain || self.tally.batch_rejected;
+        let is_stopped = result.stop.is_some() || lines_remain;
         let output_closed = self.printed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
         let mut cause = self.reply_errors.finish(|message| errors.print(message));
+        if self.is_unrecorded {
+            cause = cause.max(ExitStatus::SafeToRetry);
+        }
+        if let Some(rejections) = self.recorder.as_ref().filter(|_| !is_stopped).and_then(Recorder::earlier_rejections)
+        {
+            errors.print(&rejections);
+            cause = cause.max(ExitStatus::Rejected);
+        }
         let effect = if self.is_read_only { Effect::Read } else { Effect::Executed };
         let output_error = OutputError::check(self.printed, effect).err().map(anyhow::Error::from);
-        for error in [output_error, self.failure, result.input_error].iter().flatten() {
+        for error in output_error.iter().chain(&self.failures).chain(&result.input_error) {
             errors.print_error(error);
             cause = cause.max(exit_status_for(error));
         }
-        if result.stop.is_some() || lines_remain {
+        let recorder = self.recorder.as_ref();
+        if is_stopped {
             // With --quiet too, because it is part of the error.
             let reason =
                 stop_reason(result.stop, output_closed).map_or_else(String::new, |reason| format!("{reason}: "));
-            stderr::print_message(&format!("{reason}{}", self.tally.stopped_summary(lines_remain, self.is_read_only)));
+            let summary = match recorder {
+                Some(recorder) => recorder.stopped_summary(self.tally.batch_rejected, result.lines_remain),
+                None => self.tally.stopped_summary(lines_remain, self.is_read_only),
+            };
+            stderr::print_message(&format!("{reason}{summary}"));
         } else if !args.quiet {
-            stderr::print_message(&self.tally.finished_summary(self.progress.elapsed()));
+            let earlier = recorder.filter(|_| self.tally.replies == 0).and_then(Recorder::finished_before);
+            let summary = earlier.unwrap_or_else(|| self.tally.finished_summary(self.progress.elapsed()));
+            stderr::print_message(&summary);
         }
         lines_status(LinesOutcome {
-            has_unknown: self.tally.has_unknown() || cause == ExitStatus::Unknown,
+            has_unknown: self.tally.has_unknown()
+                || cause == ExitStatus::Unknown
+                || recorder.is_some_and(Recorder::has_unknown),
             signal: match result.stop {
                 Some(StopReason::Signal(number)) => Some(number),
                 Some(StopReason::Failure) | None => None,
