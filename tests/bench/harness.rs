@@ -98,6 +98,11 @@ impl Invocation {
         Self { args, env: Vec::new(), input: "/dev/null".into(), expects_output: None, discards_output: false }
     }
 
+    pub(crate) fn args(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(ToString::to_string));
+        self
+    }
+
     pub(crate) fn env(mut self, name: &'static str, value: &Path) -> Self {
         self.env.push((name, value.display().to_string()));
         self

@@ -1,5 +1,7 @@
 //! Many commands with `--lines`: speed against wrk and Python's `Client`, and memory.
 
+use std::fs;
+
 use crate::form::Form;
 use crate::harness::{Cores, Invocation, Stub, has, measure_interleaved};
 use crate::{BATCH, Bench, CHANNEL, Target, nanoseconds, number, params, print_ratio, print_row, print_skipped};
@@ -19,6 +21,8 @@ impl Bench {
         self.lines(Form::Signed, Cores::One, Replies::Discarded, 10, Target::AtLeast(0.17));
         self.lines(Form::Key, Cores::All, Replies::Discarded, 40, Target::AtLeast(0.80));
         self.lines_against_python();
+        self.journal(&[]);
+        self.journal(&["--idempotent"]);
         self.memory_of_lines(Form::Signed, Target::AtMost(5.5), Target::AtMost(384.0));
         self.memory_of_lines(Form::Key, Target::AtMost(12.0), Target::None);
     }
@@ -105,6 +109,38 @@ impl Bench {
             &times,
             Target::AtLeast(12.0),
         );
+    }
+
+    /// With a journal and these options, against a run without both. The journal is on the disk of the temporary directory.
+    fn journal(&self, options: &[&str]) {
+        const LINES: usize = 200_000;
+        const ROUNDS: usize = 10;
+        let form = Form::Key;
+        let mut stub = self.stub(form, Cores::All, &[]);
+        let plain = self.publish_lines(form, &self.input(CHANNEL, LINES), LINES).discard_output();
+        let journal = self.dir.path("journal");
+        let option = format!("--journal={}", journal.display());
+        let recorded = plain.clone().args(&[&option]).args(options);
+        let run_recorded = || {
+            // Missing before the first run.
+            let _ = fs::remove_file(&journal);
+            nanoseconds(self.dir.run(&recorded))
+        };
+        let times = measure_interleaved(ROUNDS, self.timed(&plain), run_recorded);
+        stub.expect_commands((2 * ROUNDS * LINES) as u64, (2 * ROUNDS) as u64);
+        let text = [&["--journal"], options].concat().join(" ");
+        print_ratio(&format!("--lines {text}: share of the lines per second without"), &times, Target::None);
+        if options.is_empty() {
+            let _ = fs::remove_file(&journal);
+            self.syncs_of_journal(&recorded, &mut stub);
+        }
+    }
+
+    fn syncs_of_journal(&self, recorded: &Invocation, stub: &mut Stub) {
+        let name = "--lines --journal: fdatasync calls per request";
+        let Some(calls) = self.system_calls(recorded) else { return print_skipped(name, "strace is not installed") };
+        let requests = stub.stats().requests;
+        print_row(name, number(calls.count("fdatasync")) / number(requests), None, Target::AtMost(2.0));
     }
 
     fn memory_of_lines(&self, form: Form, memory: Target, growth: Target) {

@@ -145,7 +145,7 @@ impl Bench {
     }
 
     /// The system calls of a call, all threads together.
-    fn system_calls(&self, call: &Invocation) -> Option<SystemCalls> {
+    pub(crate) fn system_calls(&self, call: &Invocation) -> Option<SystemCalls> {
         if !has("strace") {
             return None;
         }
@@ -243,11 +243,11 @@ fn curl(url: &str, body: &Path, args: &[&str]) -> Invocation {
 }
 
 /// How often each system call occurred, as strace prints it.
-struct SystemCalls(String);
+pub(crate) struct SystemCalls(String);
 
 impl SystemCalls {
     /// The count of a name; `total` is that of all.
-    fn count(&self, name: &str) -> u64 {
+    pub(crate) fn count(&self, name: &str) -> u64 {
         let count = |line: &str| line.trim().strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
         self.0.lines().find_map(count).unwrap_or_default()
     }

@@ -30,6 +30,11 @@ fn reply_seeds_roundtrip() {
 }
 
 #[test]
+fn journal_seeds_roundtrip() {
+    run_seeds("journal", cent_fuzz::journal);
+}
+
+#[test]
 fn output_seeds_keep_tokens() {
     run_seeds("output", cent_fuzz::output);
 }
