@@ -329,8 +329,8 @@ fn unknown_lines_with_keys_are_repeated_for_4_minutes() {
         ),
     );
     let question = format!(
-        "cent: state: lines 3-4 may have been executed by an earlier run; they cannot be repeated with their idempotency \
-         keys: check them (sed -n 3,4p), {CHOICE}\n"
+        "cent: state: lines 3-4 may have been executed by an earlier run, too long ago to rely on their idempotency keys: \
+         check them (sed -n 3,4p), {CHOICE}\n"
     );
     // Too long ago, and at a time that has not come yet.
     for time in [now() - 240, now() + 100] {
@@ -377,10 +377,8 @@ fn server_that_ignores_keys_is_not_sent_unknown_lines() {
             4,
             &format!(
                 "cent: not repeating: Centrifugo {release} ignores idempotency keys; they require Centrifugo 5.2 or later\n\
-                 cent: state: lines 3-4 may have been executed by an earlier run; they cannot be repeated with their \
-                 idempotency keys: check them (sed -n 3,4p), {CHOICE}\n\
-                 cent: lines 1-2 done; lines 3-4 may have been executed: run the same command again within 4 minutes; \
-                 line 5 onwards not accepted\n"
+                 cent: lines 1-2 done; lines 3-4 may have been executed: check them (sed -n 3,4p), {CHOICE}; line 5 onwards \
+                 not accepted\n"
             ),
         );
         assert_eq!(asked.journal, first.journal);
@@ -390,6 +388,39 @@ fn server_that_ignores_keys_is_not_sent_unknown_lines() {
         skipped.assert(0, "cent: 2 commands accepted\n");
         assert_eq!(received(&server), numbers(1..=6));
     }
+}
+
+#[test]
+fn unknown_lines_wait_for_server() {
+    let server = Current.server();
+    let first = unknown_run(Current, &server, &["publish", "--idempotent"]);
+    server.add_script(reject(&Response::new(503)));
+    let info = format!("{}/api/info", server.address());
+    let second = run(&server, &["publish", "--idempotent"], &lines(6), Some(&first.journal));
+    second.assert(
+        4,
+        &format!(
+            "cent: not repeating: cannot find out whether the server recognizes idempotency keys: {info}: service \
+             unavailable (503)\n\
+             cent: lines 1-2 done; lines 3-4 may have been executed: run the same command again within 4 minutes; line 5 \
+             onwards not accepted\n"
+        ),
+    );
+    assert_eq!(second.journal, first.journal);
+    // With a retry there is a second question.
+    server.add_script(reject(&Response::new(503).header("Retry-After", "0")));
+    let third = run(&server, &["publish", "--idempotent", "--retry=1", "-q"], &lines(6), Some(&first.journal));
+    assert_eq!((third.exit_code(), third.stderr().lines().count()), (0, 1), "{}", third.stderr());
+    assert_eq!(received(&server), numbers(1..=6));
+}
+
+#[test]
+fn retry_with_ignored_keys_recommends_check() {
+    let server = Server::start(Centrifugo::version(5).with_release("5.1.0"));
+    let first = unknown_run(Current, &server, &["publish", "--idempotent", "--retry=1"]);
+    assert_eq!(first.exit_code(), 4);
+    let summary = format!("check them (sed -n 3,4p), {CHOICE}; line 5 onwards not accepted\n");
+    assert!(first.stderr().ends_with(&summary), "{}", first.stderr());
 }
 
 #[test]

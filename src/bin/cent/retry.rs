@@ -41,8 +41,8 @@ pub(crate) struct Retrier<OnRetry, Sleep> {
     max_retries: u32,
     /// Whether requests with idempotency keys are repeated, too, if they may have been executed.
     idempotent: bool,
-    /// Whether the server has said that it recognizes idempotency keys.
-    keys_recognized: Cell<bool>,
+    /// Whether the server recognizes idempotency keys, once it was asked.
+    recognizes_keys: Cell<Option<bool>>,
     /// Gets a message for each retry, and one if there is to be none.
     on_retry: OnRetry,
     /// Sleeps; returns false if the run was stopped.
@@ -55,7 +55,7 @@ where
     Sleep: Fn(Duration) -> bool,
 {
     pub(crate) fn new(max_retries: u32, idempotent: bool, on_retry: OnRetry, sleep: Sleep) -> Self {
-        Self { max_retries, idempotent, keys_recognized: Cell::new(false), on_retry, sleep }
+        Self { max_retries, idempotent, recognizes_keys: Cell::new(None), on_retry, sleep }
     }
 
     /// Sends a request. Another attempt follows only if nothing was accepted, or if idempotency keys let the server
@@ -105,7 +105,22 @@ where
 
     /// Whether a request that may have been executed can be sent again now.
     fn may_repeat(&self, client: &mut Client, attempts: &mut Attempts) -> bool {
-        self.recognizes_keys(client, attempts) && !self.is_too_late(attempts)
+        self.asks_for_keys(client, attempts) == Some(true) && !self.is_too_late(attempts)
+    }
+
+    /// Whether the server has said that it ignores idempotency keys.
+    pub(crate) fn knows_that_keys_are_ignored(&self) -> bool {
+        self.recognizes_keys.get() == Some(false)
+    }
+
+    /// Decides before the first attempt of this run about a request that an earlier run may have sent.
+    pub(crate) fn may_resend(&self, client: &mut Client, first_attempt: FirstAttempt) -> Resend {
+        let mut attempts = Attempts { failed: 0, first: first_attempt };
+        match self.asks_for_keys(client, &mut attempts) {
+            None => Resend::Later,
+            Some(true) if !self.is_too_late(&attempts) => Resend::Now,
+            Some(_) => Resend::Never,
+        }
     }
 
     fn is_too_late(&self, attempts: &Attempts) -> bool {
@@ -119,15 +134,17 @@ where
         is_too_late
     }
 
-    /// Asks the server whether it recognizes idempotency keys, once in a run. That it cannot be asked counts as a failed
-    /// attempt.
-    fn recognizes_keys(&self, client: &mut Client, attempts: &mut Attempts) -> bool {
-        while !self.keys_recognized.get() {
+    /// Asks the server whether it recognizes idempotency keys, until it has answered once in a run. That it cannot be asked
+    /// counts as a failed attempt; none if no attempts remain.
+    fn asks_for_keys(&self, client: &mut Client, attempts: &mut Attempts) -> Option<bool> {
+        while self.recognizes_keys.get().is_none() {
             match client.idempotency_support() {
-                Ok(IdempotencySupport::Supported) => self.keys_recognized.set(true),
                 Ok(support) => {
-                    (self.on_retry)(&format!("not repeating: {}", unsupported(&support)));
-                    return false;
+                    let problem = unsupported(&support);
+                    self.recognizes_keys.set(Some(problem.is_none()));
+                    if let Some(problem) = problem {
+                        (self.on_retry)(&format!("not repeating: {problem}"));
+                    }
                 }
                 Err(error) => {
                     let failure = Failure::of_error(&error);
@@ -136,26 +153,33 @@ where
                             "not repeating: cannot find out whether the server recognizes idempotency keys: {}",
                             without_hint(&error)
                         ));
-                        return false;
+                        return None;
                     }
                 }
             }
         }
-        true
-    }
-
-    /// For a request that an earlier run may have sent: asks the server before the first attempt of this run.
-    pub(crate) fn may_resend(&self, client: &mut Client, first_attempt: FirstAttempt) -> bool {
-        self.may_repeat(client, &mut Attempts { failed: 0, first: first_attempt })
+        self.recognizes_keys.get()
     }
 }
 
-fn unsupported(support: &IdempotencySupport) -> String {
+/// What to do with a request that an earlier run may have sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resend {
+    Now,
+    /// The server did not say whether it recognizes idempotency keys.
+    Later,
+    /// It ignores them, or has forgotten them by now.
+    Never,
+}
+
+/// Why idempotency keys are of no use.
+fn unsupported(support: &IdempotencySupport) -> Option<String> {
     let version = match support {
+        IdempotencySupport::Supported => return None,
         IdempotencySupport::TooOld { version, .. } => format!("Centrifugo {version}"),
         _ => "the server".to_owned(),
     };
-    format!("{version} ignores idempotency keys; they require Centrifugo 5.2 or later")
+    Some(format!("{version} ignores idempotency keys; they require Centrifugo 5.2 or later"))
 }
 
 /// The attempts of one request.

@@ -23,6 +23,8 @@ pub(super) struct Recorder {
     decision: Option<Decision>,
     /// Lines that earlier runs found rejected.
     earlier_rejected: Rejected,
+    /// Whether the server ignores idempotency keys, or has forgotten them.
+    keys_are_useless: bool,
 }
 
 impl Recorder {
@@ -40,7 +42,7 @@ impl Recorder {
         let now = unix_seconds(SystemTime::now());
         let decision = journal.state().unknown.as_ref().map(|unknown| decide(unknown, choice, idempotent, now));
         let earlier_rejected = journal.state().rejected.clone();
-        Ok(Self { journal, idempotent, decision, earlier_rejected })
+        Ok(Self { journal, idempotent, decision, earlier_rejected, keys_are_useless: false })
     }
 
     /// The journal, as the user wrote it.
@@ -55,21 +57,12 @@ impl Recorder {
 
     /// What the user has to decide before anything is sent.
     pub(super) fn question(&self) -> Option<String> {
-        (self.decision == Some(Decision::Ask)).then(|| self.unsettled())
-    }
-
-    /// What the user has to decide about the unknown lines.
-    pub(super) fn unsettled(&self) -> String {
-        let unknown = self.journal.state().unknown.as_ref();
-        let lines = unknown.map(|unknown| unknown.lines.clone()).unwrap_or_default();
-        let is_late = self.idempotent && unknown.is_some_and(|unknown| unknown.repeat == Repeat::Keys);
-        let late = if is_late { "; they cannot be repeated with their idempotency keys" } else { "" };
-        format!(
-            "{}: {} may have been executed by an earlier run{late}: {}",
-            self.journal.path().display(),
-            name_lines(&lines),
-            check_hint(&lines)
-        )
+        let unknown = self.journal.state().unknown.as_ref().filter(|_| self.decision == Some(Decision::Ask))?;
+        let (path, lines) = (self.path(), name_lines(&unknown.lines));
+        let is_late = self.idempotent && unknown.repeat == Repeat::Keys;
+        let late = if is_late { ", too long ago to rely on their idempotency keys" } else { "" };
+        let hint = check_hint(&unknown.lines);
+        Some(format!("{path}: {lines} may have been executed by an earlier run{late}: {hint}"))
     }
 
     pub(super) fn known_input(&self) -> KnownInput {
@@ -85,6 +78,11 @@ impl Recorder {
     /// Whether the server must recognize idempotency keys before this batch is sent.
     pub(super) fn relies_on_keys(&self, batch: &Batch) -> bool {
         batch.is_resend && self.decision == Some(Decision::Repeat)
+    }
+
+    /// Lets the summary recommend nothing that relies on keys.
+    pub(super) fn set_keys_are_useless(&mut self) {
+        self.keys_are_useless = true;
     }
 
     /// When a batch was sent for the first time, perhaps by an earlier run.
@@ -184,7 +182,7 @@ impl Recorder {
         let lines = name_lines(&unknown.lines);
         let hint = match unknown.repeat {
             Repeat::Reads => "run the same command again".to_owned(),
-            Repeat::Keys if self.idempotent => {
+            Repeat::Keys if self.idempotent && !self.keys_are_useless => {
                 format!("run the same command again within {} minutes", REPEAT_LIMIT.as_secs() / 60)
             }
             Repeat::Keys | Repeat::Nothing => check_hint(&unknown.lines),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use cent::{Client, Command, Endpoint, Error, HttpRequest, IdempotencyKey, Reply, RequestBuilder};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -23,7 +23,7 @@ use crate::exit::{Effect, ExitStatus, LinesOutcome, OutputError, exit_status_for
 use crate::home::{expand_tilde, home_dir};
 use crate::output::{self, JsonLayout};
 use crate::reply_errors::ReplyErrors;
-use crate::retry::{self, FirstAttempt, Retrier};
+use crate::retry::{self, FirstAttempt, Resend, Retrier};
 use crate::stderr::{self, ErrorPrinter};
 use crate::usage_error::IDEMPOTENT_REQUIRES_KEY;
 
@@ -70,9 +70,13 @@ pub(crate) fn run(
     run.begin(&queue);
     while let Some(mut batch) = queue.pop() {
         let first_attempt = match run.before(&mut batch, &requests, |first| retrier.may_resend(&mut client, first)) {
-            Ok(first_attempt) => first_attempt,
+            Ok(Some(first_attempt)) => first_attempt,
+            Ok(None) => {
+                run.stop_before(&queue, None);
+                break;
+            }
             Err(error) => {
-                run.stop_before(&queue, error);
+                run.stop_before(&queue, Some(error));
                 break;
             }
         };
@@ -84,6 +88,9 @@ pub(crate) fn run(
         }
         run.record(&queue, &batch, result);
         queue.recycle(batch);
+    }
+    if let Some(recorder) = run.recorder.as_mut().filter(|_| retrier.knows_that_keys_are_ignored()) {
+        recorder.set_keys_are_useless();
     }
     Ok(run.finish(args, errors, &queue.result()))
 }
@@ -191,32 +198,39 @@ impl LinesRun {
     /// Begins, once the input is compared with what earlier runs sent.
     fn begin(&mut self, queue: &Queue) {
         if let Some(Err(error)) = self.recorder.as_mut().map(Recorder::begin) {
-            self.stop_before(queue, error);
+            self.stop_before(queue, Some(error));
         }
     }
 
-    /// Prepares a batch to be sent, and returns when it was sent for the first time. `may_resend` asks the server whether
-    /// it recognizes idempotency keys.
+    /// Prepares a batch to be sent, and returns when it was sent for the first time; none if it must not be sent again.
+    /// `may_resend` asks the server whether it recognizes idempotency keys.
     fn before(
         &mut self,
         batch: &mut Batch,
         requests: &RequestBuilder,
-        may_resend: impl FnOnce(FirstAttempt) -> bool,
-    ) -> anyhow::Result<FirstAttempt> {
-        let Some(recorder) = &mut self.recorder else { return Ok(FirstAttempt::now()) };
+        may_resend: impl FnOnce(FirstAttempt) -> Resend,
+    ) -> anyhow::Result<Option<FirstAttempt>> {
+        let Some(recorder) = &mut self.recorder else { return Ok(Some(FirstAttempt::now())) };
         let first_attempt = recorder.first_attempt(batch);
-        if recorder.relies_on_keys(batch) && !may_resend(first_attempt) {
-            bail!(recorder.unsettled());
+        if recorder.relies_on_keys(batch) {
+            match may_resend(first_attempt) {
+                Resend::Now => {}
+                Resend::Later => return Ok(None),
+                Resend::Never => {
+                    recorder.set_keys_are_useless();
+                    return Ok(None);
+                }
+            }
         }
         recorder.before(batch, requests)?;
-        Ok(first_attempt)
+        Ok(Some(first_attempt))
     }
 
     /// Ends the run before a batch is sent.
-    fn stop_before(&mut self, queue: &Queue, error: anyhow::Error) {
+    fn stop_before(&mut self, queue: &Queue, error: Option<anyhow::Error>) {
         queue.stop(StopReason::Failure);
         self.tally.batch_rejected = true;
-        self.failures.push(error);
+        self.failures.extend(error);
     }
 
     /// Records the result of a batch, prints the replies, and adds its outcome.
