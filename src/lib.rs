@@ -36,9 +36,9 @@ pub use connection::{ApiForm, ConnectionInfo, TlsInfo};
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use error_kind::ErrorKind;
+pub use idempotency::{IdempotencyKey, IdempotencySupport, REPEAT_LIMIT};
 #[doc(hidden)]
 pub use methods::{KnownParam, ParamKind, known_params};
-pub use idempotency::{IdempotencyKey, IdempotencySupport, REPEAT_LIMIT};
 pub use methods::{closest_match, known_methods, takes_no_params};
 pub use proxy::Proxy;
 pub use reply::{Reply, ReplyError};

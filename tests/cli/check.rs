@@ -104,7 +104,7 @@ fn right_setup_is_reported_in_all_forms() {
 #[test]
 fn config_problems_stop_the_check() {
     let hint = "use --config FILE, or create it, for example:\ncent:   [live]\ncent:   address = http://localhost:8000\n\
-                cent:   api_key = key-of-the-server\ncent: with secret instead of api_key for Centrifugo 1";
+                cent:   api_key = key-of-the-server\ncent: for Centrifugo 1, use secret instead of api_key";
     let missing = cent().args(&["live", "--check"]);
     assert_check(missing, 0, 2, "", &format!("~/.centrc: file not found; {hint}"));
 
