@@ -18,6 +18,7 @@ mod keep_alive;
 mod key_value;
 mod lines;
 mod memory;
+mod notes;
 mod output;
 mod params;
 mod proxy;

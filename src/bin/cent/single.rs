@@ -22,8 +22,7 @@ use crate::retry::{self, FirstAttempt, Retrier};
 use crate::stderr::{self, ErrorPrinter};
 use crate::usage_error::IDEMPOTENT_REQUIRES_KEY;
 
-const EMPTY_HISTORY_NOTE: &str =
-    "history: without limit, Centrifugo 3 and later return no publications; add \"limit\" to the params (-1 for all)";
+const EMPTY_HISTORY_NOTE: &str = "history: without limit, Centrifugo 3 and later return no publications; add \"limit\" to the params (limit:=-1 for all)";
 
 /// Sends the command and prints its reply; nothing to standard output without a layout.
 pub(crate) fn run(
