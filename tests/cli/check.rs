@@ -354,6 +354,21 @@ fn other_servers_stop_the_check() {
 }
 
 #[test]
+fn error_in_the_reply_is_reported() {
+    let body = r#"{"error":{"code":100,"message":"internal server error"}}"#;
+    let server = Server::version(6).script(respond(&Response::json(body)));
+    let report = connected(LOCAL)
+        + "API          current form: /api/METHOD (Centrifugo 5 and later)\ncredential   api_key accepted\n";
+    assert_check(
+        check_at(&server.address()),
+        server.port(),
+        3,
+        &report,
+        "http://127.0.0.1:PORT/api/info: info: internal server error (100); the method only reads: safe to retry",
+    );
+}
+
+#[test]
 fn config_file_of_others_and_misspelled_keys_have_warnings() {
     let server = Server::version(6);
     let cent = check(&format!("address = {}\napi_key = {API_KEY}\ntime_out = 3", server.address()));

@@ -58,6 +58,10 @@ fn unexpected_arguments_are_rejected() {
         "unexpected argument 'news}'; quote the params: --params='{…}'",
     );
     assert_usage_error(
+        &["bananas", "publish", "-p", "{channel:", "news}"],
+        "unexpected argument 'news}'; quote the params: --params='{…}'",
+    );
+    assert_usage_error(
         &["bananas", "publish", "channel=news", "--params={}"],
         "'channel=news' cannot be used with --params",
     );

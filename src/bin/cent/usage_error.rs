@@ -178,7 +178,8 @@ fn is_key_value(arg: &str) -> bool {
 }
 
 fn unexpected_argument(arg: &str, before: Option<&str>, command_line: &[OsString]) -> String {
-    let has_params = command_line.iter().filter_map(|arg| arg.to_str()).any(|arg| arg.starts_with("--params"));
+    let is_params = |arg: &str| arg.starts_with("--params") || arg.starts_with("-p");
+    let has_params = command_line.iter().filter_map(|arg| arg.to_str()).any(is_params);
     let shown = shorten(arg);
     let before = before.and_then(|before| before.split_once('='));
     if hints::has_lines(command_line) {
