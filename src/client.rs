@@ -168,6 +168,31 @@ impl Client {
     ///
     /// It cannot tell whether the server's broker keeps them: NATS does not.
     ///
+    /// ```no_run
+    /// use std::time::{Duration, Instant};
+    ///
+    /// use cent::{Client, Command, ErrorKind, IdempotencyKey, IdempotencySupport, REPEAT_LIMIT};
+    ///
+    /// let mut client = Client::with_api_key("http://localhost:8000", "key-of-the-server")?;
+    /// let command = Command::new("publish", r#"{"channel": "news", "data": 1}"#)?;
+    /// let mut request = client.requests().request(vec![command.with_idempotency_key(IdempotencyKey::random()?)])?;
+    /// let first_attempt = Instant::now();
+    /// let replies = loop {
+    ///     match client.send_request(&mut request) {
+    ///         Err(error) if error.is_repeatable() && first_attempt.elapsed() < REPEAT_LIMIT => {
+    ///             std::thread::sleep(Duration::from_secs(1));
+    ///             let is_harmless = error.kind() == ErrorKind::SafeToRetry
+    ///                 || client.idempotency_support()? == IdempotencySupport::Supported;
+    ///             if !is_harmless {
+    ///                 break Err(error);
+    ///             }
+    ///         }
+    ///         result => break result,
+    ///     }
+    /// }?;
+    /// # Ok::<(), cent::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::Invalid`] for a server with a secret, which has no `info`; others as for
     /// [`send_request`](Self::send_request), and an error in the reply.

@@ -9,7 +9,9 @@ use sha2::{Digest, Sha256};
 
 use crate::signals::send_signal;
 use crate::support::cli::{Cent, CentOutput, cent};
-use crate::support::server::{API_KEY, Centrifugo, Response, Script, Server, Step, reject, respond};
+use crate::support::server::{
+    API_KEY, Centrifugo, Response, Script, Server, Step, fail_during_request, fail_during_response, reject, respond,
+};
 use crate::{ApiForm, Current, Legacy, V1};
 
 const CHOICE: &str = "then run again with --unknown=send or --unknown=skip";
@@ -771,6 +773,25 @@ fn settle(form: ApiForm, server: &Server, timeout: &str, is_executed: bool) {
 fn failed_requests_are_executed_once_with_answers() {
     for form in ApiForm::ALL {
         for_each_fault(form, |server, timeout, is_executed| settle(form, server, timeout, is_executed));
+    }
+}
+
+/// The second of three requests is lost at every third byte of the request and of its response.
+#[test]
+fn request_lost_at_each_byte_is_executed_once_with_keys() {
+    let args = ["publish", "--idempotent", "-q", "--timeout=60"];
+    let whole = Current.server();
+    run(&whole, &args, &lines(6), None).assert(0, "");
+    let request = &whole.requests()[1];
+    let request_bytes = request.head().len() + request.body().len();
+    let faults = (1..request_bytes).step_by(3).map(|bytes| fail_during_request(bytes, Step::Close));
+    let responses = (0..100).step_by(3).map(|bytes| fail_during_response(bytes, Step::Close));
+    for fault in faults.chain(responses) {
+        let server = Current.server().script(ok()).script(fault.clone());
+        let first = run(&server, &args, &lines(6), None);
+        assert_eq!(first.exit_code(), 4, "{fault:?}: {}", first.stderr());
+        assert_eq!(run_until_done(Current, &server, &args, &lines(6), Some(first.journal)), 1);
+        assert_eq!(received(&server), numbers(1..=6), "{fault:?}");
     }
 }
 
