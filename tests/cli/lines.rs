@@ -221,7 +221,7 @@ fn invalid_command_reports_line_number() {
             .args(&["bananas", "-l"])
             .stdin_bytes(format!("{{\"method\": \"node\"}}\n\n{text}\n"))
             .run();
-        let summary = "line 1 accepted; line 2 onwards not accepted: resume with tail -n +2";
+        let summary = "line 1 accepted; line 2 onwards not accepted: fix it, then resume with tail -n +2";
         assert_eq!(output.stderr(), format!("cent: standard input: line 3: {message}\ncent: {summary}\n"));
         assert_eq!((output.exit_code(), output.stdout().lines().count()), (Some(5), 1));
     }
@@ -239,7 +239,7 @@ fn bad_line_stops_run_after_earlier_lines() {
             format!(
                 "cent: standard input: invalid JSON: object keys must be in double quotes at line 5001, column 24; {object}\n\
                  cent:   {{\"channel\": \"plain:a\", 5001}}\ncent:                          ^\n\
-                 cent: lines 1-5000 accepted; line 5001 onwards not accepted: resume with tail -n +5001\n"
+                 cent: lines 1-5000 accepted; line 5001 onwards not accepted: fix it, then resume with tail -n +5001\n"
             )
         );
         assert_eq!(output.exit_code(), Some(5));
@@ -540,7 +540,7 @@ fn batch_is_not_a_method() {
     let input = "{\"method\": \"channels\"}\n{\"method\": \"batch\", \"params\": {\"commands\": []}}\n";
     let output = Current.cent(&server).args(&["bananas", "--lines"]).stdin_bytes(input).run();
     let problem = "batch: not a method of its own; send the commands of the batch";
-    let summary = "line 1 accepted; line 2 onwards not accepted: resume with tail -n +2";
+    let summary = "line 1 accepted; line 2 onwards not accepted: fix it, then resume with tail -n +2";
     assert_eq!(output.stderr(), format!("cent: standard input: line 2: {problem}\ncent: {summary}\n"));
     assert_eq!((output.exit_code(), server.centrifugo().executed()), (Some(5), vec!["channels".to_owned()]));
 
@@ -549,7 +549,7 @@ fn batch_is_not_a_method() {
         [("batch", problem), ("a b", "a b: not a valid method name; use letters, digits, _ and - only")]
     {
         let output = Current.cent(&server).args(&["bananas", method, "--lines"]).stdin_bytes("{}\n").run();
-        let summary = "no lines accepted: run again from line 1";
+        let summary = "no lines accepted: fix it, then run again from line 1";
         output.assert_output(2, "", &format!("cent: standard input: line 1: {problem}\ncent: {summary}\n"));
     }
 }
@@ -869,7 +869,7 @@ fn overlong_line_is_rejected_early() {
     let server = V1.server().expect_no_connection();
     let output = publish_lines(V1, &server).stdin(File::open("/dev/zero").unwrap()).run();
     let message = "line 1 is larger than 64 MB; is a newline missing? (use --params for params this large)";
-    let summary = "no lines accepted: run again from line 1";
+    let summary = "no lines accepted: fix it, then run again from line 1";
     output.assert_output(2, "", &format!("cent: standard input: {message}\ncent: {summary}\n"));
 }
 
@@ -891,6 +891,6 @@ fn unreadable_stdin_is_reported() {
     output.assert_output(
         2,
         "",
-        "cent: standard input: read error at line 1: is a directory\ncent: no lines accepted: run again from line 1\n",
+        "cent: standard input: read error at line 1: is a directory\ncent: no lines accepted: fix it, then run again from line 1\n",
     );
 }

@@ -33,6 +33,6 @@ fn error_in_long_line_takes_little_more_memory_than_the_line() {
     let call = || V1.cent(&server).file("line", &line).args(&["bananas", "publish"]);
     assert_located(call().arg("--params=@line"), 180_000, "line", "");
     assert_located(call(), 180_000, "standard input", "");
-    let summary = "cent: no lines accepted: run again from line 1\n";
+    let summary = "cent: no lines accepted: fix it, then run again from line 1\n";
     assert_located(call().arg("--lines"), 420_000, "standard input", summary);
 }

@@ -295,7 +295,7 @@ impl LinesRun {
                 stop_reason(result.stop, output_closed).map_or_else(String::new, |reason| format!("{reason}: "));
             let summary = match recorder {
                 Some(recorder) => recorder.stopped_summary(self.tally.batch_rejected, result.lines_remain),
-                None => self.tally.stopped_summary(lines_remain, self.is_read_only),
+                None => self.tally.stopped_summary(lines_remain, self.is_read_only, result.input_error.is_some()),
             };
             stderr::print_message(&format!("{reason}{summary}"));
         } else if !args.quiet {

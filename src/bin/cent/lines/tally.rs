@@ -84,16 +84,18 @@ impl Tally {
         }
     }
 
-    /// The summary of a run that was stopped: which lines were accepted, are unknown, remain, and how to resume.
-    pub(super) fn stopped_summary(&self, lines_remain: bool, is_read_only: bool) -> String {
+    /// The summary of a run that was stopped: which lines were accepted, are unknown, remain, and how to resume. After an
+    /// invalid line that has to be fixed before.
+    pub(super) fn stopped_summary(&self, lines_remain: bool, is_read_only: bool, is_invalid: bool) -> String {
         let next = self.resume_line(is_read_only);
+        let fix = if is_invalid { "fix it, then " } else { "" };
         let remaining = match next {
-            1 if lines_remain && self.replies == 0 => return "no lines accepted: run again from line 1".to_owned(),
+            1 if lines_remain && self.replies == 0 => return format!("no lines accepted: {fix}run again from line 1"),
             1 if lines_remain => "run again from line 1".to_owned(),
             _ if lines_remain && is_read_only && self.failed > 0 => {
                 format!("line {next} failed: resume with tail -n +{next}")
             }
-            _ if lines_remain => format!("line {next} onwards not accepted: resume with tail -n +{next}"),
+            _ if lines_remain => format!("line {next} onwards not accepted: {fix}resume with tail -n +{next}"),
             _ => "no lines remain".to_owned(),
         };
         let parts = [Some(self.replied_lines()), self.unknown_lines(), Some(remaining)];
@@ -155,20 +157,21 @@ mod tests {
 
     #[test]
     fn stopped_summary_says_where_to_resume() {
-        assert_eq!(tally(0, 0, 0).stopped_summary(true, false), "no lines accepted: run again from line 1");
-        assert_eq!(tally(0, 0, 0).stopped_summary(false, false), "no lines accepted; no lines remain");
+        assert_eq!(tally(0, 0, 0).stopped_summary(true, false, false), "no lines accepted: run again from line 1");
+        assert_eq!(tally(0, 0, 0).stopped_summary(false, false, false), "no lines accepted; no lines remain");
         assert_eq!(
-            Tally { last_replied_line: 200, ..tally(200, 0, 0) }.stopped_summary(true, false),
+            Tally { last_replied_line: 200, ..tally(200, 0, 0) }.stopped_summary(true, false, false),
             "lines 1-200 accepted; line 201 onwards not accepted: resume with tail -n +201"
         );
         assert_eq!(
             Tally { last_replied_line: 200, last_unknown_line: Some(300), ..tally(199, 2, 1) }
-                .stopped_summary(true, false),
+                .stopped_summary(true, false, false),
             "lines 1-200: 196 accepted, 2 rejected, 1 unknown; lines 201-300 may have been executed: check them (sed -n \
              201,300p); line 301 onwards not accepted: resume with tail -n +301"
         );
         assert_eq!(
-            Tally { last_replied_line: 1, last_unknown_line: Some(2), ..tally(1, 0, 0) }.stopped_summary(false, false),
+            Tally { last_replied_line: 1, last_unknown_line: Some(2), ..tally(1, 0, 0) }
+                .stopped_summary(false, false, false),
             "line 1 accepted; line 2 may have been executed: check it (sed -n 2,2p); no lines remain"
         );
     }
@@ -177,11 +180,11 @@ mod tests {
     fn run_that_only_reads_resumes_at_first_failed_line() {
         let failed = |line| Tally { failed: 2, first_failed_line: Some(line), last_replied_line: 9, ..tally(9, 1, 0) };
         let summary = "lines 1-9: 6 accepted, 1 rejected, 2 failed; ";
-        let read = failed(4).stopped_summary(true, true);
+        let read = failed(4).stopped_summary(true, true, false);
         assert_eq!(read, format!("{summary}line 4 failed: resume with tail -n +4"));
-        assert_eq!(failed(1).stopped_summary(true, true), format!("{summary}run again from line 1"));
+        assert_eq!(failed(1).stopped_summary(true, true, false), format!("{summary}run again from line 1"));
         assert_eq!((failed(4).resume_line(true), failed(4).resume_line(false)), (4, 10));
-        let mixed = failed(4).stopped_summary(true, false);
+        let mixed = failed(4).stopped_summary(true, false, false);
         assert_eq!(mixed, format!("{summary}line 10 onwards not accepted: resume with tail -n +10"));
     }
 
