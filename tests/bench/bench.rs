@@ -4,8 +4,8 @@
 //! machines. Before a figure is printed, the stub server has checked what was sent and the launcher what was printed.
 //! Figures are lower deciles, with the medians beside them.
 //!
-//! `cargo bench -- lines` measures one part; the parts are `call`, `params`, `tls`, `lines`, `distance` and `servers`.
-//! `cargo bench -- budget` compares the instructions of one call and of 10,000 lines with `budget.txt` in this
+//! `cargo bench -- lines` measures one part; the parts are `call`, `params`, `tls`, `lines`, `journal`, `distance` and
+//! `servers`. `cargo bench -- budget` compares the instructions of one call and of 10,000 lines with `budget.txt` in this
 //! directory. `servers` are real ones, specified by variables: see [`real_servers`].
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -51,7 +51,7 @@ fn parse_ip(ip: &str) -> IpAddr {
     ip.parse().expect("the benchmark passes an IP address")
 }
 
-const PARTS: [&str; 6] = ["call", "params", "tls", "lines", "distance", "servers"];
+const PARTS: [&str; 7] = ["call", "params", "tls", "lines", "journal", "distance", "servers"];
 
 /// Measures these parts, or all of them if there are none.
 fn print_figures(parts: &[&str]) {
@@ -63,6 +63,7 @@ fn print_figures(parts: &[&str]) {
             "params" => bench.large_params(),
             "tls" => bench.tls(),
             "lines" => bench.lines_figures(),
+            "journal" => bench.journal_figures(),
             "distance" => bench.distant_stub(),
             _ => bench.real_servers(),
         }

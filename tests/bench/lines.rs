@@ -21,10 +21,13 @@ impl Bench {
         self.lines(Form::Signed, Cores::One, Replies::Discarded, 10, Target::AtLeast(0.17));
         self.lines(Form::Key, Cores::All, Replies::Discarded, 40, Target::AtLeast(0.80));
         self.lines_against_python();
-        self.journal(&[]);
-        self.journal(&["--idempotent"]);
         self.memory_of_lines(Form::Signed, Target::AtMost(5.5), Target::AtMost(384.0));
         self.memory_of_lines(Form::Key, Target::AtMost(12.0), Target::None);
+    }
+
+    pub(crate) fn journal_figures(&self) {
+        self.journal(&[]);
+        self.journal(&["--idempotent"]);
     }
 
     /// Against wrk, which sends the same commands over one connection, 100 per request, and checks only the status of a
