@@ -867,6 +867,72 @@ fn killed_runs_execute_each_line_once_with_answers() {
     }
 }
 
+/// A run in which a system call kills the program, or fails.
+fn with_injected(server: &Server, args: &[&str], calls: &str, inject: &str) -> Run {
+    let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{inject}"));
+    let strace = ["strace", "-f", "-qqq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+    let cent = call(Current, server, args, &lines(6), None).run_under(&strace);
+    let input = File::open(cent.path("input")).unwrap();
+    finish(cent.stdin(input))
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn system_call_that_kills_executes_each_line_once() {
+    let args = ["publish", "--idempotent", "--timeout=60"];
+    for (calls, at_least) in [
+        ("pwrite64", 7),
+        ("fdatasync", 6),
+        ("fsync", 2),
+        ("sendto", 3),
+        ("recvfrom", 3),
+        ("write", 3),
+        ("ftruncate", 1),
+    ] {
+        let mut killed = 0;
+        loop {
+            let server = Current.server().allow_no_connection();
+            let first = with_injected(&server, &args, calls, &format!("signal=KILL:when={}", killed + 1));
+            if first.output.exit_code() == Some(0) {
+                break;
+            }
+            assert_eq!(first.output.exit_code(), None, "{calls}: {}", first.stderr());
+            killed += 1;
+            assert_eq!(run_until_done(Current, &server, &args, &lines(6), Some(first.journal)), 1);
+            assert_eq!(received(&server), numbers(1..=6), "{calls} {killed}");
+        }
+        assert!(killed >= at_least, "{calls}: {killed}");
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn system_call_that_fails_ends_run_as_the_account_says() {
+    let args = ["publish", "--idempotent", "--timeout=60"];
+    for (calls, error) in [("pwrite64", "ENOSPC"), ("fdatasync", "EIO"), ("fsync", "EIO"), ("flock", "ENOLCK")] {
+        for when in 1.. {
+            let server = Current.server().allow_no_connection();
+            let first = with_injected(&server, &args, calls, &format!("error={error}:when={when}"));
+            let sent = received(&server).len();
+            if first.exit_code() == 0 {
+                assert!(when > 1, "{calls}");
+                break;
+            }
+            // Odd writes announce a request, even ones say that it was answered; a first one writes the header.
+            let expected = match (calls, sent) {
+                (_, 0) => 2,
+                ("pwrite64", _) if when % 2 == 1 => 4,
+                ("fdatasync", _) if when % 2 == 0 => 4,
+                _ => 5,
+            };
+            assert_eq!(first.exit_code(), expected, "{calls} {when}: {}", first.stderr());
+            assert!(first.stderr().starts_with("cent: state: cannot "), "{}", first.stderr());
+            assert_eq!(run_until_done(Current, &server, &args, &lines(6), Some(first.journal)), 1);
+            assert_eq!(received(&server), numbers(1..=6), "{calls} {when}");
+        }
+    }
+}
+
 /// Each byte of a journal is where a crash can cut it off. What it says by then has happened; the request that it announces
 /// last may have been executed or not.
 #[test]
