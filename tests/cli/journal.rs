@@ -344,14 +344,35 @@ fn unknown_lines_with_keys_are_repeated_for_4_minutes() {
     // Without the option the keys would be missing.
     let asked = run(&server, &["publish"], &lines(6), Some(&first.journal));
     assert_eq!(asked.exit_code(), 4);
-    let journal = at(&first.journal, now() - 200);
-    let second = run(&server, &["publish", "--idempotent"], &lines(6), Some(&journal));
+    let first_sent = now() - 200;
+    let second = run(&server, &["publish", "--idempotent"], &lines(6), Some(&at(&first.journal, first_sent)));
     second.assert(0, "cent: 4 commands accepted\n");
     assert_eq!(received(&server), numbers(1..=6));
     // What is sent again has the time of the first attempt.
-    let resent = format!("sent 3-4 at {} keys", now() - 200);
-    let earlier = format!("sent 3-4 at {} keys", now() - 201);
-    assert!(second.text().contains(&resent) || second.text().contains(&earlier), "{}", second.text());
+    assert_eq!(second.text().matches(&format!("sent 3-4 at {first_sent} keys")).count(), 2, "{}", second.text());
+}
+
+#[test]
+fn rejected_resend_stays_unknown() {
+    let server = Current.server();
+    let first = unknown_run(Current, &server, &["publish", "--idempotent"]);
+    let url = Current.batch_url(&server.address());
+    let earlier = "an earlier attempt may have been executed: check before retrying";
+    let summary =
+        "lines 3-4 may have been executed: run the same command again within 4 minutes; line 5 onwards not accepted";
+    server.add_script(ok());
+    server.add_script(vec![Step::ReadAll, Step::respond(&Response::new(401))]);
+    let unauthorized = run(&server, &["publish", "--idempotent"], &lines(6), Some(&first.journal));
+    unauthorized.assert(4, &format!("cent: {url}: unauthorized (401); {earlier}\ncent: lines 1-2 done; {summary}\n"));
+    // Also if the server rejects each of the commands.
+    let error = r#"{"error":{"code":102,"message":"unknown channel"}}"#;
+    server.add_script(ok());
+    server.add_script(vec![Step::ReadAll, Step::respond(&Current.batch_replies(error, 2))]);
+    let rejected = run(&server, &["publish", "--idempotent"], &lines(6), Some(&unauthorized.journal));
+    let line = |number| format!("cent: line {number}: publish: unknown channel (102); {earlier}\n");
+    rejected.assert(4, &format!("{}{}cent: lines 1-4 done; {summary}\n", line(3), line(4)));
+    assert_eq!(run_until_done(Current, &server, &["publish", "--idempotent"], &lines(6), Some(rejected.journal)), 1);
+    assert_eq!(received(&server), numbers(1..=6));
 }
 
 #[test]
