@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 use crate::error::Error;
 
@@ -9,7 +10,7 @@ use crate::error::Error;
 const MAX_BYTES: usize = 8 * 1024;
 
 /// The scheme of an [`Address`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// Plain text.
     Http,
@@ -44,7 +45,7 @@ impl Scheme {
 /// assert!(Address::parse("localhost:8000").is_err());
 /// # Ok::<(), cent::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Address {
     scheme: Scheme,
     /// Without the brackets of an IPv6 address.
@@ -154,6 +155,15 @@ impl Address {
     }
 }
 
+/// As [`Address::parse`].
+impl FromStr for Address {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
+    }
+}
+
 /// The address as a URL, without a trailing slash and without `/api`.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -232,6 +242,7 @@ mod tests {
             assert_eq!(shown(&format!("HTTPS://a.example/rt{end}")), "https://a.example/rt", "{end}");
         }
         assert_eq!(shown("http://h/myapi"), "http://h/myapi");
+        assert_eq!("http://h/api".parse::<Address>().unwrap(), Address::parse("http://h/").unwrap());
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The client: builds requests, sends them and parses their replies.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::address::Address;
 use crate::api::{HttpRequest, RequestBuilder};
@@ -12,8 +14,10 @@ use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
 use crate::idempotency::IdempotencySupport;
+use crate::options::{HistoryOptions, PublishOptions};
 use crate::proxy::Proxy;
 use crate::reply::Reply;
+use crate::results::{Broadcast, ChannelInfo, ClientInfo, History, PresenceStats, Published};
 use crate::session::{Event, Session};
 
 /// A client of one server. It connects with the first request, and keeps the connection for the next ones.
@@ -96,8 +100,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] for an empty method, and for params that do not serialize to a JSON object.
-    pub fn add(&mut self, method: &str, params: &impl Serialize) -> Result<(), Error> {
-        self.queue.push(command(method, params)?);
+    pub fn add(&mut self, method: &str, params: &(impl Serialize + ?Sized)) -> Result<(), Error> {
+        self.queue.push(Command::from_params(method, params)?);
         Ok(())
     }
 
@@ -200,153 +204,185 @@ impl Client {
         if self.requests().endpoint().is_signed() {
             return Err(Error::invalid("idempotency keys require an API key and Centrifugo 5.2 or later"));
         }
-        IdempotencySupport::from_info(&self.info()?)
+        IdempotencySupport::from_info(self.info()?.get())
     }
 }
 
-/// Convenience methods: each sends one command immediately and returns the reply's [data](Reply::data) as JSON text. The
-/// queue is not touched.
+/// One function for each method: it sends one command at once, and returns its result. The queue is not touched.
+///
+/// Results have the same types for all server versions; what a version does not have is `None`. For other methods and
+/// params, see [`call`](Self::call) and [`Command`]. The methods are those of the servers' sources: libcentrifugo/api of
+/// 1.8.0, and internal/api of 2.8.6 to 6.9.1.
 ///
 /// # Errors
-/// Same as [`Client::send_commands`]; an error in the reply is also returned as an error.
+/// - [`ErrorKind::Invalid`]: data that cannot be serialized as JSON, an empty channel, no channels;
+/// - the [error](Error::reply_error) in the reply: [`ErrorKind::Rejected`] or [`ErrorKind::OutcomeUnknown`], or for the
+///   functions that only read [`ErrorKind::SafeToRetry`];
+/// - as [`send_request`](Self::send_request).
+///
+/// A result that cannot be read is an error too: of a function that only reads, one that is not
+/// [retryable](Error::is_retryable); of `broadcast`, one of the kind [`ErrorKind::OutcomeUnknown`].
 #[allow(clippy::missing_errors_doc, reason = "documented once, above")]
 impl Client {
     /// Publishes data to a channel.
-    pub fn publish(&mut self, channel: &str, data: &impl Serialize) -> Result<String, Error> {
-        self.call("publish", &PublishParams { channel, data })
+    pub fn publish(&mut self, channel: &str, data: &(impl Serialize + ?Sized)) -> Result<Published, Error> {
+        self.publish_with(channel, data, &PublishOptions::new())
     }
 
-    /// Publishes the same data to several channels.
-    pub fn broadcast(&mut self, channels: &[&str], data: &impl Serialize) -> Result<String, Error> {
-        self.call("broadcast", &BroadcastParams { channels, data })
+    /// Publishes data to a channel, with options.
+    pub fn publish_with(
+        &mut self,
+        channel: &str,
+        data: &(impl Serialize + ?Sized),
+        options: &PublishOptions,
+    ) -> Result<Published, Error> {
+        self.read(&Command::publish_with(channel, data, options)?, Reply::published)
     }
 
-    /// Unsubscribes a user from a channel.
-    pub fn unsubscribe(&mut self, user: &str, channel: &str) -> Result<String, Error> {
-        self.call("unsubscribe", &UserChannelParams { user, channel })
+    /// Publishes the same data to several channels. A channel that fails does not fail the others: look at
+    /// [`Broadcast::channels`], or use [`Broadcast::into_result`]. Centrifugo 1.2 and later.
+    ///
+    /// ```
+    /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # let mut client = doctest::client();
+    /// let broadcast = client.broadcast(["news", "nope:sport"], "World Cup 2018")?;
+    /// for error in broadcast.errors() {
+    ///     eprintln!("{error}");
+    /// }
+    /// # let errors: Vec<String> = broadcast.errors().map(ToString::to_string).collect();
+    /// # assert!(errors[0].starts_with(r#"channel "nope:sport": unknown channel (102); "#), "{errors:?}");
+    /// # Ok::<(), cent::Error>(())
+    /// ```
+    pub fn broadcast(
+        &mut self,
+        channels: impl IntoIterator<Item = impl AsRef<str>>,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<Broadcast, Error> {
+        self.broadcast_with(channels, data, &PublishOptions::new())
     }
 
-    /// Closes a user's connections.
-    pub fn disconnect(&mut self, user: &str) -> Result<String, Error> {
-        self.call("disconnect", &UserParams { user })
-    }
-
-    /// Returns the clients present in a channel.
-    pub fn presence(&mut self, channel: &str) -> Result<String, Error> {
-        self.call("presence", &ChannelParams { channel })
-    }
-
-    /// Returns a channel's history. Centrifugo 3 and later return no messages without a limit: see
-    /// [`history_with_limit`](Self::history_with_limit).
-    pub fn history(&mut self, channel: &str) -> Result<String, Error> {
-        self.call("history", &ChannelParams { channel })
-    }
-
-    /// Returns the active channels: an array of names, or since Centrifugo 3 an object mapping names to
-    /// `{"num_clients": …}`.
-    pub fn channels(&mut self) -> Result<String, Error> {
-        self.call("channels", &NoParams {})
-    }
-
-    /// Returns metrics of all nodes. Centrifugo 1 only.
-    pub fn stats(&mut self) -> Result<String, Error> {
-        self.call("stats", &NoParams {})
-    }
-
-    /// Returns metrics of the responding node. Centrifugo 1 only.
-    pub fn node(&mut self) -> Result<String, Error> {
-        self.call("node", &NoParams {})
-    }
-
-    /// Returns the number of clients and users in a channel. Centrifugo 2 and later.
-    pub fn presence_stats(&mut self, channel: &str) -> Result<String, Error> {
-        self.call("presence_stats", &ChannelParams { channel })
-    }
-
-    /// Returns up to `limit` messages of a channel's history, oldest first; -1 returns all. Centrifugo 3 and later;
-    /// earlier versions ignore the limit.
-    pub fn history_with_limit(&mut self, channel: &str, limit: i64) -> Result<String, Error> {
-        self.call("history", &HistoryParams { channel, limit })
-    }
-
-    /// Deletes a channel's history. Centrifugo 2 and later.
-    pub fn history_remove(&mut self, channel: &str) -> Result<String, Error> {
-        self.call("history_remove", &ChannelParams { channel })
-    }
-
-    /// Returns metrics of all nodes. Centrifugo 2 and later.
-    pub fn info(&mut self) -> Result<String, Error> {
-        self.call("info", &NoParams {})
+    /// Publishes the same data to several channels, with options.
+    pub fn broadcast_with(
+        &mut self,
+        channels: impl IntoIterator<Item = impl AsRef<str>>,
+        data: &(impl Serialize + ?Sized),
+        options: &PublishOptions,
+    ) -> Result<Broadcast, Error> {
+        let channels: Vec<_> = channels.into_iter().collect();
+        let command = Command::broadcast_with(&channels, data, options)?;
+        self.read(&command, |reply| reply.broadcast(channels.len()))
     }
 
     /// Subscribes a user's connections to a channel. Centrifugo 3 and later.
-    pub fn subscribe(&mut self, user: &str, channel: &str) -> Result<String, Error> {
-        self.call("subscribe", &UserChannelParams { user, channel })
+    pub fn subscribe(&mut self, user: &str, channel: &str) -> Result<(), Error> {
+        self.call(&Command::subscribe(user, channel)).map(drop)
+    }
+
+    /// Unsubscribes a user's connections from a channel.
+    pub fn unsubscribe(&mut self, user: &str, channel: &str) -> Result<(), Error> {
+        self.call(&Command::unsubscribe(user, channel)).map(drop)
+    }
+
+    /// Closes a user's connections. With Centrifugo 3 and later, an empty user means the connections without a user.
+    pub fn disconnect(&mut self, user: &str) -> Result<(), Error> {
+        self.call(&Command::disconnect(user)).map(drop)
     }
 
     /// Refreshes a user's connections. Centrifugo 3 and later.
-    pub fn refresh(&mut self, user: &str) -> Result<String, Error> {
-        self.call("refresh", &UserParams { user })
+    pub fn refresh(&mut self, user: &str) -> Result<(), Error> {
+        self.call(&Command::refresh(user)).map(drop)
     }
 
-    fn call(&mut self, method: &str, params: &impl Serialize) -> Result<String, Error> {
-        let commands = [command(method, params)?];
-        let mut request = self.session.requests().request(&commands)?;
+    /// Returns the clients in a channel by their ids.
+    pub fn presence(&mut self, channel: &str) -> Result<BTreeMap<String, ClientInfo>, Error> {
+        self.read(&Command::presence(channel), Reply::presence)
+    }
+
+    /// Returns the number of clients and users in a channel. Centrifugo 2 and later.
+    pub fn presence_stats(&mut self, channel: &str) -> Result<PresenceStats, Error> {
+        self.read(&Command::presence_stats(channel), Reply::presence_stats)
+    }
+
+    /// Returns all publications in a channel's history, oldest first.
+    pub fn history(&mut self, channel: &str) -> Result<History, Error> {
+        self.history_with(channel, &HistoryOptions::new())
+    }
+
+    /// Returns a part of a channel's history.
+    ///
+    /// ```
+    /// use cent::HistoryOptions;
+    ///
+    /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # let mut client = doctest::client();
+    /// # for number in 0..5 { client.publish("news", &number)?; }
+    /// # let mut seen = 0;
+    /// let mut page = HistoryOptions::new().limit(2);
+    /// loop {
+    ///     let history = client.history_with("news", &page)?;
+    ///     for publication in &history.publications {
+    ///         let number: i32 = publication.parse()?;
+    ///         # assert_eq!(number, seen);
+    ///         # seen += 1;
+    ///     }
+    ///     let Some(position) = history.next_since() else { break };
+    ///     page = page.since(position);
+    /// }
+    /// # assert_eq!(seen, 5);
+    /// # Ok::<(), cent::Error>(())
+    /// ```
+    pub fn history_with(&mut self, channel: &str, options: &HistoryOptions) -> Result<History, Error> {
+        self.read(&Command::history_with(channel, options), Reply::history)
+    }
+
+    /// Deletes a channel's history. Centrifugo 2 and later.
+    pub fn history_remove(&mut self, channel: &str) -> Result<(), Error> {
+        self.call(&Command::history_remove(channel)).map(drop)
+    }
+
+    /// Returns the active channels by their names.
+    pub fn channels(&mut self) -> Result<BTreeMap<String, ChannelInfo>, Error> {
+        self.read(&Command::channels(), Reply::channels)
+    }
+
+    /// Returns metrics of all nodes. Centrifugo 2 and later.
+    pub fn info(&mut self) -> Result<Box<RawValue>, Error> {
+        self.read(&Command::info(), Reply::raw)
+    }
+
+    /// Returns metrics of all nodes. Centrifugo 1 only.
+    pub fn stats(&mut self) -> Result<Box<RawValue>, Error> {
+        self.read(&Command::stats(), Reply::raw)
+    }
+
+    /// Returns metrics of the responding node. Centrifugo 1 only, since 1.4.
+    pub fn node(&mut self) -> Result<Box<RawValue>, Error> {
+        self.read(&Command::node(), Reply::raw)
+    }
+
+    /// Sends any one command, and returns its reply; a reply with an error is returned as an error.
+    ///
+    /// ```
+    /// use cent::Command;
+    ///
+    /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # let mut client = doctest::client();
+    /// let command = Command::publish("news", &1)?.with_param("delta", &true)?;
+    /// let published = client.call(&command)?.published()?;
+    /// # assert_eq!(published.position.unwrap().offset, 1);
+    /// # Ok::<(), cent::Error>(())
+    /// ```
+    pub fn call(&mut self, command: &Command) -> Result<Reply, Error> {
+        self.read(command, |reply| reply.checked_data().map(|_| reply.clone()))
+    }
+
+    /// Sends a command and reads its reply.
+    fn read<T>(&mut self, command: &Command, read: impl Fn(&Reply) -> Result<T, Error>) -> Result<T, Error> {
+        let mut request = self.session.requests().request(std::slice::from_ref(command))?;
         let replies = self.send_request(&mut request)?;
-        // One command has one reply; any other number was an error.
-        let reply = replies.first().map_or("null", Reply::data).to_owned();
-        match replies
-            .first()
-            .and_then(|reply| reply.errors().iter().max_by_key(|error| error.kind() == ErrorKind::OutcomeUnknown))
-        {
-            None => Ok(reply),
-            Some(error) => Err(Error::new(error.kind(), format!("{method}: {error}"))
-                .with_subject(request.url())
-                .with_replies(replies)),
-        }
+        let Some(reply) = replies.first() else {
+            return Err(Error::new(ErrorKind::OutcomeUnknown, "expected 1 reply, got 0"));
+        };
+        read(reply).map_err(|error| error.with_method(command.method(), request.url()))
     }
 }
-
-fn command(method: &str, params: &impl Serialize) -> Result<Command, Error> {
-    let params = serde_json::to_string(params).map_err(|error| {
-        Error::invalid("params cannot be serialized as JSON").with_hint("map keys must be strings").with_source(error)
-    })?;
-    Command::new(method, params)
-}
-
-#[derive(Serialize)]
-struct PublishParams<'a, T> {
-    channel: &'a str,
-    data: &'a T,
-}
-
-#[derive(Serialize)]
-struct BroadcastParams<'a, T> {
-    channels: &'a [&'a str],
-    data: &'a T,
-}
-
-#[derive(Serialize)]
-struct UserChannelParams<'a> {
-    user: &'a str,
-    channel: &'a str,
-}
-
-#[derive(Serialize)]
-struct UserParams<'a> {
-    user: &'a str,
-}
-
-#[derive(Serialize)]
-struct ChannelParams<'a> {
-    channel: &'a str,
-}
-
-#[derive(Serialize)]
-struct HistoryParams<'a> {
-    channel: &'a str,
-    limit: i64,
-}
-
-#[derive(Serialize)]
-struct NoParams {}

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::idempotency::IdempotencyKey;
@@ -124,6 +126,39 @@ impl Command {
         Self::new(method, params)
     }
 
+    /// Creates a command whose params are a value that serializes to a JSON object.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an empty method, and for params that do not serialize to a
+    /// JSON object.
+    pub fn from_params(method: impl AsRef<str>, params: &(impl Serialize + ?Sized)) -> Result<Self, Error> {
+        Self::new(method, to_json(params)?)
+    }
+
+    /// Adds a param at the end, such as an optional one. It overrides one with the same key, since servers use the last.
+    ///
+    /// ```
+    /// let command = cent::Command::disconnect("42").with_param("client", "8d1f")?;
+    /// assert_eq!(command.params(), r#"{"user":"42","client":"8d1f"}"#);
+    /// # Ok::<(), cent::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a value that cannot be serialized as JSON.
+    pub fn with_param(self, key: &str, value: &(impl Serialize + ?Sized)) -> Result<Self, Error> {
+        let mut params = self.params().to_owned();
+        // The closing brace.
+        params.pop();
+        if params.trim_ascii_end() != "{" {
+            params.push(',');
+        }
+        json::push_string(&mut params, key);
+        params.push(':');
+        params.push_str(&to_json(value)?);
+        params.push('}');
+        Self::new(&self.method, params)
+    }
+
     /// Validates the command against the rules of the endpoint's server version, so that an invalid command is found
     /// before it is batched with others.
     ///
@@ -174,6 +209,7 @@ impl Command {
     }
 
     /// The original params text, including whitespace.
+    #[doc(hidden)]
     pub fn into_params(self) -> String {
         self.params
     }
@@ -197,6 +233,12 @@ impl Command {
             })
         })
     }
+}
+
+fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| {
+        Error::invalid("params cannot be serialized as JSON").with_hint("map keys must be strings").with_source(error)
+    })
 }
 
 fn not_an_object(text: &[u8], error: &SyntaxError, hint: &str) -> Error {
@@ -229,6 +271,20 @@ mod tests {
         let command = Command::from_json(r#" {"params": {"a": 1.0}, "m\u0065thod": "pub\u006cish"} "#).unwrap();
         assert_eq!((command.method(), command.params()), ("publish", r#"{"a": 1.0}"#));
         assert_eq!(Command::from_json(r#"{"method": "info"}"#).unwrap().params(), "{}");
+    }
+
+    #[test]
+    fn param_is_added_at_the_end() {
+        let with_param = |params: &str, value: &str| {
+            let command = Command::new("quux", params).unwrap().with_param("a b", value).unwrap();
+            command.params().to_owned()
+        };
+        assert_eq!(with_param(" {} ", "x"), r#"{"a b":"x"}"#);
+        assert_eq!(with_param("{\n}\n", "\""), "{\n\"a b\":\"\\\"\"}");
+        assert_eq!(with_param(r#"{"a b":{}}"#, "x"), r#"{"a b":{},"a b":"x"}"#);
+        let unserializable = std::collections::BTreeMap::from([([1], 2)]);
+        let error = Command::info().with_param("a", &unserializable).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Invalid);
     }
 
     #[test]

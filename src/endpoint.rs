@@ -79,6 +79,7 @@ impl Endpoint {
     /// assert!(!endpoint.known_methods().any(|name| name == "info"));
     /// # Ok::<(), cent::Error>(())
     /// ```
+    #[doc(hidden)]
     pub fn known_methods(&self) -> impl Iterator<Item = &'static str> + use<> {
         methods::method_names(self.version)
     }

@@ -5,11 +5,43 @@ use std::fmt::{self, Write as _};
 
 use crate::error_kind::ErrorKind;
 use crate::json::Location;
-use crate::reply::{HINT_EARLIER_ATTEMPT, HINT_READ_ONLY, Reply};
+use crate::reply::{HINT_EARLIER_ATTEMPT, HINT_READ_ONLY, Reply, ReplyError};
 
 /// Why a call failed: what happened, to what, and what to do about it.
 ///
-/// The message never contains a secret, an API key or a signature. It is a single line, except for text that cannot be
+/// What a program should do next follows from [`kind`](Self::kind) and [`is_retryable`](Self::is_retryable):
+///
+/// ```
+/// use cent::{Error, ErrorKind};
+///
+/// #[derive(Debug, PartialEq)]
+/// enum Next { Retry, Check, GiveUp }
+///
+/// fn next_step(error: &Error) -> Next {
+///     match error.kind() {
+///         // Nothing was accepted, and another attempt may succeed, after `retry_after` if the server sent that.
+///         ErrorKind::SafeToRetry if error.is_retryable() => Next::Retry,
+///         // Nothing was accepted, but something has to be fixed first, such as a certificate.
+///         ErrorKind::SafeToRetry => Next::GiveUp,
+///         // The server rejected it, and would again; or the call is invalid, and nothing was sent.
+///         ErrorKind::Rejected | ErrorKind::Invalid => Next::GiveUp,
+///         // It may have been executed. Kinds of later versions of this crate are treated in the same way.
+///         _ => Next::Check,
+///     }
+/// }
+///
+/// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+/// # let mut client = doctest::client();
+/// let error = client.publish("nope:news", &1).unwrap_err();
+/// assert_eq!(next_step(&error), Next::GiveUp);
+/// assert_eq!(error.reply_error().and_then(|error| error.code()), Some(102));
+/// # assert_eq!(next_step(&client.publish("", &1).unwrap_err()), Next::GiveUp);
+/// # assert_eq!(next_step(&doctest::unreachable().publish("news", &1).unwrap_err()), Next::Retry);
+/// # assert_eq!(next_step(&doctest::hanging().publish("news", &1).unwrap_err()), Next::Check);
+/// ```
+///
+/// `Display` is for people: [`message`](Self::message) and [`hint`](Self::hint) are parts of it. It never contains a
+/// secret, an API key or a signature. It is a single line, except for text that cannot be
 /// parsed: then a snippet of it follows.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -63,6 +95,27 @@ impl Error {
         self.0.kind
     }
 
+    /// What happened, without what it happened to (such as a URL) and what to do about it.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What to do about it, for people; programs decide by the [kind](Self::kind).
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The HTTP status of the response, if that is why the call failed.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The server's error in the [replies](Self::replies), if there is one: one of the kind
+    /// [`ErrorKind::OutcomeUnknown`], or else the first. It has the [code](ReplyError::code).
+    pub fn reply_error(&self) -> Option<&ReplyError> {
+        ReplyError::worst(self.0.replies.iter().flat_map(Reply::errors))
+    }
+
     /// Replies received despite the failure, for example when their number was wrong.
     pub fn replies(&self) -> &[Reply] {
         &self.0.replies
@@ -95,11 +148,6 @@ impl Error {
         matches!(self.0.kind, ErrorKind::SafeToRetry | ErrorKind::OutcomeUnknown) && self.0.retryable
     }
 
-    /// What to do about it. It is a part of the message.
-    pub fn hint(&self) -> Option<&str> {
-        self.0.hint.as_deref()
-    }
-
     /// The response's `Retry-After` header, verbatim: seconds, or an HTTP date.
     pub fn retry_after(&self) -> Option<&str> {
         self.0.retry_after.as_deref()
@@ -107,6 +155,7 @@ impl Error {
 
     /// Reports line numbers starting at `first` instead of 1, for input that is part of a larger file. An error without a
     /// line number gets this one.
+    #[doc(hidden)]
     #[must_use]
     pub fn with_first_line(mut self, first: u64) -> Self {
         let Some(location) = &mut self.0.location else { return self.with_subject(format!("line {first}")) };
@@ -163,11 +212,6 @@ impl Error {
         self
     }
 
-    /// The HTTP status that it is about.
-    pub(crate) fn status(&self) -> Option<u16> {
-        self.0.status
-    }
-
     pub(crate) fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
         self
@@ -220,8 +264,21 @@ impl Error {
         self
     }
 
+    /// Names the method, and where the command was sent.
+    pub(crate) fn with_method(mut self, method: &str, url: &str) -> Self {
+        self.0.message.insert_str(0, &format!("{method}: "));
+        self.with_subject(url)
+    }
+
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.0.source = Some(Box::new(source));
         self
+    }
+}
+
+/// The error of one command, or of one channel of a broadcast.
+impl From<ReplyError> for Error {
+    fn from(error: ReplyError) -> Self {
+        Self::new(error.kind(), error.summary()).with_hint(error.hint())
     }
 }

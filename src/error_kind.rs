@@ -2,7 +2,7 @@
 
 /// Classifies a failure by what the caller can do about it.
 ///
-/// There is one kind for each failing exit status of the program `cent`.
+/// [`Error`](crate::Error) shows how to decide by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -16,6 +16,7 @@ mod api;
 mod client;
 mod command;
 mod connection;
+mod constructors;
 mod endpoint;
 mod error;
 mod error_kind;
@@ -23,8 +24,10 @@ mod http;
 mod idempotency;
 mod json;
 mod methods;
+mod options;
 mod proxy;
 mod reply;
+mod results;
 mod secret;
 mod session;
 
@@ -39,7 +42,10 @@ pub use error_kind::ErrorKind;
 pub use idempotency::{IdempotencyKey, IdempotencySupport, REPEAT_LIMIT};
 #[doc(hidden)]
 pub use methods::{KnownParam, ParamKind, known_params};
+#[doc(hidden)]
 pub use methods::{closest_match, known_methods, takes_no_params};
+pub use options::{HistoryOptions, PublishOptions};
 pub use proxy::Proxy;
 pub use reply::{Reply, ReplyError};
+pub use results::{Broadcast, ChannelInfo, ClientInfo, History, Position, PresenceStats, Publication, Published};
 pub use session::{DEFAULT_TIMEOUT, Event};

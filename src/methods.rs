@@ -209,12 +209,12 @@ pub(crate) fn method_names(version: ApiVersion) -> impl Iterator<Item = &'static
     METHODS.iter().filter(move |known| known.params_in(version).is_some()).map(|known| known.name)
 }
 
-/// Names of all known methods of any version; see [`Endpoint::known_methods`](crate::Endpoint::known_methods) for one
-/// version.
+/// Names of all known methods of any version; see `Endpoint::known_methods` for one version.
 ///
 /// ```
 /// assert!(cent::known_methods().any(|name| name == "publish"));
 /// ```
+#[doc(hidden)]
 pub fn known_methods() -> impl Iterator<Item = &'static str> {
     METHODS.iter().map(|known| known.name)
 }
@@ -292,6 +292,7 @@ pub(crate) fn is_broadcast(method: &str) -> bool {
 }
 
 /// Whether the method takes no params in any version: `channels`, `stats`, `node` and `info`.
+#[doc(hidden)]
 pub fn takes_no_params(method: &str) -> bool {
     ["channels", "stats", "node", "info"].iter().any(|name| same_method(name, method))
 }
@@ -302,6 +303,7 @@ pub fn takes_no_params(method: &str) -> bool {
 /// assert_eq!(cent::closest_match("publsh", ["broadcast", "publish"]), Some("publish"));
 /// assert_eq!(cent::closest_match("rpc", ["broadcast", "publish"]), None);
 /// ```
+#[doc(hidden)]
 pub fn closest_match<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     candidates

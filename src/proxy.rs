@@ -1,5 +1,7 @@
 //! HTTP proxy configuration.
 
+use std::str::FromStr;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
@@ -59,6 +61,15 @@ impl Proxy {
     }
 }
 
+/// As [`Proxy::parse`].
+impl FromStr for Proxy {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
+    }
+}
+
 fn invalid(message: &str) -> Error {
     Error::invalid(message).with_hint("set http://HOST:PORT, or unset it")
 }
@@ -80,7 +91,7 @@ mod tests {
         for text in ["http://proxy:3128", "HTTP://proxy:3128/", "proxy:3128"] {
             assert_eq!(Proxy::parse(text).unwrap().name(), "proxy:3128", "{text}");
         }
-        assert_eq!(Proxy::parse("proxy").unwrap().name(), "proxy:1080");
+        assert_eq!("proxy".parse::<Proxy>().unwrap().name(), "proxy:1080");
         assert_eq!(Proxy::parse("http://[::1]:3128").unwrap().name(), "[::1]:3128");
     }
 

@@ -1,5 +1,7 @@
 //! What the server replies to one command, as data.
 
+use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,6 +10,9 @@ use crate::error_kind::ErrorKind;
 use crate::json;
 
 /// The server's reply to one command, verbatim. All replies to a request share one buffer.
+///
+/// [`result`](Self::result) is its data or its error; [`published`](Self::published), [`history`](Self::history) and so on
+/// decode the data of a method, and [`parse`](Self::parse) that of any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     text: ReplyText,
@@ -42,11 +47,26 @@ impl Reply {
         Self { errors, ..self }
     }
 
-    /// The reply's data as JSON text: `body.data`, `body` or `result`, or `null`.
+    /// The reply's data, or why the command was rejected.
+    ///
+    /// # Errors
+    /// One of the [`errors`](Self::errors): one of the kind [`ErrorKind::OutcomeUnknown`], or else the first.
+    pub fn result(&self) -> Result<&str, &ReplyError> {
+        ReplyError::worst(&self.errors).map_or_else(|| Ok(self.data()), Err)
+    }
+
+    /// The reply's data as JSON text: `null` if it has none.
+    ///
+    /// That is what the reply has in `result`, or with Centrifugo 1 in `body.data` or `body`.
     pub fn data(&self) -> &str {
         let Some(reply) = json::as_object(self.text()) else { return "null" };
         let Some(body) = reply.get_last("body") else { return reply.get_last("result").unwrap_or("null") };
         json::as_object(body).and_then(|body| body.get_last("data")).unwrap_or(body)
+    }
+
+    /// Whether it has the form of Centrifugo 1.
+    pub(crate) fn is_v1(&self) -> bool {
+        json::as_object(self.text()).is_some_and(|reply| reply.get_last("body").is_some())
     }
 }
 
@@ -101,15 +121,48 @@ impl ReplyError {
         self.code
     }
 
-    /// The server's error message.
+    /// The server's error message; the texts differ from version to version.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The broadcast channel that the error refers to, verbatim: a JSON string with its quotes. If the server reports more
-    /// channels than were sent, the position of the channel in its list, from 1.
-    pub fn channel(&self) -> Option<&str> {
-        self.channel.as_deref()
+    /// What to do about it.
+    pub fn hint(&self) -> Cow<'_, str> {
+        match &self.suggestion {
+            Some(suggestion) => format!("{}; {suggestion}", self.hint).into(),
+            None => self.hint.into(),
+        }
+    }
+
+    /// The channel that the error refers to, if it is one of several in a broadcast. If the server reports more channels
+    /// than were sent, the position of the channel in its list, from 1.
+    pub fn channel(&self) -> Option<Cow<'_, str>> {
+        self.channel.as_deref().map(|channel| json::as_string(channel).unwrap_or(channel.into()))
+    }
+
+    /// Whether it refers to one channel of a broadcast.
+    pub(crate) fn has_channel(&self) -> bool {
+        self.channel.is_some()
+    }
+
+    /// What happened, without the hint.
+    pub(crate) fn summary(&self) -> String {
+        let channel = self.channel.as_ref().map(|channel| format!("channel {channel}: ")).unwrap_or_default();
+        let message = if self.message.is_empty() { "rejected without a reason" } else { &self.message };
+        let code = self.code.map(|code| format!(" ({code})")).unwrap_or_default();
+        format!("{channel}{message}{code}")
+    }
+
+    /// The error that decides what a caller can do: one with an unknown outcome, or else the first.
+    pub(crate) fn worst<'a>(errors: impl IntoIterator<Item = &'a Self>) -> Option<&'a Self> {
+        let mut first = None;
+        for error in errors {
+            if error.kind == ErrorKind::OutcomeUnknown {
+                return Some(error);
+            }
+            first = first.or(Some(error));
+        }
+        first
     }
 
     pub(crate) fn new(kind: ErrorKind, code: Option<u64>, message: String, hint: &'static str) -> Self {
@@ -157,17 +210,11 @@ pub(crate) const HINT_READ_ONLY: &str = "the method only reads: safe to retry";
 
 impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(channel) = &self.channel {
-            write!(f, "channel {channel}: ")?;
-        }
-        f.write_str(if self.message.is_empty() { "rejected without a reason" } else { &self.message })?;
-        if let Some(code) = self.code {
-            write!(f, " ({code})")?;
-        }
-        write!(f, "; {}", self.hint)?;
-        self.suggestion.iter().try_for_each(|suggestion| write!(f, "; {suggestion}"))
+        write!(f, "{}; {}", self.summary(), self.hint())
     }
 }
+
+impl StdError for ReplyError {}
 
 #[cfg(test)]
 mod tests {

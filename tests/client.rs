@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cent::{Client, Command, DEFAULT_TIMEOUT, Error, ErrorKind, Event, IdempotencySupport, Proxy, Reply};
+use cent::{
+    Client, Command, DEFAULT_TIMEOUT, Error, ErrorKind, Event, HistoryOptions, IdempotencySupport, Proxy,
+    PublishOptions, Published, Reply, ReplyError,
+};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -72,7 +75,7 @@ fn texts(replies: &[Reply]) -> Vec<&str> {
 }
 
 /// Publishes once; the kind of the error, if any.
-fn publish(client: &mut Client) -> Result<String, ErrorKind> {
+fn publish(client: &mut Client) -> Result<Published, ErrorKind> {
     client.publish("news", &1).map_err(|error| error.kind())
 }
 
@@ -91,49 +94,172 @@ fn publish_reaches_channel() {
     }
 }
 
+/// The name of each channel, and its number of clients.
+fn channel_infos(client: &mut Client) -> Vec<(String, Option<u64>)> {
+    client.channels().unwrap().into_iter().map(|(name, info)| (name, info.num_clients)).collect()
+}
+
 #[test]
-fn helpers_return_reply_data() {
+fn helpers_return_typed_results() {
     for major in ALL_VERSIONS {
         let (server, mut client) = start(major);
         server.centrifugo().join("news", "c1", "42", "");
-        let no_data = if major < 4 { "null" } else { "{}" };
-        let is_position =
-            |data: &str| if major < 3 { data == "null" } else { data.starts_with("{\"offset\":1,\"epoch\":") };
+        let offset = |published: &Published| published.position.as_ref().map(|position| position.offset);
+        let first = (major >= 3).then_some(1);
 
-        assert!(is_position(&client.publish("a", &1).unwrap()), "{major}");
-        let broadcast = client.broadcast(&["b", "plain:c"], &json!([2])).unwrap();
-        assert!(
-            if major < 3 { broadcast == "null" } else { broadcast.ends_with("}},{\"result\":{}}]}") },
-            "{broadcast}"
-        );
+        assert_eq!(offset(&client.publish("a", &1).unwrap()), first, "{major}");
+        let broadcast = client.broadcast(["b", "plain:c"], &json!([2])).unwrap();
+        let offsets: Vec<_> = broadcast.into_result().unwrap().iter().map(offset).collect();
+        assert_eq!(offsets, [first, None], "{major}");
         assert_eq!(server.centrifugo().delivered(), ["a", "b", "plain:c"]);
 
-        let member = r#"{"c1":{"user":"42","client":"c1"}}"#;
-        let presence = if major == 1 { member.to_owned() } else { format!(r#"{{"presence":{member}}}"#) };
-        assert_eq!(client.presence("news").unwrap(), presence);
+        let presence = client.presence("news").unwrap();
+        let clients: Vec<_> = presence.iter().map(|(id, info)| (id.as_str(), &*info.client, &*info.user)).collect();
+        assert_eq!(clients, [("c1", "c1", "42")]);
         let history = client.history("a").unwrap();
-        let kept = if major < 3 { "\"data\":1}]" } else { "\"publications\":[]," };
-        assert!(history.contains(kept), "{history}");
-        let channels = match major {
-            1 => r#"["news"]"#,
-            2 => r#"{"channels":["news"]}"#,
-            _ => r#"{"channels":{"news":{"num_clients":1}}}"#,
-        };
-        assert_eq!(client.channels().unwrap(), channels);
+        let publications: Vec<_> = history.publications.iter().map(|kept| (kept.data.get(), kept.offset)).collect();
+        assert_eq!(publications, [("1", first)], "{major}");
+        assert_eq!(channel_infos(&mut client), [("news".to_owned(), first)]);
 
-        assert_eq!(client.unsubscribe("42", "news").unwrap(), no_data);
+        client.unsubscribe("42", "news").unwrap();
         assert_eq!(server.centrifugo().clients("news"), [""; 0]);
-        assert_eq!(client.disconnect("42").unwrap(), no_data);
+        client.disconnect("42").unwrap();
         let methods = ["publish", "broadcast", "presence", "history", "channels", "unsubscribe", "disconnect"];
         assert_eq!(server.centrifugo().executed(), methods, "{major}");
     }
 }
 
 #[test]
+fn failed_channel_of_broadcast_is_named() {
+    for major in ALL_VERSIONS {
+        let (server, mut client) = start(major);
+        let result = client.broadcast(vec!["a".to_owned(), "nope:b".to_owned(), "c".to_owned()], &1);
+        if major < 3 {
+            // They stop at the invalid channel and do not name it.
+            let error = result.unwrap_err();
+            assert_eq!((error.kind(), error.reply_error().unwrap().channel()), (ErrorKind::Rejected, None));
+            assert!(error.message().starts_with("broadcast: namespace not found"), "{error}");
+            assert_eq!(server.centrifugo().delivered(), ["a"]);
+            continue;
+        }
+        let broadcast = result.unwrap();
+        let is_ok: Vec<bool> = broadcast.channels.iter().map(Result::is_ok).collect();
+        assert_eq!((is_ok, server.centrifugo().delivered()), (vec![true, false, true], vec!["a".into(), "c".into()]));
+        let errors: Vec<&ReplyError> = broadcast.errors().collect();
+        let [error] = errors[..] else { panic!("{errors:?}") };
+        assert_eq!((error.channel().as_deref(), error.code()), (Some("nope:b"), Some(102)));
+        let error = broadcast.into_result().unwrap_err();
+        assert_eq!(
+            (error.kind(), error.message()),
+            (ErrorKind::Rejected, r#"channel "nope:b": unknown channel (102)"#)
+        );
+        assert!(error.hint().unwrap().starts_with("the channel's namespace"), "{error}");
+    }
+}
+
+#[test]
+fn history_is_read_in_pages() {
+    for major in ALL_VERSIONS {
+        let (server, mut client) = start(major);
+        for number in 0..5 {
+            server.centrifugo().publish("a", number.to_string());
+        }
+        let (mut options, mut pages) = (HistoryOptions::new().limit(2), Vec::new());
+        while pages.len() < 10 {
+            let history = client.history_with("a", &options).unwrap();
+            pages.push(history.publications.iter().map(|kept| kept.parse().unwrap()).collect::<Vec<u8>>());
+            let Some(position) = history.next_since() else { break };
+            options = options.since(position);
+        }
+        // Versions 1 and 2 return all at once, and version 1 the newest first: here the order is the same for all.
+        let expected =
+            if major < 3 { vec![vec![0, 1, 2, 3, 4]] } else { vec![vec![0, 1], vec![2, 3], vec![4], vec![]] };
+        assert_eq!(pages, expected, "{major}");
+    }
+}
+
+#[test]
+fn error_has_message_hint_and_reply_error() {
+    for major in ALL_VERSIONS {
+        let (server, mut client) = start(major);
+        let error = client.publish("nope:x", &1).unwrap_err();
+        let reason = if major < 3 { "namespace not found" } else { "unknown channel" };
+        let message = if major == 1 { format!("publish: {reason}") } else { format!("publish: {reason} (102)") };
+        assert_eq!((error.message(), error.status()), (&*message, None));
+        let url = ApiForm::of_version(major).url(&server.address());
+        assert_eq!(error.to_string(), format!("{url}: {message}; {}", error.hint().unwrap()));
+        let reply_error = error.reply_error().unwrap();
+        assert_eq!((reply_error.code(), reply_error.message()), ((major > 1).then_some(102), reason));
+        // It can be boxed and passed on.
+        let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(reply_error.clone());
+        assert_eq!(boxed.to_string(), format!("{}; {}", &message["publish: ".len()..], reply_error.hint()));
+
+        let closed = ClosedPort::bind();
+        let error = client_for(major, &closed.address()).publish("news", &1).unwrap_err();
+        assert!(error.reply_error().is_none() && error.hint().is_some(), "{error}");
+        let limited = server::respond(&Response::new(429).header("Retry-After", "7"));
+        let server = Server::version(major).script_for(ApiForm::of_version(major), limited);
+        let error = client_for(major, &server.address()).publish("news", &1).unwrap_err();
+        assert_eq!((error.status(), error.retry_after(), error.is_retryable()), (Some(429), Some("7"), true));
+    }
+}
+
+#[test]
+fn options_are_sent() {
+    let (server, mut client) = start(6);
+    let options = PublishOptions::new().idempotency_key("k").tag("a", "b");
+    let first = client.publish_with("news", &1, &options).unwrap();
+    assert_eq!(client.publish_with("news", &2, &options).unwrap(), first);
+    assert_eq!(server.centrifugo().messages_as_text("news"), ["1"]);
+    let body = |server: &Server| server.requests().last().unwrap().body_text();
+    let options = PublishOptions::new().skip_history(true);
+    assert_eq!(client.broadcast_with(["a", "c"], &3, &options).unwrap().errors().count(), 0);
+    assert_eq!(body(&server), r#"{"channels":["a","c"],"data":3,"skip_history":true}"#);
+    let command = Command::disconnect("42").with_param("client", "c1").unwrap();
+    client.call(&command).unwrap();
+    assert_eq!(body(&server), r#"{"user":"42","client":"c1"}"#);
+    client.call(&Command::publish_bytes("b", b"[1, 2]")).unwrap();
+    assert_eq!(client.history("b").unwrap().publications[0].data.get(), "[1,2]");
+}
+
+#[test]
+fn unreadable_result_is_an_error() {
+    for (result, is_fine) in [
+        (r#"{"publications":[{"data":1}]}"#, true),
+        (r#"{"publications":null}"#, true),
+        (r#"{"publications":{}}"#, false),
+        (r#"{"publications":[1]}"#, false),
+        ("[]", false),
+        (r#""x""#, false),
+    ] {
+        let reply = Response::json(format!(r#"{{"result":{result}}}"#));
+        let server = Server::start(Centrifugo::version(6)).script(server::respond(&reply));
+        let result = client_for(6, &server.address()).history("a");
+        assert_eq!(result.is_ok(), is_fine, "{result:?}");
+        let Err(error) = result else { continue };
+        assert_eq!((error.kind(), error.is_retryable(), error.replies().len()), (ErrorKind::SafeToRetry, false, 1));
+        assert!(error.message().starts_with("history: unexpected data in the reply"), "{error}");
+    }
+    // A publish that was accepted is none, whatever its result holds.
+    for result in ["[]", "null", r#"{"offset":"1"}"#, "{}"] {
+        let reply = Response::json(format!(r#"{{"result":{result}}}"#));
+        let server = Server::start(Centrifugo::version(6)).script(server::respond(&reply));
+        let published = client_for(6, &server.address()).publish("a", &1).unwrap();
+        assert_eq!(published.position, None, "{result}");
+    }
+    for responses in ["[{}]", "[{},{},{}]", "[1,2]"] {
+        let reply = Response::json(format!(r#"{{"result":{{"responses":{responses}}}}}"#));
+        let server = Server::start(Centrifugo::version(6)).script(server::respond(&reply));
+        let error = client_for(6, &server.address()).broadcast(["a", "b"], &1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{responses}");
+    }
+}
+
+#[test]
 fn methods_of_v1_only_work() {
     let (_server, mut client) = start(1);
-    assert!(client.stats().unwrap().starts_with("{\"nodes\":[{\"uid\":"));
-    assert!(client.node().unwrap().starts_with("{\"uid\":"));
+    assert!(client.stats().unwrap().get().starts_with("{\"nodes\":[{\"uid\":"));
+    assert!(client.node().unwrap().get().starts_with("{\"uid\":"));
     assert_eq!(client.info().unwrap_err().kind(), ErrorKind::Rejected);
 }
 
@@ -143,16 +269,16 @@ fn methods_since_v2_work() {
         let (server, mut client) = start(major);
         server.centrifugo().join("news", "c1", "42", "");
         server.centrifugo().publish("a", "1.0");
-        assert_eq!(client.presence_stats("news").unwrap(), r#"{"num_clients":1,"num_users":1}"#);
-        assert!(client.info().unwrap().starts_with("{\"nodes\":[{\"uid\":"));
-        assert!(client.history_with_limit("a", -1).unwrap().starts_with(r#"{"publications":[{"data":1.0"#));
+        let stats = client.presence_stats("news").unwrap();
+        assert_eq!((stats.num_clients, stats.num_users), (1, 1));
+        assert!(client.info().unwrap().get().starts_with("{\"nodes\":[{\"uid\":"));
+        assert_eq!(client.history("a").unwrap().publications[0].data.get(), "1.0");
         client.history_remove("a").unwrap();
-        assert!(client.history_with_limit("a", 9).unwrap().starts_with(r#"{"publications":[]"#));
+        assert_eq!(client.history_with("a", &HistoryOptions::new().limit(9)).unwrap().publications.len(), 0);
         assert_eq!(client.stats().unwrap_err().kind(), ErrorKind::Rejected);
-        let refreshed = client.subscribe("42", "sport").and_then(|_| client.refresh("42"));
-        let no_data = if major < 4 { "null" } else { "{}" };
+        let refreshed = client.subscribe("42", "sport").and_then(|()| client.refresh("42"));
         // Version 2 has neither method.
-        assert_eq!(refreshed.ok().as_deref(), (major > 2).then_some(no_data), "{major}");
+        assert_eq!(refreshed.is_ok(), major > 2, "{major}");
         assert_eq!(server.centrifugo().clients("sport").len(), usize::from(major > 2));
     }
 }
@@ -258,7 +384,7 @@ fn invalid_input_sends_nothing() {
         assert_invalid(client.add("", &json!({})));
         assert_invalid(client.add("publish", &[1]));
         assert_invalid(client.publish("", &1).map(drop));
-        assert_invalid(client.broadcast(&[], &1).map(drop));
+        assert_invalid(client.broadcast([""; 0], &1).map(drop));
         client.add("disconnect", &json!({})).unwrap();
         assert_invalid(client.send().map(drop));
     }
@@ -308,7 +434,8 @@ fn worst_error_of_reply_decides_kind() {
     for results in [[refused, unknown, refused], [unknown, refused, refused], [refused, refused, unknown]] {
         let reply = Response::json(format!(r#"{{"result":{{"responses":[{}]}}}}"#, results.join(",")));
         let server = Server::start(Centrifugo::version(6)).script(server::respond(&reply));
-        let error = client_for(6, &server.address()).broadcast(&["a:a", "b", "c:c"], &1).unwrap_err();
+        let broadcast = client_for(6, &server.address()).broadcast(["a:a", "b", "c:c"], &1).unwrap();
+        let error = broadcast.into_result().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{results:?}");
         assert!(error.to_string().contains("internal server error (100)"), "{error}");
     }
@@ -320,7 +447,7 @@ fn uses_proxy() {
     let proxy = Server::version(1).script(server::respond(&done));
     let client = client_for(1, "http://centrifugo.invalid");
     let mut client = client.with_proxy(Proxy::parse(&proxy.address()).unwrap());
-    assert_eq!(publish(&mut client).as_deref(), Ok("null"));
+    assert_eq!(publish(&mut client), Ok(Published::default()));
     assert_eq!(proxy.requests()[0].header("Host"), Some("centrifugo.invalid"));
 }
 

@@ -158,7 +158,7 @@ fn with_hints(error: ReplyError, command: &Command, form: Form) -> ReplyError {
         ErrorKind::OutcomeUnknown if command.is_read_only(form.version()) => error.with_kind(ErrorKind::SafeToRetry),
         _ => error,
     };
-    let whole_broadcast = error.channel().is_none() && methods::is_broadcast(command.method());
+    let whole_broadcast = !error.has_channel() && methods::is_broadcast(command.method());
     if whole_broadcast && error.kind() == ErrorKind::Rejected { error.with_hint(HINT_BROADCAST) } else { error }
 }
 
@@ -284,7 +284,7 @@ mod tests {
         let response = r#"{"result":{"responses":[{"result":{}},{"error":{"code":100,"message":"x"}}]}}"#;
         let replies = into_replies(Form::Legacy, &broadcast, 200, response).unwrap();
         let [error] = replies[0].errors() else { panic!("{replies:?}") };
-        assert_eq!((error.channel(), error.kind()), (Some("\"nope:b\""), ErrorKind::OutcomeUnknown));
+        assert_eq!((error.channel().as_deref(), error.kind()), (Some("nope:b"), ErrorKind::OutcomeUnknown));
         let more = r#"{"result":{"responses":[{},{},{"error":{"code":102,"message":"x"}}]}}"#;
         let replies = into_replies(Form::Legacy, &broadcast, 200, more).unwrap();
         assert!(replies[0].errors()[0].to_string().starts_with("channel 3: x (102); "));

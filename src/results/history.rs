@@ -1,0 +1,116 @@
+//! The result of history.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::position::{MaybePosition, Position};
+use super::presence::{ClientInfo, RawClientInfo};
+use crate::error::Error;
+use crate::reply::Reply;
+
+/// What `history` returns.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct History {
+    /// The publications, oldest first, or newest first with [`reverse`](crate::HistoryOptions::reverse).
+    pub publications: Vec<Publication>,
+    /// The position of the newest publication in the channel, which need not be among these. `None` with Centrifugo 1
+    /// and 2.
+    pub position: Option<Position>,
+}
+
+impl History {
+    /// The position of the last publication here: the next page of the history is [since](crate::HistoryOptions::since)
+    /// it. `None` if there are no publications, and with Centrifugo 1 and 2, which return all at once.
+    pub fn next_since(&self) -> Option<Position> {
+        let offset = self.publications.last()?.offset?;
+        let epoch = self.position.as_ref()?.epoch.clone();
+        Some(Position { offset, epoch })
+    }
+}
+
+/// A message in the history of a channel. Which fields there are depends on the server's version.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Publication {
+    /// The data as the server keeps it: numbers, key order and escapes as they were published, except that servers drop
+    /// whitespace and escape `<`, `>` and `&`. [`parse`](Self::parse) decodes it.
+    ///
+    /// `null` if the server sends none: Centrifugo 3 keeps no data of a publish with `b64data` (seen on 3.2.3).
+    pub data: Box<RawValue>,
+    /// Its number in the channel, from 1. Centrifugo 3 and later.
+    pub offset: Option<u64>,
+    /// Centrifugo 1 only.
+    pub uid: Option<String>,
+    /// The client that published it; `None` if it came through the HTTP API.
+    pub info: Option<ClientInfo>,
+    /// Tags that were published with it; empty if there are none. Centrifugo 3.2 and later.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Publication {
+    /// Decodes the data.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid): the data is not a `T`.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_str(self.data.get()).map_err(|error| {
+            Error::invalid(format!("the publication's data has another type: {error}"))
+                .with_hint("parse it as serde_json::Value, or use its text")
+                .with_source(error)
+        })
+    }
+}
+
+impl Reply {
+    /// The result of `history`.
+    ///
+    /// # Errors
+    /// - The reply's [error](Self::result);
+    /// - [`ErrorKind::SafeToRetry`](crate::ErrorKind::SafeToRetry), but not [retryable](Error::is_retryable): the data is
+    ///   not a history.
+    pub fn history(&self) -> Result<History, Error> {
+        self.decode(
+            // Newest first (libcentrifugo of 1.8.0).
+            |publications: Option<Vec<RawPublication>>| History {
+                publications: publications.unwrap_or_default().into_iter().rev().map(Publication::from).collect(),
+                position: None,
+            },
+            |RawHistory { publications, offset, epoch }: RawHistory| History {
+                publications: publications.unwrap_or_default().into_iter().map(Publication::from).collect(),
+                position: MaybePosition { offset, epoch }.into_position(),
+            },
+        )
+    }
+}
+
+#[derive(Deserialize)]
+struct RawHistory {
+    publications: Option<Vec<RawPublication>>,
+    offset: Option<u64>,
+    epoch: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawPublication {
+    data: Option<Box<RawValue>>,
+    offset: Option<u64>,
+    uid: Option<String>,
+    info: Option<RawClientInfo>,
+    tags: Option<BTreeMap<String, String>>,
+}
+
+impl From<RawPublication> for Publication {
+    fn from(RawPublication { data, offset, uid, info, tags }: RawPublication) -> Self {
+        Self {
+            data: data.unwrap_or_else(|| RawValue::NULL.to_owned()),
+            offset,
+            uid: uid.filter(|uid| !uid.is_empty()),
+            info: info.map(ClientInfo::from),
+            tags: tags.unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! What replies mean, as types that are the same for all server versions: text to values, without input or output.
+//!
+//! One file for each kind of result. The data in them stays raw JSON.
+
+mod channels;
+mod decode;
+mod history;
+mod position;
+mod presence;
+mod published;
+
+pub use channels::ChannelInfo;
+pub use history::{History, Publication};
+pub use position::Position;
+pub use presence::{ClientInfo, PresenceStats};
+pub use published::{Broadcast, Published};
