@@ -22,10 +22,12 @@ use crate::session::{Event, Session};
 
 /// A client of one server. It connects with the first request, and keeps the connection for the next ones.
 ///
-/// ```no_run
-/// let mut client = cent::Client::new("http://localhost:8000", "secret")?;
-/// client.publish("news", &serde_json::json!({"title": "World Cup 2018"}))?;
+/// Commands can be queued, and sent in one request:
 ///
+/// ```
+/// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+/// let mut client = cent::Client::new("http://localhost:8000", "secret")?;
+/// # let mut client = doctest::connected(client);
 /// client.add("publish", &serde_json::json!({"channel": "news", "data": 1}))?;
 /// client.add("history", &serde_json::json!({"channel": "news"}))?;
 /// for reply in client.send()? {
@@ -34,21 +36,47 @@ use crate::session::{Event, Session};
 /// # Ok::<(), cent::Error>(())
 /// ```
 ///
-/// A stream of commands goes in batches over the same connection; the kind of a failure says whether the batch can be
-/// sent again:
+/// A stream of commands goes in batches over the same connection:
 ///
-/// ```no_run
+/// ```
 /// use cent::{Client, Command};
 ///
-/// let commands: Vec<Command> = (0..100_000)
-///     .map(|number| Command::new("publish", format!(r#"{{"channel": "news", "data": {number}}}"#)))
-///     .collect::<Result<_, _>>()?;
+/// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+/// let commands = (0..1_000).map(|number| Command::publish("news", &number)).collect::<Result<Vec<_>, _>>()?;
 /// let mut client = Client::new("http://localhost:8000", "secret")?;
+/// # let mut client = doctest::connected(client);
 /// for batch in commands.chunks(100) {
 ///     client.send_commands(batch)?;
 /// }
+/// # assert_eq!(client.history("news")?.publications.len(), 1_000);
 /// # Ok::<(), cent::Error>(())
 /// ```
+///
+/// # Async code
+/// A function of a client blocks its thread until the response is there, or the time is over. With
+/// [tokio](https://docs.rs/tokio), call it in `spawn_blocking`:
+///
+/// ```
+/// use std::sync::{Arc, Mutex, PoisonError};
+///
+/// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let client = cent::Client::with_api_key("http://localhost:8000", "key-of-the-server")?;
+/// # let client = doctest::connected(client);
+/// let client = Arc::new(Mutex::new(client));
+///
+/// let task = tokio::task::spawn_blocking({
+///     let client = Arc::clone(&client);
+///     move || client.lock().unwrap_or_else(PoisonError::into_inner).publish("news", &1)
+/// });
+/// let published = task.await??;
+/// # assert_eq!(published.position.map(|position| position.offset), Some(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A client sends one request at a time: for more at once, use several clients, or put the commands in a batch.
 #[derive(Debug)]
 pub struct Client {
     session: Session,

@@ -9,7 +9,7 @@ use crate::reply::{HINT_EARLIER_ATTEMPT, HINT_READ_ONLY, Reply, ReplyError};
 
 /// Why a call failed: what happened, to what, and what to do about it.
 ///
-/// What a program should do next follows from [`kind`](Self::kind) and [`is_retryable`](Self::is_retryable):
+/// What to do next follows from [`kind`](Self::kind) and [`is_retryable`](Self::is_retryable):
 ///
 /// ```
 /// use cent::{Error, ErrorKind};
@@ -41,8 +41,8 @@ use crate::reply::{HINT_EARLIER_ATTEMPT, HINT_READ_ONLY, Reply, ReplyError};
 /// ```
 ///
 /// `Display` is for people: [`message`](Self::message) and [`hint`](Self::hint) are parts of it. It never contains a
-/// secret, an API key or a signature. It is a single line, except for text that cannot be
-/// parsed: then a snippet of it follows.
+/// secret, an API key or a signature. It is a single line, except for text that cannot be parsed: then a snippet of it
+/// follows.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<Failure>);
@@ -100,7 +100,7 @@ impl Error {
         &self.0.message
     }
 
-    /// What to do about it, for people; programs decide by the [kind](Self::kind).
+    /// What to do about it, for people; code decides by the [kind](Self::kind).
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }

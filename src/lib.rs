@@ -1,13 +1,92 @@
 //! Client for the HTTP API of Centrifugo, the real-time messaging server, versions 1 to 6.
 //!
-//! The library behind the program `cent`. It prints nothing, never exits, and reads no environment variables, except those
-//! that the system's trust store reads itself (`SSL_CERT_FILE`, `SSL_CERT_DIR`).
-//!
-//! ```no_run
+//! ```
+//! # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
 //! let mut client = cent::Client::with_api_key("http://localhost:8000", "key-of-the-server")?;
+//! # let mut client = doctest::connected(client);
 //! client.publish("news", &serde_json::json!({"title": "World Cup 2018"}))?;
 //! # Ok::<(), cent::Error>(())
 //! ```
+//!
+//! # Connecting
+//! [`Client::with_api_key`] is for Centrifugo 2 to 6, and [`Client::new`] for Centrifugo 1, which has a secret instead of
+//! an API key. A [`Client`] connects with its first request, and keeps the connection for the next ones. An attempt may
+//! take 5 s: see [`Client::with_timeout`]. `https://` addresses use the system's CA certificates; proxies are values:
+//! see [`Client::with_proxy`]. Nothing is printed, and no environment variable is read, except those of the system's
+//! trust store (`SSL_CERT_FILE`, `SSL_CERT_DIR`). Async code calls a client [in a thread](Client#async-code).
+//!
+//! # Methods and results
+//! Each method of the API has a function of [`Client`], whose result has the same type for all server versions. Data is
+//! anything that [serde](https://serde.rs) serializes; what comes back stays raw JSON until it is parsed.
+//!
+//! ```
+//! use cent::{HistoryOptions, PublishOptions};
+//!
+//! # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+//! # let mut client = doctest::client();
+//! client.publish_with("news", "final", &PublishOptions::new().idempotency_key("message-17"))?;
+//! for publication in client.history_with("news", &HistoryOptions::new().limit(10))?.publications {
+//!     let title: String = publication.parse()?;
+//!     # assert_eq!(title, "final");
+//! }
+//! for (id, client) in client.presence("news")? {
+//!     println!("{id}: user {}", client.user);
+//! }
+//! # Ok::<(), cent::Error>(())
+//! ```
+//!
+//! # Batches
+//! Several [`Command`]s go in one request, and each has a [`Reply`], in the same order. Centrifugo 1 accepts 100 of them by
+//! default; later versions have no limit.
+//!
+//! ```
+//! use cent::Command;
+//!
+//! # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+//! # let mut client = doctest::client();
+//! let commands = [Command::publish("news", &1)?, Command::publish("nope:news", &2)?, Command::history("news")];
+//! let replies = client.send_commands(&commands)?;
+//! for (command, reply) in commands.iter().zip(&replies) {
+//!     if let Err(error) = reply.result() {
+//!         println!("{}: {error}", command.params());
+//!     }
+//! }
+//! assert_eq!(replies[2].history()?.publications.len(), 1);
+//! # assert!(replies[0].result().is_ok() && replies[1].result().is_err());
+//! # Ok::<(), cent::Error>(())
+//! ```
+//!
+//! # Errors and retries
+//! An [`Error`] has one of four [kinds](ErrorKind), by what to do next:
+//!
+//! | kind | executed? | next |
+//! |---|---|---|
+//! | [`Invalid`](ErrorKind::Invalid) | no, nothing was sent | fix the call |
+//! | [`Rejected`](ErrorKind::Rejected) | no, the server rejected it | fix the call or the server's config |
+//! | [`SafeToRetry`](ErrorKind::SafeToRetry) | no | retry if the error [is retryable](Error::is_retryable) |
+//! | [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) | perhaps | check first, or retry with the same idempotency key |
+//!
+//! ```
+//! use std::{thread, time::Duration};
+//!
+//! # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+//! # let mut client = doctest::unreachable();
+//! # let mut publish = || -> Result<cent::Published, cent::Error> {
+//! let mut attempts = 1;
+//! let published = loop {
+//!     match client.publish("news", "final") {
+//!         Err(error) if error.is_retryable() && attempts < 3 => thread::sleep(Duration::from_millis(500)),
+//!         result => break result?,
+//!     }
+//!     attempts += 1;
+//! };
+//! # Ok(published)
+//! # };
+//! # assert!(publish().unwrap_err().is_retryable());
+//! ```
+//!
+//! Of a batch, only commands that merely read can be retried one by one; [`Client::send_request`] says what each kind means
+//! there.
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 
@@ -49,3 +128,7 @@ pub use proxy::Proxy;
 pub use reply::{Reply, ReplyError};
 pub use results::{Broadcast, ChannelInfo, ClientInfo, History, Position, PresenceStats, Publication, Published};
 pub use session::{DEFAULT_TIMEOUT, Event};
+
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("from_python.md")]
+pub mod from_python {}

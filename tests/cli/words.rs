@@ -155,6 +155,39 @@ fn documents_have_no_private_words() {
     }
 }
 
+/// What only the program has: its options, config file, environment variables and exit statuses.
+fn program_words(text: &str) -> Vec<&str> {
+    let is_option = |word: &&str| {
+        let name = word.trim_start_matches(|c: char| c != '-' && !c.is_alphanumeric()).strip_prefix("--");
+        name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()))
+    };
+    let others = ["centrc", "CENT_", "exit status", "the program", "program `cent`", "standard input", "stdin"];
+    text.split_whitespace().filter(is_option).chain(others.into_iter().filter(|word| text.contains(word))).collect()
+}
+
+#[test]
+fn library_texts_do_not_mention_the_program() {
+    let mut count = 0;
+    for file in files("src").into_iter().filter(|file| !file.starts_with("src/bin/") && !file.ends_with("_tests.rs")) {
+        let code = read(&file);
+        let is_doc = |line: &&str| ["//!", "///"].iter().any(|start| line.trim_start().starts_with(start));
+        let is_page = Path::new(&file).extension().is_some_and(|extension| extension == "md");
+        let docs = code.lines().filter(|line| is_page || is_doc(line)).map(str::to_owned);
+        let literals = if is_page { Vec::new() } else { string_literals(&code) };
+        for text in docs.chain(literals) {
+            assert_eq!(program_words(&text), [""; 0], "{file}: {text}");
+            count += 1;
+        }
+    }
+    assert!(count > 1_500, "{count} texts");
+}
+
+#[test]
+fn program_words_are_found() {
+    assert_eq!(program_words("raise `--timeout`, or edit ~/.centrc"), ["`--timeout`,", "centrc"]);
+    assert_eq!(program_words("a -- b, ---- c"), [""; 0]);
+}
+
 #[test]
 fn private_words_are_found() {
     let found: Vec<_> = private_words("Mend it; the answer's end").into_iter().map(|(word, _)| word).collect();
