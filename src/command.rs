@@ -13,9 +13,12 @@ use crate::methods::{self, ApiVersion, ParamErrors};
 
 /// One command of the API: a method and its params, a JSON object that is sent byte for byte.
 ///
+/// There is a constructor for each method, such as [`publish`](Self::publish); [`new`](Self::new) takes params as text.
+///
 /// ```
 /// use cent::Command;
 ///
+/// assert_eq!(Command::publish("news", &[1, 2])?.params(), r#"{"channel":"news","data":[1,2]}"#);
 /// let command = Command::new("publish", r#"{"channel": "news", "data": 1.0}"#)?;
 /// assert_eq!(command.params(), r#"{"channel": "news", "data": 1.0}"#);
 /// assert!(Command::new("publish", "[]").is_err());

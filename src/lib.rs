@@ -85,8 +85,8 @@
 //! # assert!(publish().unwrap_err().is_retryable());
 //! ```
 //!
-//! Of a batch, only commands that merely read can be retried one by one; [`Client::send_request`] says what each kind means
-//! there.
+//! In a batch each reply has its own errors, with kinds of their own; [`Client::send_request`] says when all of it fails,
+//! and [`Error::answered`] how much of it was executed before.
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 

@@ -79,7 +79,8 @@ fn channel_result<'a>(
 pub struct Broadcast {
     /// The results in the order of the channels. An error [names its channel](ReplyError::channel).
     ///
-    /// Centrifugo 1 and 2 stop at the first invalid channel and do not name it: then the whole broadcast is an error.
+    /// Centrifugo 1 and 2 stop at the first invalid channel and do not name it: then the whole broadcast is an error, though
+    /// the channels before it have the message (seen on 1.8.0 and 2.8.6).
     pub channels: Vec<Result<Published, ReplyError>>,
 }
 
