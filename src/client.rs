@@ -135,7 +135,7 @@ impl Client {
 
     /// Sends the queued commands in one request and empties the queue, even on failure.
     ///
-    /// Replies are in the order of the commands. Errors in them are no error of this function: see [`Reply::errors`].
+    /// Replies are in the order of the commands. Errors in them are no error of this function: see [`Reply::result`].
     ///
     /// # Errors
     /// As [`send_commands`](Self::send_commands).
@@ -331,7 +331,8 @@ impl Client {
         self.read(&Command::presence_stats(channel), Reply::presence_stats)
     }
 
-    /// Returns all publications in a channel's history, oldest first.
+    /// Returns all publications in a channel's history, oldest first. One of more than
+    /// [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES) is an error: use [pages](Self::history_with).
     pub fn history(&mut self, channel: &str) -> Result<History, Error> {
         self.history_with(channel, &HistoryOptions::new())
     }

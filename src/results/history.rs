@@ -114,3 +114,49 @@ impl From<RawPublication> for Publication {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn history(text: &str) -> History {
+        Reply::new(&Arc::new(text.to_owned()), 0..text.len(), Vec::new()).history().unwrap()
+    }
+
+    /// Not recorded: as the structs of libcentrifugo 1.8.0 and of internal/apiproto 6.9.1 have it.
+    #[test]
+    fn publisher_and_tags_are_read() {
+        let v1 = r#"{"method":"history","error":null,"body":{"channel":"a","data":[{"uid":"u","channel":"a","data":1,
+            "client":"c","info":{"user":"42","client":"c","default_info":{"n":1.0},"channel_info":[2]}}]}}"#;
+        let v2 = r#"{"result":{"publications":[{"data":1,"offset":7,"tags":{"b":"2","a":"1"},
+            "info":{"user":"42","client":"c","conn_info":{"n":1.0},"chan_info":[2]}}],"epoch":"e","offset":9}}"#;
+        for text in [v1, v2] {
+            let publication = &history(text).publications[0];
+            let info = publication.info.as_ref().unwrap();
+            assert_eq!((&*info.user, &*info.client), ("42", "c"));
+            let raw = |info: &Option<Box<RawValue>>| info.as_ref().unwrap().get().to_owned();
+            assert_eq!((raw(&info.conn_info), raw(&info.chan_info)), (r#"{"n":1.0}"#.to_owned(), "[2]".to_owned()));
+        }
+        assert_eq!(history(v1).publications[0].uid.as_deref(), Some("u"));
+        let v2 = history(v2);
+        assert_eq!(v2.publications[0].tags, BTreeMap::from([("a".into(), "1".into()), ("b".into(), "2".into())]));
+        let position = |offset| Some(Position { offset, epoch: "e".to_owned() });
+        assert_eq!((v2.position.clone(), v2.next_since()), (position(9), position(7)));
+    }
+
+    #[test]
+    fn fields_may_be_missing_or_null() {
+        for text in [
+            r#"{"result":{}}"#,
+            r#"{"result":{"publications":null,"epoch":null,"offset":null}}"#,
+            r#"{"method":"history","error":null,"body":{"channel":"a","data":null}}"#,
+        ] {
+            let history = history(text);
+            assert!(history.publications.is_empty() && history.position.is_none() && history.next_since().is_none());
+        }
+        let position = history(r#"{"result":{"epoch":"e"}}"#).position.unwrap();
+        assert_eq!(position, Position { offset: 0, epoch: "e".to_owned() });
+    }
+}
