@@ -156,7 +156,9 @@ impl<'a> Parser<'a> {
         ensure!(!key.is_empty(), "missing key before = or :; expected KEY = VALUE");
         let key = key.trim_end_matches(is_space).to_lowercase();
         let known_key = KNOWN_KEYS.into_iter().find(|&known| known == key);
-        if let Some(meant) = meant_key(&key).filter(|_| known_key.is_none()) {
+        if known_key.is_none()
+            && let Some(meant) = meant_key(&key)
+        {
             let section = section.to_owned();
             self.near_misses.push(NearMiss { section, line: number, key: key.clone(), meant });
         }
