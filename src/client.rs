@@ -155,9 +155,11 @@ impl Client {
 
     /// What is known of the way to the server, after a request that succeeded or failed. It makes no request itself.
     ///
-    /// ```no_run
-    /// let mut client = cent::Client::with_api_key("https://localhost:8000", "key-of-the-server")?;
+    /// ```
+    /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # let mut client = doctest::client();
     /// let result = client.info();
+    /// # assert!(result.is_ok() && client.connection().peer.is_some());
     /// if let (Err(error), Some(peer)) = (result, client.connection().peer) {
     ///     println!("connected to {peer}, but {error}");
     /// }
@@ -200,13 +202,14 @@ impl Client {
     ///
     /// It cannot tell whether the server's broker keeps them: NATS does not.
     ///
-    /// ```no_run
+    /// ```
     /// use std::time::{Duration, Instant};
     ///
-    /// use cent::{Client, Command, ErrorKind, IdempotencyKey, IdempotencySupport, REPEAT_LIMIT};
+    /// use cent::{Command, ErrorKind, IdempotencyKey, IdempotencySupport, REPEAT_LIMIT};
     ///
-    /// let mut client = Client::with_api_key("http://localhost:8000", "key-of-the-server")?;
-    /// let command = Command::new("publish", r#"{"channel": "news", "data": 1}"#)?;
+    /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # let mut client = doctest::client();
+    /// let command = Command::publish("news", &1)?;
     /// let mut request = client.requests().request(vec![command.with_idempotency_key(IdempotencyKey::random()?)])?;
     /// let first_attempt = Instant::now();
     /// let replies = loop {
@@ -222,6 +225,7 @@ impl Client {
     ///         result => break result,
     ///     }
     /// }?;
+    /// # assert_eq!(client.idempotency_support()?, IdempotencySupport::Supported);
     /// # Ok::<(), cent::Error>(())
     /// ```
     ///

@@ -64,7 +64,7 @@
 //! | [`Invalid`](ErrorKind::Invalid) | no, nothing was sent | fix the call |
 //! | [`Rejected`](ErrorKind::Rejected) | no, the server rejected it | fix the call or the server's config |
 //! | [`SafeToRetry`](ErrorKind::SafeToRetry) | no | retry if the error [is retryable](Error::is_retryable) |
-//! | [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) | perhaps | check first, or retry with the same idempotency key |
+//! | [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) | perhaps | check first, or [repeat](Client::idempotency_support) with a key |
 //!
 //! ```
 //! use std::{thread, time::Duration};
