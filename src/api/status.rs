@@ -84,12 +84,14 @@ fn hint(response: &HttpResponse, request: &HttpRequest<'_>, kind: ErrorKind) -> 
     if let Some(hint) = response.tls_problem() {
         return hint.to_owned();
     }
+    if let (401, Some(challenge)) = (response.status, &response.www_authenticate) {
+        return login_hint(challenge);
+    }
     match response.status {
         300..=399 if !legacy::is_centrifugo_1(response) => redirect_hint(response, request.url()).to_owned(),
         400 if several && !request.form().is_current() => {
             "some commands may have been executed: check before retrying, and check their methods and params".to_owned()
         }
-        401 if let Some(challenge) = &response.www_authenticate => login_hint(challenge),
         400 | 401 if response.is_html() => HINT_PAGE.to_owned(),
         status => {
             let commands = request.commands();

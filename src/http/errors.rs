@@ -16,10 +16,12 @@ use crate::reply::HINT_CHECK_BEFORE_RETRY;
 
 /// The error before any byte of the request was handed to the connection.
 pub(super) fn before_send(error: &ureq::Error, timeout: Duration, proxy: Option<&str>) -> Error {
-    match error {
-        ureq::Error::Other(other) if let Some(error) = other.downcast_ref() => connect_failure(error, timeout, proxy),
-        error => connection_failure(error, timeout).via_proxy(proxy),
+    if let ureq::Error::Other(other) = error
+        && let Some(error) = other.downcast_ref()
+    {
+        return connect_failure(error, timeout, proxy);
     }
+    connection_failure(error, timeout).via_proxy(proxy)
 }
 
 fn connection_failure(error: &ureq::Error, timeout: Duration) -> Error {

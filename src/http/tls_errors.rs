@@ -34,23 +34,33 @@ pub(super) fn tls_failure(error: &rustls::Error) -> Error {
         error if is_mismatch(error) => {
             not_retryable("TLS handshake failed: the server rejected what the client offers", HINT_OFFER)
         }
-        rustls::Error::Other(other) if let Some(mismatch) = other.0.downcast_ref::<Mismatch>() => not_retryable(
-            &format!("TLS handshake failed: {mismatch} of the server is not supported"),
-            match mismatch {
-                Mismatch::CipherSuite(_) => {
-                    "nothing was sent: enable TLS 1.3 on the server, or a cipher suite with ECDHE and AES-GCM or ChaCha20"
-                }
-                Mismatch::Curve(_) => "nothing was sent: enable the curve X25519, P-256 or P-384 on the server",
-                Mismatch::Signature(_) | Mismatch::Key => {
-                    "nothing was sent: the server needs a certificate whose key is RSA, P-256, P-384 or Ed25519"
-                }
-            },
-        ),
+        rustls::Error::Other(other) if other.0.is::<Mismatch>() => {
+            other.0.downcast_ref().copied().map_or_else(|| other_failure(error), unsupported)
+        }
         rustls::Error::PeerIncompatible(error) => {
             not_retryable(&format!("TLS handshake failed: {}", incompatibility(error)), HINT_OFFER)
         }
-        error => safe_to_retry(format!("TLS error: {error}"), "nothing was sent: check the server's TLS configuration"),
+        error => other_failure(error),
     }
+}
+
+fn other_failure(error: &rustls::Error) -> Error {
+    safe_to_retry(format!("TLS error: {error}"), "nothing was sent: check the server's TLS configuration")
+}
+
+fn unsupported(mismatch: Mismatch) -> Error {
+    not_retryable(
+        &format!("TLS handshake failed: {mismatch} of the server is not supported"),
+        match mismatch {
+            Mismatch::CipherSuite(_) => {
+                "nothing was sent: enable TLS 1.3 on the server, or a cipher suite with ECDHE and AES-GCM or ChaCha20"
+            }
+            Mismatch::Curve(_) => "nothing was sent: enable the curve X25519, P-256 or P-384 on the server",
+            Mismatch::Signature(_) | Mismatch::Key => {
+                "nothing was sent: the server needs a certificate whose key is RSA, P-256, P-384 or Ed25519"
+            }
+        },
+    )
 }
 
 /// Whether this is the alert for all that client and server do not have in common.
@@ -133,7 +143,9 @@ fn certificate_failure(error: &CertificateError) -> Error {
             "nothing was sent: it and its CA need keys of RSA (2048 to 8192 bits), P-256, P-384 or Ed25519, and \
              signatures with SHA-256, SHA-384 or SHA-512",
         ),
-        CertificateError::Other(other) if let Some(error) = other.0.downcast_ref() => untrusted_issuer(error),
+        CertificateError::Other(other) if other.0.is::<UntrustedIssuer>() => {
+            other.0.downcast_ref().map_or_else(unverifiable, untrusted_issuer)
+        }
         CertificateError::Other(other) if other.0.is::<WeakKey>() => certificate_error(
             "has a key of an unsupported size",
             "nothing was sent: an RSA key needs 2048 to 8192 bits",
