@@ -107,6 +107,8 @@ pub struct ReplyError {
     channel: Option<String>,
     hint: &'static str,
     suggestion: Option<String>,
+    /// Whether it is a rejection after an attempt whose outcome is unknown.
+    is_rejection: bool,
 }
 
 impl ReplyError {
@@ -114,6 +116,14 @@ impl ReplyError {
     /// [`ErrorKind::OutcomeUnknown`], or [`ErrorKind::SafeToRetry`] if it only reads.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// Whether a repetition could succeed that executes nothing twice, as for [`Error::is_repeatable`]: not after a
+    /// rejection, though an earlier attempt may have been executed.
+    ///
+    /// [`Error::is_repeatable`]: crate::Error::is_repeatable
+    pub fn is_repeatable(&self) -> bool {
+        self.kind != ErrorKind::Rejected && !self.is_rejection
     }
 
     /// The error code; Centrifugo 1 has none.
@@ -166,7 +176,7 @@ impl ReplyError {
     }
 
     pub(crate) fn new(kind: ErrorKind, code: Option<u64>, message: String, hint: &'static str) -> Self {
-        Self { kind, code, message, channel: None, hint, suggestion: None }
+        Self { kind, code, message, channel: None, hint, suggestion: None, is_rejection: false }
     }
 
     pub(crate) fn with_channel(self, channel: String) -> Self {
@@ -188,7 +198,9 @@ impl ReplyError {
 
     fn after_unknown_attempt(self) -> Self {
         match self.kind {
-            ErrorKind::Rejected => Self { kind: ErrorKind::OutcomeUnknown, hint: HINT_EARLIER_ATTEMPT, ..self },
+            ErrorKind::Rejected => {
+                Self { kind: ErrorKind::OutcomeUnknown, hint: HINT_EARLIER_ATTEMPT, is_rejection: true, ..self }
+            }
             _ => self,
         }
     }

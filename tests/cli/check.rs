@@ -354,6 +354,17 @@ fn other_servers_stop_the_check() {
 }
 
 #[test]
+fn reply_without_nodes_is_an_error() {
+    for body in [r#"{"result":{}}"#, r#"{"result":null}"#, r#"{"result":{"nodes":[]}}"#] {
+        let server = Server::version(6).script(respond(&Response::json(body)));
+        let report = connected(LOCAL)
+            + "API          current form: /api/METHOD (Centrifugo 5 and later)\ncredential   api_key accepted\n";
+        let message = "http://127.0.0.1:PORT/api/info: the reply to info lists no nodes; check that this is Centrifugo";
+        assert_check(check_at(&server.address()), server.port(), 1, &report, message);
+    }
+}
+
+#[test]
 fn error_in_the_reply_is_reported() {
     let body = r#"{"error":{"code":100,"message":"internal server error"}}"#;
     let server = Server::version(6).script(respond(&Response::json(body)));

@@ -238,11 +238,11 @@ fn rejected_repetition_is_unknown() {
     let server = Current.server().script(executed_but_failed()).script(vec![Step::Respond]);
     let server = server.script(vec![Step::ReadAll, Step::respond(&reply)]);
     let url = Current.url(&server.address());
-    let output = publish(Current, &server).args(&["--retry=1", "-c"]).run();
+    let output = publish(Current, &server).args(&["--retry=3", "-c"]).run();
     output.assert_output(
         4,
         "[{\"error\":{\"code\":102,\"message\":\"unknown channel\"}}]\n",
-        &(failed_attempt(&url, ERROR_500, 1, 2) + &format!("cent: {url}: publish: unknown channel (102); {EARLIER}\n")),
+        &(failed_attempt(&url, ERROR_500, 1, 4) + &format!("cent: {url}: publish: unknown channel (102); {EARLIER}\n")),
     );
 }
 

@@ -306,10 +306,10 @@ fn unknown_lines_wait_for_decision() {
         assert_eq!(asked.journal, first.journal);
 
         let skipped = run_form(form, &server, &["publish", "--unknown=skip"], &lines(6), Some(&first.journal));
-        skipped.assert(0, "cent: 2 commands accepted\n");
+        skipped.assert(0, "cent: lines 3-4 skipped: maybe never executed\ncent: 2 commands accepted\n");
         assert_eq!(received(&server), numbers(1..=6));
         run_form(form, &server, &["publish"], &lines(6), Some(&skipped.journal))
-            .assert(0, "cent: nothing left to do: lines 1-6 done earlier\n");
+            .assert(0, "cent: nothing left to do: lines 1-6 done earlier, but lines 3-4 skipped\n");
 
         let sent = run_form(form, &server, &["publish", "--unknown=send"], &lines(6), Some(&first.journal));
         sent.assert(0, "cent: 4 commands accepted\n");
@@ -326,7 +326,7 @@ fn unknown_lines_with_keys_are_repeated_for_4_minutes() {
         4,
         &format!(
             "cent: {url}: internal server error (500); {CHECK}\n\
-             cent: lines 1-2 done; lines 3-4 may have been executed: run the same command again within 4 minutes; \
+             cent: lines 1-2 done; lines 3-4 may have been executed: run the same command again within 3 minutes; \
              line 5 onwards not accepted\n"
         ),
     );
@@ -353,13 +353,32 @@ fn unknown_lines_with_keys_are_repeated_for_4_minutes() {
 }
 
 #[test]
+fn read_that_failed_for_now_is_sent_again() {
+    let history = "{\"channel\": \"a\"}\n";
+    let server = Current.server();
+    let error = r#"{"error":{"code":100,"message":"internal server error"}}"#;
+    server.add_script(ok());
+    server.add_script(respond(&Current.batch_replies(error, 2)));
+    let first = run(&server, &["history"], &history.repeat(6), None);
+    let error = |line| {
+        format!("cent: line {line}: history: internal server error (100); the method only reads: safe to retry\n")
+    };
+    let summary = "cent: lines 1-2 done; lines 3-4 may have been executed: run the same command again; line 5 onwards not \
+                   accepted\n";
+    first.assert(5, &format!("{}{}{summary}", error(3), error(4)));
+    let second = run(&server, &["history"], &history.repeat(6), Some(&first.journal));
+    second.assert(0, "cent: 4 commands accepted\n");
+    assert!(!second.text().contains("rejected"), "{}", second.text());
+}
+
+#[test]
 fn rejected_resend_stays_unknown() {
     let server = Current.server();
     let first = unknown_run(Current, &server, &["publish", "--idempotent"]);
     let url = Current.batch_url(&server.address());
     let earlier = "an earlier attempt may have been executed: check before retrying";
     let summary =
-        "lines 3-4 may have been executed: run the same command again within 4 minutes; line 5 onwards not accepted";
+        "lines 3-4 may have been executed: run the same command again within 3 minutes; line 5 onwards not accepted";
     server.add_script(ok());
     server.add_script(vec![Step::ReadAll, Step::respond(&Response::new(401))]);
     let unauthorized = run(&server, &["publish", "--idempotent"], &lines(6), Some(&first.journal));
@@ -370,7 +389,7 @@ fn rejected_resend_stays_unknown() {
     server.add_script(vec![Step::ReadAll, Step::respond(&Current.batch_replies(error, 2))]);
     let rejected = run(&server, &["publish", "--idempotent"], &lines(6), Some(&unauthorized.journal));
     let line = |number| format!("cent: line {number}: publish: unknown channel (102); {earlier}\n");
-    rejected.assert(4, &format!("{}{}cent: lines 1-4 done; {summary}\n", line(3), line(4)));
+    rejected.assert(4, &format!("{}{}cent: lines 1-2 done; {summary}\n", line(3), line(4)));
     assert_eq!(run_until_done(Current, &server, &["publish", "--idempotent"], &lines(6), Some(rejected.journal)), 1);
     assert_eq!(received(&server), numbers(1..=6));
 }
@@ -408,7 +427,13 @@ fn server_that_ignores_keys_is_not_sent_unknown_lines() {
         assert_eq!(received(&server), numbers(1..=4));
         let skipped =
             run_form(form, &server, &["publish", "--idempotent", "--unknown=skip"], &lines(6), Some(&first.journal));
-        skipped.assert(0, "cent: 2 commands accepted\n");
+        skipped.assert(
+            0,
+            &format!(
+                "cent: not repeating: Centrifugo {release} ignores idempotency keys; they require Centrifugo 5.2 or later\n\
+                 cent: lines 3-4 skipped: maybe never executed\ncent: 2 commands accepted\n"
+            ),
+        );
         assert_eq!(received(&server), numbers(1..=6));
     }
 }
@@ -425,7 +450,7 @@ fn unknown_lines_wait_for_server() {
         &format!(
             "cent: not repeating: cannot find out whether the server recognizes idempotency keys: {info}: service \
              unavailable (503)\n\
-             cent: lines 1-2 done; lines 3-4 may have been executed: run the same command again within 4 minutes; line 5 \
+             cent: lines 1-2 done; lines 3-4 may have been executed: run the same command again within 3 minutes; line 5 \
              onwards not accepted\n"
         ),
     );
@@ -500,7 +525,7 @@ fn unknown_replies_stop_run_and_are_sent_alone() {
         4,
         &format!(
             "cent: line 4: publish: internal server error (100); {CHECK}\n\
-             cent: lines 1-4 done; line 4 may have been executed: run the same command again within 4 minutes; \
+             cent: lines 1-3 done; line 4 may have been executed: run the same command again within 3 minutes; \
              line 5 onwards not accepted\n"
         ),
     );
@@ -705,7 +730,7 @@ fn disk_that_fills_up_ends_run_after_request() {
     first.assert(
         4,
         "cent: state: cannot write the journal: file too large\n\
-         cent: lines 1-14 done; lines 15-16 may have been executed: run the same command again within 4 minutes; line 17 \
+         cent: lines 1-14 done; lines 15-16 may have been executed: run the same command again within 3 minutes; line 17 \
          onwards not accepted\n",
     );
     assert_eq!((received(&server), first.output.stdout().lines().count()), (numbers(1..=16), 14));

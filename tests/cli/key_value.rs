@@ -132,6 +132,12 @@ fn contradictions_name_both_arguments() {
         &["data=1", "data=2"],
         "'data=1' and 'data=2' both set data; keep one, or use data[] twice for a list",
     );
+    // The server reads params in any case, but not what is inside of them.
+    assert_rejected(
+        &["channel=a", "Channel=b"],
+        "'channel=a' and 'Channel=b' both set channel; keep one, or use channel[] twice for a list",
+    );
+    assert_params(&["channel=a", "data[a]=1", "data[A]=2"], r#"{"channel":"a","data":{"a":"1","A":"2"}}"#);
     assert_rejected(
         &["data=1", "data[a]=2"],
         "data is a value in 'data=1', but an object in 'data[a]=2'; keep one of them",
@@ -194,6 +200,9 @@ fn required_params_are_checked() {
     let history = |limit: &str| cent().config(CONFIG).args(&["live", "history", "channel=a", limit]);
     let message = "cent: history: param \"limit\" must be a whole number, found a string; use limit:=10\n";
     history("limit=10").run().assert_output(2, "", message);
+    // The hint is about the param that is wrong.
+    assert_rejected(&["channel=", "data=1"], "publish: param \"channel\" must not be empty");
+    assert_rejected(&["data=1"], "publish: missing param \"channel\" (a non-empty string); add it to the params");
     assert_eq!(params_of(history("limit:=10")), r#"{"channel":"a","limit":10}"#);
 }
 

@@ -40,7 +40,9 @@ pub(crate) fn run(
     for error in report.errors() {
         errors.print(error);
     }
-    let output_error = OutputError::check(printed, Effect::Read).err().map(anyhow::Error::from);
+    let output_error = OutputError::check(printed, if report.is_connected() { Effect::Read } else { Effect::Nothing })
+        .err()
+        .map(anyhow::Error::from);
     output_error.map_or(report.exit_status(), |error| {
         errors.print_error(&error);
         report.exit_status().max(exit_status_for(&error))
@@ -67,9 +69,17 @@ pub(crate) fn call(mut client: Client, report: &mut Report) -> anyhow::Result<()
     for error in replies.iter().flat_map(Reply::errors) {
         report.add_error(format!("{}: {method}: {error}", request.url()), error.kind().into());
     }
-    if let Some(nodes) = replies.first().and_then(nodes) {
-        report.set_server(&nodes);
-        report.set_time(method, elapsed);
+    match replies.first().and_then(nodes).filter(|nodes| !nodes.is_empty()) {
+        Some(nodes) => {
+            report.set_server(&nodes);
+            report.set_time(method, elapsed);
+        }
+        None if replies.iter().all(|reply| reply.errors().is_empty()) => {
+            let problem =
+                format!("{}: the reply to {method} lists no nodes; check that this is Centrifugo", request.url());
+            report.add_error(problem, ExitStatus::Rejected);
+        }
+        None => {}
     }
     Ok(())
 }
@@ -91,12 +101,11 @@ fn nodes(reply: &Reply) -> Option<Vec<String>> {
     }
     #[derive(Deserialize)]
     struct Node {
-        #[serde(default)]
-        version: String,
+        version: Option<String>,
     }
     let text: Text = serde_json::from_str(reply.text()).ok()?;
     let nodes = text.result.or(text.body.map(|body| body.data))?.nodes;
-    Some(nodes.into_iter().map(|node| node.version).collect())
+    Some(nodes.into_iter().map(|node| node.version.unwrap_or_default()).collect())
 }
 
 /// A warning about an API key that others on the network can read. The host has these IP addresses, if they are known.

@@ -208,7 +208,7 @@ impl<'a> Failure<'a> {
             }
             // Other commands of the request may have been executed.
             Ok(replies) => {
-                let error = find_error(replies, ErrorKind::OutcomeUnknown)?;
+                let error = find_error(replies, ErrorKind::OutcomeUnknown).filter(|error| error.is_repeatable())?;
                 let text = format!("{}: {}", request.url(), error.message());
                 is_repeatable().then_some(Self { text, retry_after: None, may_be_executed: true })
             }
@@ -227,7 +227,11 @@ impl<'a> Failure<'a> {
 }
 
 fn find_error(replies: &[Reply], kind: ErrorKind) -> Option<&ReplyError> {
-    replies.iter().flat_map(Reply::errors).find(|error| error.kind() == kind)
+    replies
+        .iter()
+        .flat_map(Reply::errors)
+        .filter(|error| error.kind() == kind)
+        .max_by_key(|error| error.is_repeatable())
 }
 
 /// The error without what a person would have to do about it.

@@ -79,6 +79,11 @@ impl Report {
         self.status.unwrap_or(ExitStatus::Success)
     }
 
+    /// Whether a request may have been sent.
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected_to.is_some()
+    }
+
     pub(super) fn set_connection(&mut self, connection: &ConnectionInfo, now: SystemTime) {
         self.ip_addresses = connection.ip_addresses.iter().map(ToString::to_string).collect();
         self.connected_to = connection.peer.map(|peer| peer.to_string());

@@ -96,12 +96,23 @@ impl<'a> Builder<'a> {
     fn member(&mut self, object: usize, key: &'a str, argument: &KeyValue<'_>) -> Result<usize, ConflictError> {
         self.set(object, Content::Object(Vec::new()), argument)?;
         let next = self.nodes.len();
-        let id = *self.members.entry((object, key)).or_insert(next);
+        // The servers read a param in any case.
+        let param = self.params().find(|(known, _)| object == 0 && known.eq_ignore_ascii_case(key)).map(|(_, id)| id);
+        let id = param.unwrap_or_else(|| *self.members.entry((object, key)).or_insert(next));
         if let Some(Node { content: Content::Object(members), .. }) = self.nodes.get_mut(object).filter(|_| id == next)
         {
             members.push((key, id));
         }
         Ok(id)
+    }
+
+    /// The members of the object that is built.
+    fn params(&self) -> impl Iterator<Item = (&'a str, usize)> + '_ {
+        let members = match self.nodes.first() {
+            Some(Node { content: Content::Object(members), .. }) => &members[..],
+            _ => &[],
+        };
+        members.iter().copied()
     }
 
     /// The next node, at the end of a list.

@@ -84,7 +84,9 @@ pub(crate) fn has_operator(argument: &str) -> bool {
 }
 
 /// What to type for a param that is text, though the method requires another type: `limit:=10` for `limit=10`.
-pub(crate) fn type_hint(arguments: &[OsString], method: &str) -> Option<String> {
+///
+/// Only for the param that this error of the method's check is about.
+pub(crate) fn type_hint(arguments: &[OsString], method: &str, error: &str) -> Option<String> {
     let params = cent::known_params(method);
     let hint = |argument: &OsString| {
         let KeyValue { path, operator: Operator::Text, value, .. } = parse(argument.to_str()?).ok()? else {
@@ -92,6 +94,9 @@ pub(crate) fn type_hint(arguments: &[OsString], method: &str) -> Option<String> 
         };
         let [Step::Key(key)] = &path[..] else { return None };
         let param = params.iter().find(|param| param.name == key)?;
+        if !error.contains(&format!("param {key:?} must be ")) {
+            return None;
+        }
         let is_json = serde_json::from_str::<IgnoredAny>(value).is_ok();
         match param.kind {
             ParamKind::Json if is_json => Some(format!("use {key}:={}", shorten(value))),
@@ -278,7 +283,14 @@ mod tests {
 
     #[test]
     fn text_of_another_type_has_a_hint() {
-        let hint = |argument: &str, method| type_hint(&["channel=a".into(), argument.into()], method);
+        let of_error =
+            |argument: &str, method, error: &str| type_hint(&["channel=a".into(), argument.into()], method, error);
+        let hint = |argument: &str, method| {
+            let key = argument.split(['=', '@', ':', '[']).next().unwrap_or_default();
+            of_error(argument, method, &format!("{method}: param {key:?} must be something else"))
+        };
+        assert_eq!(of_error("limit=10", "history", "history: param \"channel\" must be a string"), None);
+        assert_eq!(of_error("limit=10", "history", "history: missing param \"limit\""), None);
         assert_eq!(hint("limit=10", "history").as_deref(), Some("use limit:=10"));
         assert_eq!(hint("channels=a", "broadcast").as_deref(), Some("use channels[]=a"));
         for (argument, method) in [("limit:=10", "history"), ("limit=ten", "history"), ("client=1", "disconnect")] {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use cent::{Error, ErrorKind, IdempotencyKey, Reply, ReplyError};
+use cent::{Error, ErrorKind, IdempotencyKey, Reply};
 
 use format::{Checkpoint, HEADER_LINES, Job, Record, Repeat, State};
 use line_set::LineSet;
@@ -111,10 +111,12 @@ impl Journal {
         }
         let (mut rejected, mut unknown) = (LineSet::default(), LineSet::default());
         for (reply, &line) in replies.iter().zip(lines).take(answered) {
-            match worst_kind(reply) {
-                Some(ErrorKind::OutcomeUnknown) => unknown.push(line),
-                Some(_) => rejected.push(line),
-                None => {}
+            let has = |kind| reply.errors().iter().any(|error| error.kind() == kind);
+            // What failed for now is asked again.
+            if has(ErrorKind::OutcomeUnknown) || has(ErrorKind::SafeToRetry) {
+                unknown.push(line);
+            } else if !reply.errors().is_empty() {
+                rejected.push(line);
             }
         }
         if is_unknown {
@@ -154,11 +156,6 @@ impl Journal {
         self.file.write_all_at(text, self.end)?;
         self.file.sync_data()
     }
-}
-
-fn worst_kind(reply: &Reply) -> Option<ErrorKind> {
-    let kinds = reply.errors().iter().map(ReplyError::kind);
-    kinds.max_by_key(|&kind| kind == ErrorKind::OutcomeUnknown)
 }
 
 /// The time in whole seconds since 1970.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cent::{Error, IdempotencyKey, REPEAT_LIMIT, Reply, RequestBuilder};
 
 use super::batch::Batch;
-use super::journal::format::{Job, Rejected, Repeat, Unknown};
+use super::journal::format::{Job, NamedLines, Repeat, Unknown};
 use super::journal::line_set::LineSet;
 use super::journal::resume::{Decision, KnownInput, UnknownChoice, decide};
 use super::journal::{Journal, unix_seconds};
@@ -19,10 +19,12 @@ const MAX_NAMED_RANGES: usize = 10;
 pub(super) struct Recorder {
     journal: Journal,
     idempotent: bool,
+    /// What the user wants where unknown lines cannot be sent again.
+    choice: Option<UnknownChoice>,
     /// What to do with the lines that earlier runs left unknown; none if there are none.
     decision: Option<Decision>,
     /// Lines that earlier runs found rejected.
-    earlier_rejected: Rejected,
+    earlier_rejected: NamedLines,
     /// Whether the server ignores idempotency keys, or has forgotten them.
     keys_are_useless: bool,
 }
@@ -42,7 +44,7 @@ impl Recorder {
         let now = unix_seconds(SystemTime::now());
         let decision = journal.state().unknown.as_ref().map(|unknown| decide(unknown, choice, idempotent, now));
         let earlier_rejected = journal.state().rejected.clone();
-        Ok(Self { journal, idempotent, decision, earlier_rejected, keys_are_useless: false })
+        Ok(Self { journal, idempotent, choice, decision, earlier_rejected, keys_are_useless: false })
     }
 
     /// The journal, as the user wrote it.
@@ -70,9 +72,27 @@ impl Recorder {
         KnownInput::new(self.journal.state(), resends)
     }
 
-    /// Begins, once the input is compared with what earlier runs sent.
-    pub(super) fn begin(&mut self) -> anyhow::Result<()> {
-        if self.decision == Some(Decision::Skip) { self.journal.skip_unknown() } else { Ok(()) }
+    /// Begins, once the input is compared with what earlier runs sent. Returns which lines are skipped, if any are.
+    pub(super) fn begin(&mut self) -> anyhow::Result<Option<String>> {
+        let unknown = self.journal.state().unknown.as_ref().filter(|_| self.decision == Some(Decision::Skip));
+        let Some(lines) = unknown.map(|unknown| name_lines(&unknown.lines)) else { return Ok(None) };
+        self.journal.skip_unknown()?;
+        Ok(Some(format!("{lines} skipped: maybe never executed")))
+    }
+
+    /// Skips the unknown lines if they cannot be sent again and the user wants that. Returns which lines are skipped.
+    pub(super) fn skip_instead(&mut self) -> anyhow::Result<Option<String>> {
+        self.set_keys_are_useless();
+        if self.choice != Some(UnknownChoice::Skip) {
+            return Ok(None);
+        }
+        self.decision = Some(Decision::Skip);
+        self.begin()
+    }
+
+    /// Whether a batch has lines that are not sent again.
+    pub(super) fn skips(&self, batch: &Batch) -> bool {
+        batch.is_resend && self.decision == Some(Decision::Skip)
     }
 
     /// Whether the server must recognize idempotency keys before this batch is sent.
@@ -142,33 +162,36 @@ impl Recorder {
 
     /// Names the lines that earlier runs found rejected.
     pub(super) fn earlier_rejections(&self) -> Option<String> {
-        let Rejected { first, count } = &self.earlier_rejected;
-        let others = match count - first.count().min(*count) {
-            0 => String::new(),
-            others => format!(" and {others} more"),
-        };
-        let were = if *count == 1 { "was" } else { "were" };
-        (*count > 0).then(|| format!("{}{others} {were} rejected in an earlier run", name_lines(first)))
+        let rejected = &self.earlier_rejected;
+        let were = if rejected.count == 1 { "was" } else { "were" };
+        (rejected.count > 0).then(|| format!("{} {were} rejected in an earlier run", name_counted(rejected)))
     }
 
     /// The summary of a run without lines to send; none if no line was ever sent.
     pub(super) fn finished_before(&self) -> Option<String> {
         let last = self.journal.state().done.line;
-        (last > 0).then(|| format!("nothing left to do: {} done earlier", name_lines(&LineSet::range(1, last))))
+        let skipped = match &self.journal.state().skipped {
+            NamedLines { count: 0, .. } => String::new(),
+            skipped => format!(", but {} skipped", name_counted(skipped)),
+        };
+        (last > 0)
+            .then(|| format!("nothing left to do: {} done earlier{skipped}", name_lines(&LineSet::range(1, last))))
     }
 
     /// The summary of a run that was stopped: which lines are done, are unknown, remain, and what to do.
     /// `batch_remains` is about the last batch, and `input_remains` about the lines after it.
-    pub(super) fn stopped_summary(&self, batch_remains: bool, input_remains: bool) -> String {
+    pub(super) fn stopped_summary(&self, batch_remains: bool, input_remains: bool, is_invalid: bool) -> String {
         let state = self.journal.state();
-        let done = match state.done.line {
-            0 => "no lines done".to_owned(),
-            last => format!("{} done", name_lines(&LineSet::range(1, last))),
-        };
+        let mut done = if state.done.line == 0 { LineSet::default() } else { LineSet::range(1, state.done.line) };
+        if let Some(unknown) = &state.unknown {
+            done = done.without(&unknown.lines);
+        }
+        let done = if done.is_empty() { "no lines done".to_owned() } else { format!("{} done", name_lines(&done)) };
+        let fix = if is_invalid { "fix it, then " } else { "" };
         let next = state.end().line + 1;
         let rest = match (&state.unknown, input_remains) {
             (None, _) if batch_remains || input_remains => {
-                Some(format!("line {next} onwards not accepted: run the same command again"))
+                Some(format!("line {next} onwards not accepted: {fix}run the same command again"))
             }
             (None, _) => Some("no lines remain".to_owned()),
             (Some(_), true) => Some(format!("line {next} onwards not accepted")),
@@ -182,12 +205,32 @@ impl Recorder {
         let lines = name_lines(&unknown.lines);
         let hint = match unknown.repeat {
             Repeat::Reads => "run the same command again".to_owned(),
-            Repeat::Keys if self.idempotent && !self.keys_are_useless => {
-                format!("run the same command again within {} minutes", REPEAT_LIMIT.as_secs() / 60)
+            Repeat::Keys | Repeat::Nothing => {
+                let minutes = minutes_left(unknown.first_sent, unix_seconds(SystemTime::now()));
+                let has_keys = unknown.repeat == Repeat::Keys && self.idempotent && !self.keys_are_useless;
+                match minutes.filter(|_| has_keys) {
+                    Some(1) => "run the same command again within a minute".to_owned(),
+                    Some(minutes) => format!("run the same command again within {minutes} minutes"),
+                    None => check_hint(&unknown.lines),
+                }
             }
-            Repeat::Keys | Repeat::Nothing => check_hint(&unknown.lines),
         };
         format!("{lines} may have been executed: {hint}")
+    }
+}
+
+/// Whole minutes, at least one, in which lines that were sent first at this time may be repeated.
+fn minutes_left(first_sent: u64, now: u64) -> Option<u64> {
+    let left = REPEAT_LIMIT.as_secs().checked_sub(now.checked_sub(first_sent)?)?;
+    Some(left.saturating_sub(1) / 60).filter(|&minutes| minutes > 0)
+}
+
+/// Names the first lines, and counts the others.
+fn name_counted(lines: &NamedLines) -> String {
+    let NamedLines { first, count } = lines;
+    match count - first.count().min(*count) {
+        0 => name_lines(first),
+        others => format!("{} and {others} more", name_lines(first)),
     }
 }
 

@@ -70,8 +70,9 @@ pub(crate) fn run(
     run.begin(&queue);
     while let Some(mut batch) = queue.pop() {
         let first_attempt = match run.before(&mut batch, &requests, |first| retrier.may_resend(&mut client, first)) {
-            Ok(Some(first_attempt)) => first_attempt,
-            Ok(None) => {
+            Ok(Before::Send(first_attempt)) => first_attempt,
+            Ok(Before::Skip) => continue,
+            Ok(Before::Stop) => {
                 run.stop_before(&queue, None);
                 break;
             }
@@ -172,6 +173,16 @@ struct LinesRun {
     is_unrecorded: bool,
 }
 
+/// What happens with a batch.
+enum Before {
+    /// It is sent; when that was done first.
+    Send(FirstAttempt),
+    /// Its lines are unknown, and not sent again.
+    Skip,
+    /// It must not be sent, and nothing after it.
+    Stop,
+}
+
 impl LinesRun {
     fn new(layout: Option<JsonLayout>, progress: Progress, recorder: Option<Recorder>) -> Self {
         Self {
@@ -197,33 +208,40 @@ impl LinesRun {
 
     /// Begins, once the input is compared with what earlier runs sent.
     fn begin(&mut self, queue: &Queue) {
-        if let Some(Err(error)) = self.recorder.as_mut().map(Recorder::begin) {
-            self.stop_before(queue, Some(error));
+        match self.recorder.as_mut().map(Recorder::begin) {
+            Some(Err(error)) => self.stop_before(queue, Some(error)),
+            Some(Ok(Some(skipped))) => self.progress.print_message(&skipped),
+            Some(Ok(None)) | None => {}
         }
     }
 
-    /// Prepares a batch to be sent, and returns when it was sent for the first time; none if it must not be sent again.
-    /// `may_resend` asks the server whether it recognizes idempotency keys.
+    /// Prepares a batch to be sent, if it may be sent again. `may_resend` asks the server whether it recognizes idempotency keys.
     fn before(
         &mut self,
         batch: &mut Batch,
         requests: &RequestBuilder,
         may_resend: impl FnOnce(FirstAttempt) -> Resend,
-    ) -> anyhow::Result<Option<FirstAttempt>> {
-        let Some(recorder) = &mut self.recorder else { return Ok(Some(FirstAttempt::now())) };
+    ) -> anyhow::Result<Before> {
+        let Some(recorder) = &mut self.recorder else { return Ok(Before::Send(FirstAttempt::now())) };
+        if recorder.skips(batch) {
+            return Ok(Before::Skip);
+        }
         let first_attempt = recorder.first_attempt(batch);
         if recorder.relies_on_keys(batch) {
             match may_resend(first_attempt) {
                 Resend::Now => {}
-                Resend::Later => return Ok(None),
+                Resend::Later => return Ok(Before::Stop),
                 Resend::Never => {
-                    recorder.set_keys_are_useless();
-                    return Ok(None);
+                    let skipped = recorder.skip_instead()?;
+                    return Ok(skipped.map_or(Before::Stop, |skipped| {
+                        self.progress.print_message(&skipped);
+                        Before::Skip
+                    }));
                 }
             }
         }
         recorder.before(batch, requests)?;
-        Ok(Some(first_attempt))
+        Ok(Before::Send(first_attempt))
     }
 
     /// Ends the run before a batch is sent.
@@ -294,7 +312,11 @@ impl LinesRun {
             let reason =
                 stop_reason(result.stop, output_closed).map_or_else(String::new, |reason| format!("{reason}: "));
             let summary = match recorder {
-                Some(recorder) => recorder.stopped_summary(self.tally.batch_rejected, result.lines_remain),
+                Some(recorder) => recorder.stopped_summary(
+                    self.tally.batch_rejected,
+                    result.lines_remain,
+                    result.input_error.is_some(),
+                ),
                 None => self.tally.stopped_summary(lines_remain, self.is_read_only, result.input_error.is_some()),
             };
             stderr::print_message(&format!("{reason}{summary}"));

@@ -15,8 +15,8 @@ const VERSION: &str = "1";
 /// How many lines the header has.
 pub(crate) const HEADER_LINES: usize = 5;
 
-/// How many rejected lines are remembered by number. The others are counted.
-const MAX_REJECTED: usize = 20;
+/// How many rejected or skipped lines are remembered by number. The others are counted.
+const MAX_NAMED: usize = 20;
 
 /// What a journal belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -253,18 +253,18 @@ pub(crate) struct Unknown {
     pub(crate) end: Checkpoint,
 }
 
-/// The rejected lines: the first ones, and how many there are.
+/// The rejected or skipped lines: the first ones, and how many there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Rejected {
+pub(crate) struct NamedLines {
     pub(crate) first: LineSet,
     pub(crate) count: u64,
 }
 
-impl Rejected {
+impl NamedLines {
     fn add(&mut self, lines: &LineSet) {
         self.count = self.count.saturating_add(lines.count());
         let mut first = LineSet::default();
-        for line in self.first.union(lines).take(MAX_REJECTED) {
+        for line in self.first.union(lines).take(MAX_NAMED) {
             first.push(line);
         }
         self.first = first;
@@ -276,7 +276,8 @@ impl Rejected {
 pub(crate) struct State {
     /// All lines up to this one are done, except those that are unknown.
     pub(crate) done: Checkpoint,
-    pub(crate) rejected: Rejected,
+    pub(crate) rejected: NamedLines,
+    pub(crate) skipped: NamedLines,
     pub(crate) unknown: Option<Unknown>,
     /// The lines of the last request, until it is answered.
     in_flight: Option<LineSet>,
@@ -284,7 +285,13 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new() -> Self {
-        Self { done: Checkpoint::start(), rejected: Rejected::default(), unknown: None, in_flight: None }
+        Self {
+            done: Checkpoint::start(),
+            rejected: NamedLines::default(),
+            skipped: NamedLines::default(),
+            unknown: None,
+            in_flight: None,
+        }
     }
 
     /// Up to where the input is known.
@@ -307,6 +314,7 @@ impl State {
                 let settled = self.unknown.as_ref().filter(|unknown| unknown.lines == *lines);
                 settled.filter(|_| done.line == self.end().line).ok_or(())?;
                 (self.done, self.unknown, self.in_flight) = (*done, None, None);
+                self.skipped.add(lines);
                 Ok(())
             }
         }
@@ -507,7 +515,7 @@ mod tests {
         // A part was answered, and the rest is unknown.
         all.extend([sent("101-200", 30), done(150, "120-121", "151-200")]);
         assert_eq!((state(&all).done.line, unknown_lines(&state(&all))), (150, "151-200".to_owned()));
-        assert_eq!(state(&all).rejected, Rejected { first: set("3,120-121"), count: 3 });
+        assert_eq!(state(&all).rejected, NamedLines { first: set("3,120-121"), count: 3 });
     }
 
     #[test]
@@ -564,9 +572,9 @@ mod tests {
 
     #[test]
     fn rejected_lines_are_bounded() {
-        let mut rejected = Rejected::default();
+        let mut rejected = NamedLines::default();
         rejected.add(&set("1-15"));
         rejected.add(&set("21-40"));
-        assert_eq!(rejected, Rejected { first: set("1-15,21-25"), count: 35 });
+        assert_eq!(rejected, NamedLines { first: set("1-15,21-25"), count: 35 });
     }
 }

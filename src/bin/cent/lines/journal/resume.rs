@@ -37,14 +37,15 @@ pub(crate) fn decide(unknown: &Unknown, choice: Option<UnknownChoice>, idempoten
     let age = now.checked_sub(unknown.first_sent);
     let is_early = age.is_some_and(|age| age < REPEAT_LIMIT.as_secs());
     match choice {
-        Some(UnknownChoice::Skip) => Decision::Skip,
+        _ if unknown.repeat == Repeat::Reads => Decision::Send { first_sent: now },
         Some(UnknownChoice::Send) => {
             // While the server may know the keys, their time counts from their first use.
             let is_forgotten = age.is_some_and(|age| age > KEY_LIFETIME_SECONDS);
             Decision::Send { first_sent: if is_forgotten { now } else { unknown.first_sent } }
         }
-        None if unknown.repeat == Repeat::Reads => Decision::Send { first_sent: now },
-        None if unknown.repeat == Repeat::Keys && idempotent && is_early => Decision::Repeat,
+        // Nothing is lost as long as it can be repeated: the choice may be in a crontab.
+        _ if unknown.repeat == Repeat::Keys && idempotent && is_early => Decision::Repeat,
+        Some(UnknownChoice::Skip) => Decision::Skip,
         None => Decision::Ask,
     }
 }
@@ -153,10 +154,13 @@ mod tests {
     #[test]
     fn choice_of_user_counts() {
         use UnknownChoice::{Send, Skip};
-        for repeat in [Repeat::Reads, Repeat::Keys, Repeat::Nothing] {
-            for seconds in [-1, 1, 86400] {
-                assert_eq!(decide_after(repeat, Some(Skip), true, seconds), Decision::Skip);
-            }
+        for seconds in [-1, 1, 86400] {
+            assert_eq!(decide_after(Repeat::Nothing, Some(Skip), true, seconds), Decision::Skip);
+            assert_eq!(decide_after(Repeat::Keys, Some(Skip), false, seconds), Decision::Skip);
+            // What can be repeated is not skipped.
+            let keys = if seconds == 1 { Decision::Repeat } else { Decision::Skip };
+            assert_eq!(decide_after(Repeat::Keys, Some(Skip), true, seconds), keys);
+            assert!(matches!(decide_after(Repeat::Reads, Some(Skip), true, seconds), Decision::Send { .. }));
         }
         let first_sent = |seconds| match decide_after(Repeat::Keys, Some(Send), true, seconds) {
             Decision::Send { first_sent } => first_sent,
