@@ -184,6 +184,8 @@ mod tests {
         assert_eq!(read, format!("{summary}line 4 failed: resume with tail -n +4"));
         assert_eq!(failed(1).stopped_summary(true, true, false), format!("{summary}run again from line 1"));
         assert_eq!((failed(4).resume_line(true), failed(4).resume_line(false)), (4, 10));
+        let none_failed = Tally { last_replied_line: 9, ..tally(9, 0, 0) }.stopped_summary(true, true, false);
+        assert_eq!(none_failed, "lines 1-9 accepted; line 10 onwards not accepted: resume with tail -n +10");
         let mixed = failed(4).stopped_summary(true, false, false);
         assert_eq!(mixed, format!("{summary}line 10 onwards not accepted: resume with tail -n +10"));
     }
