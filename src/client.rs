@@ -274,6 +274,9 @@ impl Client {
     /// Publishes the same data to several channels. A channel that fails does not fail the others: look at
     /// [`Broadcast::channels`], or use [`Broadcast::into_result`]. Centrifugo 1.2 and later.
     ///
+    /// Centrifugo 1 and 2 stop at the first channel that fails, and do not name it: the call is an error of the kind
+    /// [`ErrorKind::Rejected`], and the channels before that one may have received the message (seen on 1.8.0).
+    ///
     /// ```
     /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # let mut client = doctest::client();

@@ -6,7 +6,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The server rejected the request; retrying does not help.
+    /// The server rejected the request; retrying does not help. Nothing was executed, except that a rejected broadcast to
+    /// Centrifugo 1 or 2 may have reached the channels before the one that failed.
     Rejected,
     /// The call itself is invalid and nothing was sent; fix the call.
     Invalid,

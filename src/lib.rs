@@ -62,7 +62,7 @@
 //! | kind | executed? | next |
 //! |---|---|---|
 //! | [`Invalid`](ErrorKind::Invalid) | no, nothing was sent | fix the call |
-//! | [`Rejected`](ErrorKind::Rejected) | no, the server rejected it | fix the call or the server's config |
+//! | [`Rejected`](ErrorKind::Rejected) | no, the server rejected it (a [broadcast](Client::broadcast) to Centrifugo 1 or 2: perhaps in part) | fix the call or the server's config |
 //! | [`SafeToRetry`](ErrorKind::SafeToRetry) | no | retry if the error [is retryable](Error::is_retryable) |
 //! | [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) | perhaps | check first, or [repeat](Client::idempotency_support) with a key |
 //!
