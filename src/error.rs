@@ -61,6 +61,8 @@ struct Failure {
     answered: usize,
     retry_after: Option<String>,
     replies: Vec<Reply>,
+    /// Where it is not one of the replies'.
+    reply_error: Option<ReplyError>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -110,10 +112,11 @@ impl Error {
         self.0.status
     }
 
-    /// The server's error in the [replies](Self::replies), if there is one: one of the kind
-    /// [`ErrorKind::OutcomeUnknown`], or else the first. It has the [code](ReplyError::code).
+    /// The server's error for a command or for a channel of a broadcast, if there is one. Of several in the
+    /// [replies](Self::replies), it is one of the kind [`ErrorKind::OutcomeUnknown`], or else the first. It has the
+    /// [code](ReplyError::code).
     pub fn reply_error(&self) -> Option<&ReplyError> {
-        ReplyError::worst(self.0.replies.iter().flat_map(Reply::errors))
+        self.0.reply_error.as_ref().or_else(|| ReplyError::worst(self.0.replies.iter().flat_map(Reply::errors)))
     }
 
     /// Replies received despite the failure, for example when their number was wrong.
@@ -176,6 +179,7 @@ impl Error {
             answered: 0,
             retry_after: None,
             replies: Vec::new(),
+            reply_error: None,
             source: None,
         }))
     }
@@ -279,6 +283,8 @@ impl Error {
 /// The error of one command, or of one channel of a broadcast.
 impl From<ReplyError> for Error {
     fn from(error: ReplyError) -> Self {
-        Self::new(error.kind(), error.summary()).with_hint(error.hint())
+        let mut result = Self::new(error.kind(), error.summary()).with_hint(error.hint());
+        result.0.reply_error = Some(error);
+        result
     }
 }

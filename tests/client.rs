@@ -149,6 +149,8 @@ fn failed_channel_of_broadcast_is_named() {
         let [error] = errors[..] else { panic!("{errors:?}") };
         assert_eq!((error.channel().as_deref(), error.code()), (Some("nope:b"), Some(102)));
         let error = broadcast.into_result().unwrap_err();
+        let reply_error = error.reply_error().unwrap();
+        assert_eq!((reply_error.code(), reply_error.channel().as_deref()), (Some(102), Some("nope:b")));
         assert_eq!(
             (error.kind(), error.message()),
             (ErrorKind::Rejected, r#"channel "nope:b": unknown channel (102)"#)
