@@ -189,7 +189,8 @@ impl Client {
     /// - [`ErrorKind::OutcomeUnknown`]: the connection was lost or timed out after that; other statuses; 400 for several
     ///   commands in the older forms of the API; a response that cannot be parsed, exceeds
     ///   [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES) or arrived before the request was fully sent; and the wrong
-    ///   number of replies, which come with the [error](Error::replies).
+    ///   number of replies, which come with the [error](Error::replies). If all commands only read, such a failure is
+    ///   [`ErrorKind::SafeToRetry`].
     ///
     /// After an attempt whose outcome is unknown, further attempts with the same request have that kind too, until one
     /// succeeds: nobody knows what the first one did. Another attempt executes nothing twice if each command has an

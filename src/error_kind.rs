@@ -11,7 +11,7 @@ pub enum ErrorKind {
     Rejected,
     /// The call itself is invalid and nothing was sent; fix the call.
     Invalid,
-    /// Nothing was accepted, not even in part; it is safe to retry.
+    /// It is safe to retry: nothing was accepted, not even in part, or the commands only read.
     SafeToRetry,
     /// The commands may have been executed; check before retrying.
     OutcomeUnknown,

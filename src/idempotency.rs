@@ -75,6 +75,13 @@ impl fmt::Display for IdempotencyKey {
     }
 }
 
+/// For [`PublishOptions`](crate::PublishOptions).
+impl From<IdempotencyKey> for String {
+    fn from(key: IdempotencyKey) -> Self {
+        key.to_string()
+    }
+}
+
 impl FromStr for IdempotencyKey {
     type Err = Error;
 
@@ -148,7 +155,7 @@ mod tests {
     #[test]
     fn keys_are_32_lowercase_digits() {
         let text = "000102030405060708090a0b0c0d0e0f";
-        assert_eq!(key(text).to_string(), text);
+        assert_eq!((key(text).to_string(), String::from(key(text))), (text.to_owned(), text.to_owned()));
         for bad in ["", "00", &text.to_uppercase(), &format!("{text}00"), &format!("{}x0", &text[..30])] {
             assert!(bad.parse::<IdempotencyKey>().is_err(), "{bad}");
         }

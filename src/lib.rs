@@ -8,6 +8,9 @@
 //! # Ok::<(), cent::Error>(())
 //! ```
 //!
+//! The package is `cent-cli`, and without its default features it is this library alone:
+//! `cent-cli = { path = "PATH/TO/SOURCE", default-features = false }`.
+//!
 //! # Connecting
 //! [`Client::with_api_key`] is for Centrifugo 2 to 6, and [`Client::new`] for Centrifugo 1, which has a secret instead of
 //! an API key. A [`Client`] connects with its first request, and keeps the connection for the next ones. An attempt may
@@ -63,7 +66,7 @@
 //! |---|---|---|
 //! | [`Invalid`](ErrorKind::Invalid) | no, nothing was sent | fix the call |
 //! | [`Rejected`](ErrorKind::Rejected) | no, the server rejected it (a [broadcast](Client::broadcast) to Centrifugo 1 or 2: perhaps in part) | fix the call or the server's config |
-//! | [`SafeToRetry`](ErrorKind::SafeToRetry) | no | retry if the error [is retryable](Error::is_retryable) |
+//! | [`SafeToRetry`](ErrorKind::SafeToRetry) | no, or it only reads | retry if the error [is retryable](Error::is_retryable) |
 //! | [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) | perhaps | check first, or [repeat](Client::idempotency_support) with a key |
 //!
 //! ```

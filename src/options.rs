@@ -42,7 +42,8 @@ impl PublishOptions {
     /// result is that of the first. Default: none.
     ///
     /// Centrifugo 5.2 and later, with the memory and Redis engines, which keep keys for 5 minutes (seen on 5.4.9 and
-    /// 6.9.1). Within that time a publish whose outcome is unknown can be sent again.
+    /// 6.9.1). Within that time a publish whose outcome is unknown can be sent again. It may also be an
+    /// [`IdempotencyKey`](crate::IdempotencyKey).
     #[must_use]
     pub fn idempotency_key(self, key: impl Into<String>) -> Self {
         Self { idempotency_key: Some(key.into()), ..self }
