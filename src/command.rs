@@ -229,7 +229,7 @@ impl Command {
         }
         let error = self.param_errors.as_ref().and_then(|errors| errors.in_version(version));
         error.map_or(Ok(()), |error| {
-            let result = Error::invalid(format!("{}: {error}", self.method));
+            let result = Error::invalid(format!("{}: {error}", self.method)).with_param(error.key());
             Err(match error.hint() {
                 Some(hint) => result.with_hint(hint),
                 None => result,
@@ -245,7 +245,26 @@ fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Error> {
 }
 
 fn not_an_object(text: &[u8], error: &SyntaxError, hint: &str) -> Error {
-    Error::invalid(&error.message).with_hint(error.hint.unwrap_or(hint)).with_location(json::locate(text, error.offset))
+    invalid_text(text, error).with_hint(error.hint.unwrap_or(hint))
+}
+
+fn invalid_text(text: &[u8], error: &SyntaxError) -> Error {
+    let result = Error::invalid(&error.message).with_location(json::locate(text, error.offset));
+    error.hint.into_iter().fold(result, Error::with_hint)
+}
+
+/// Checks that bytes are UTF-8, with the errors of [`Command::new`].
+#[doc(hidden)]
+pub fn check_utf8(text: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(text).map_err(|error| invalid_text(text, &json::invalid_utf8(text, error)))
+}
+
+/// Checks that bytes are one JSON value, with the errors of [`Command::new`].
+#[doc(hidden)]
+pub fn check_json(text: &[u8]) -> Result<&str, Error> {
+    let json = check_utf8(text)?;
+    json::check_value(json).map_err(|error| invalid_text(text, &error))?;
+    Ok(json)
 }
 
 /// Shows only the size of the params: they can be megabytes.

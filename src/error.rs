@@ -63,6 +63,7 @@ struct Failure {
     replies: Vec<Reply>,
     /// Where it is not one of the replies'.
     reply_error: Option<ReplyError>,
+    param: Option<&'static str>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -117,6 +118,11 @@ impl Error {
     /// [code](ReplyError::code).
     pub fn reply_error(&self) -> Option<&ReplyError> {
         self.0.reply_error.as_ref().or_else(|| ReplyError::worst(self.0.replies.iter().flat_map(Reply::errors)))
+    }
+
+    /// The key of the param that is missing or invalid, if that is why the call was not sent.
+    pub fn param(&self) -> Option<&'static str> {
+        self.0.param
     }
 
     /// Replies received despite the failure, for example when their number was wrong.
@@ -180,6 +186,7 @@ impl Error {
             retry_after: None,
             replies: Vec::new(),
             reply_error: None,
+            param: None,
             source: None,
         }))
     }
@@ -213,6 +220,11 @@ impl Error {
             self.0.message.push_str(proxy);
             self.0.message.push(')');
         }
+        self
+    }
+
+    pub(crate) fn with_param(mut self, key: &'static str) -> Self {
+        self.0.param = Some(key);
         self
     }
 

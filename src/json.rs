@@ -174,18 +174,30 @@ pub(crate) fn invalid_utf8(bytes: &[u8], error: Utf8Error) -> SyntaxError {
 
 /// Parses `text` as one JSON object, surrounding whitespace aside.
 pub(crate) fn parse_object(text: &str) -> Result<RawObject<'_>, SyntaxError> {
-    if text.starts_with('\u{feff}') {
-        return Err(SyntaxError::new("invalid JSON: byte order mark", 0).with_hint("remove it"));
-    }
+    reject_byte_order_mark(text)?;
     let start = text.len() - text.trim_start_matches([' ', '\t', '\n', '\r']).len();
     serde_json::from_str(text).map_err(|error| match serde_json::from_str::<&RawValue>(text) {
         // Valid JSON, so only its type can be wrong.
         Ok(value) => SyntaxError::new(format!("expected a JSON object, found {}", type_name(value.get())), start),
-        Err(_) => syntax_error(&error, text),
+        Err(_) => syntax_error(&error, text, "object"),
     })
 }
 
-fn syntax_error(error: &serde_json::Error, text: &str) -> SyntaxError {
+/// Checks that `text` is one JSON value, surrounding whitespace aside.
+pub(crate) fn check_value(text: &str) -> Result<(), SyntaxError> {
+    reject_byte_order_mark(text)?;
+    serde_json::from_str::<&RawValue>(text).map(drop).map_err(|error| syntax_error(&error, text, "value"))
+}
+
+fn reject_byte_order_mark(text: &str) -> Result<(), SyntaxError> {
+    if text.starts_with('\u{feff}') {
+        return Err(SyntaxError::new("invalid JSON: byte order mark", 0).with_hint("remove it"));
+    }
+    Ok(())
+}
+
+/// The error of a text that is not one JSON object or value.
+fn syntax_error(error: &serde_json::Error, text: &str, expected: &str) -> SyntaxError {
     if error.is_eof() {
         return unexpected_end(text);
     }
@@ -208,7 +220,9 @@ fn syntax_error(error: &serde_json::Error, text: &str) -> SyntaxError {
             SyntaxError::new("invalid JSON: unescaped control character in a string", offset)
                 .with_hint(r"escape it, for example a newline as \n")
         }
-        "trailing characters" => SyntaxError::new("invalid JSON: unexpected text after the object", offset),
+        "trailing characters" => {
+            SyntaxError::new(format!("invalid JSON: unexpected text after the {expected}"), offset)
+        }
         // Such as a number.
         problem if problem.starts_with("invalid ") => SyntaxError::new(problem, offset),
         problem => SyntaxError::new(format!("invalid JSON: {problem}"), offset),

@@ -117,6 +117,8 @@ pub use address::{Address, Scheme};
 pub use api::{HttpRequest, MAX_RESPONSE_BYTES, RequestBuilder};
 pub use client::Client;
 pub use command::Command;
+#[doc(hidden)]
+pub use command::{check_json, check_utf8};
 pub use connection::{ApiForm, ConnectionInfo, TlsInfo};
 pub use endpoint::Endpoint;
 pub use error::Error;

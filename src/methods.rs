@@ -2,6 +2,7 @@
 //!
 //! From the servers' sources, libcentrifugo/api of 1.8.0 and internal/api of 2.8.6 to 6.9.1.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::json::{self, RawObject};
@@ -358,10 +359,10 @@ impl ParamErrors {
         (v1.is_some() || v2.is_some()).then(|| Box::new(Self { v1, v2 }))
     }
 
-    pub(crate) fn in_version(&self, version: ApiVersion) -> Option<ParamError> {
+    pub(crate) fn in_version(&self, version: ApiVersion) -> Option<&ParamError> {
         match version {
-            ApiVersion::V1 => self.v1,
-            ApiVersion::V2 => self.v2,
+            ApiVersion::V1 => self.v1.as_ref(),
+            ApiVersion::V2 => self.v2.as_ref(),
         }
     }
 }
@@ -371,12 +372,14 @@ const DATA_OR_B64: &str = r#"any JSON value, or "b64data""#;
 const STRINGS: &str = "an array of strings";
 
 /// The first param that is missing or invalid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ParamError {
     key: &'static str,
     /// The type that it should have, with its article.
     expected: &'static str,
     problem: Problem,
+    /// What was probably meant to be the missing key.
+    similar: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -390,9 +393,17 @@ enum Problem {
 }
 
 impl ParamError {
+    /// The param.
+    pub(crate) fn key(&self) -> &'static str {
+        self.key
+    }
+
     /// What to do about it, where the message does not say so itself.
-    pub(crate) fn hint(self) -> Option<&'static str> {
-        match self.problem {
+    pub(crate) fn hint(&self) -> Option<Cow<'static, str>> {
+        if let Some(similar) = &self.similar {
+            return Some(format!("did you mean {:?} instead of {similar:?}?", self.key).into());
+        }
+        let hint = match self.problem {
             Problem::Missing if self.expected == DATA_OR_B64 => Some("add one to the params"),
             Problem::Missing => Some("add it to the params"),
             Problem::WrongType("a string") if self.expected == STRINGS => Some("put it in brackets"),
@@ -400,13 +411,14 @@ impl ParamError {
                 Some("put it in quotes")
             }
             Problem::Empty | Problem::WrongType(_) | Problem::InvalidEntry => None,
-        }
+        };
+        hint.map(Cow::Borrowed)
     }
 }
 
 impl fmt::Display for ParamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, expected, problem } = self;
+        let Self { key, expected, problem, .. } = self;
         match problem {
             Problem::Missing if *expected == DATA_OR_B64 => write!(f, r#"missing param {key:?} ({ANY}) or "b64data""#),
             Problem::Missing => write!(f, "missing param {key:?} ({expected})"),
@@ -466,7 +478,10 @@ impl RequiredParam {
 
     fn check(self, params: &RawObject<'_>) -> Option<ParamError> {
         let problem = self.problem(params)?;
-        Some(ParamError { key: self.key(), expected: self.expected(), problem })
+        let (key, is_missing) = (self.key(), problem == Problem::Missing);
+        let similar =
+            params.iter().map(|(key, _)| key).find(|found| is_missing && closest_match(found, [key]).is_some());
+        Some(ParamError { key, expected: self.expected(), problem, similar: similar.map(Cow::into_owned) })
     }
 
     /// What is wrong with it in these params, if anything.
@@ -513,7 +528,7 @@ fn check_optional(known: &MethodSpec, params: &RawObject<'_>) -> Option<ParamErr
     known.v2_optional.iter().find_map(|&(key, param_type)| {
         let value = effective_value(params, key, Null::Ignored)?;
         let problem = wrong_type(!param_type.accepts(value), value)?;
-        Some(ParamError { key, expected: param_type.expected(), problem })
+        Some(ParamError { key, expected: param_type.expected(), problem, similar: None })
     })
 }
 
@@ -610,8 +625,8 @@ mod tests {
 
     fn check(method: &str, params: &str, version: ApiVersion) -> String {
         let errors = ParamErrors::find(method, &json::parse_object(params).unwrap());
-        let error = errors.and_then(|errors| errors.in_version(version));
-        error.map_or_else(|| FINE.to_owned(), |error| error.to_string())
+        let error = errors.as_ref().and_then(|errors| errors.in_version(version));
+        error.map_or_else(|| FINE.to_owned(), ToString::to_string)
     }
 
     #[track_caller]
@@ -626,6 +641,18 @@ mod tests {
             let error = check(method, params, version);
             assert!(error.contains(&format!("param {key:?}")) && error.contains(problem), "{error}");
         }
+    }
+
+    #[test]
+    fn similar_key_is_suggested() {
+        let hint = |method, params: &str| {
+            let errors = ParamErrors::find(method, &json::parse_object(params).unwrap()).unwrap();
+            errors.in_version(ApiVersion::V2).unwrap().hint().unwrap().into_owned()
+        };
+        assert_eq!(hint("publish", r#"{"chanel":"a","data":1}"#), r#"did you mean "channel" instead of "chanel"?"#);
+        assert_eq!(hint("broadcast", r#"{"channel":"a"}"#), r#"did you mean "channels" instead of "channel"?"#);
+        assert_eq!(hint("publish", r#"{"data":1}"#), "add it to the params");
+        assert_eq!(hint("publish", r#"{"channel":"a","b":1}"#), "add one to the params");
     }
 
     #[test]

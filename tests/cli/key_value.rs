@@ -154,18 +154,26 @@ fn invalid_values_name_the_place() {
     assert_rejected(&["data:="], "'data:=': the value is empty; expected JSON: is a variable unset?");
     assert_rejected(
         &["data:={\"é\": x}"],
-        "'data:={\"é\": x}': invalid JSON: expected value at line 1, column 7 of the value",
+        "'data:={\"é\": x}': invalid JSON: expected value at line 1, column 7\ncent:   {\"é\": x}\ncent:         ^",
     );
     assert_rejected(
         &["data:=[1,\n 2,]"],
-        "'data:=[1,…': invalid JSON: expected value at line 2, column 4 of the value",
+        "'data:=[1,…': invalid JSON: expected value at line 2, column 4\ncent:    2,]\ncent:      ^",
     );
     assert_rejected(
         &["data:={} {}"],
-        "'data:={} {}': invalid JSON: trailing characters at line 1, column 4 of the value",
+        "'data:={} {}': invalid JSON: unexpected text after the value at line 1, column 4\ncent:   {} {}\ncent:      ^",
     );
+    assert_rejected(
+        &["data:={title: \"x\"}"],
+        "'data:={title: \"x\"}': invalid JSON: object keys must be in double quotes at line 1, column 2\n\
+         cent:   {title: \"x\"}\ncent:    ^",
+    );
+    let lost =
+        "invalid JSON: object keys must be in double quotes, which the shell removes; use single quotes around it";
+    assert_rejected(&["data:={title:Hi}"], &format!("'data:={{title:Hi}}': {lost}: 'data:=…'"));
     let bad = configured(&["data:@bad.json"]).file("bad.json", "\n{\"a\": 01}");
-    let message = "cent: 'data:@bad.json': invalid JSON: invalid number at line 2, column 8 of the value\n";
+    let message = "cent: 'data:@bad.json': invalid number at line 2, column 8\ncent:   {\"a\": 01}\ncent:          ^\n";
     bad.run().assert_output(2, "", message);
     let text = configured(&["data:@bad.txt"]).file("bad.txt", "hello");
     text.run().assert_output(2, "", "cent: 'data:@bad.txt': the value is not JSON; for text use data@\n");
@@ -174,13 +182,13 @@ fn invalid_values_name_the_place() {
 #[test]
 fn invalid_utf8_is_rejected() {
     let argument = configured(&["channel=a"]).arg(OsStr::from_bytes(b"data=\xc3\xa9\xff"));
-    let message = "cent: 'data=é\u{fffd}': invalid UTF-8 (byte 0xFF) at line 1, column 7; text must be UTF-8\n";
+    let message = "cent: 'data=é\u{fffd}': invalid UTF-8 (byte 0xFF) at line 1, column 7; encode the text as UTF-8\ncent:   data=é\u{fffd}\ncent:         ^\n";
     argument.run().assert_output(2, "", message);
     let file = configured(&["channel=a", "data@x"]).file("x", b"a\n\xc3\xa9\xff");
     file.run().assert_output(
         2,
         "",
-        "cent: 'data@x': invalid UTF-8 (byte 0xFF) at line 2, column 2; text must be UTF-8\n",
+        "cent: 'data@x': invalid UTF-8 (byte 0xFF) at line 2, column 2; encode the text as UTF-8\ncent:   é\u{fffd}\ncent:    ^\n",
     );
 }
 
@@ -201,7 +209,7 @@ fn required_params_are_checked() {
     let message = "cent: history: param \"limit\" must be a whole number, found a string; use limit:=10\n";
     history("limit=10").run().assert_output(2, "", message);
     // The hint is about the param that is wrong.
-    assert_rejected(&["channel=", "data=1"], "publish: param \"channel\" must not be empty");
+    assert_rejected(&["channel=", "data=1"], "publish: param \"channel\" must not be empty; is a variable unset?");
     assert_rejected(&["data=1"], "publish: missing param \"channel\" (a non-empty string); add it to the params");
     assert_eq!(params_of(history("limit:=10")), r#"{"channel":"a","limit":10}"#);
 }

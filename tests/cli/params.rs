@@ -265,7 +265,12 @@ fn required_params_are_checked_before_sending() {
             r#"{"channel": {}, "data": 1}"#,
             r#"param "channel" must be a non-empty string, found an object"#,
         ),
-        ("bananas", "publish", r#"{"chanel": "a", "data": 1}"#, channel),
+        (
+            "bananas",
+            "publish",
+            r#"{"chanel": "a", "data": 1}"#,
+            r#"missing param "channel" (a non-empty string); did you mean "channel" instead of "chanel"?"#,
+        ),
         ("bananas", "publish", r#"{"channel": "a"}"#, data),
         ("bananas", "publish", r#"{"channel": "a", "b64data": ""}"#, data),
         ("live", "publish", r#"{"channel": "a"}"#, data_or_b64),

@@ -1,10 +1,10 @@
 //! Reads files and standard input, up to a limit.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail, ensure};
 
 use crate::blocking::{self, Blocking};
 use crate::home::{expand_tilde, home_dir};
@@ -29,7 +29,7 @@ pub(crate) fn read_file(path: &Path, argument: &str, stdin_argument: &str, max_b
     let is_stdin = STDIN_PATHS.iter().any(|stdin| Path::new(stdin) == file);
     let hint = if is_stdin { format!(" (for standard input use {stdin_argument})") } else { String::new() };
     let context = || format!("{argument}: cannot read {}{hint}", path.display());
-    File::open(file).and_then(|file| read_limited(file, max_bytes)).with_context(context)?.with_context(context)
+    File::open(file).map_err(Into::into).and_then(|file| read_limited(file, max_bytes)).with_context(context)
 }
 
 /// Reads standard input to its end.
@@ -37,16 +37,16 @@ pub(crate) fn read_file(path: &Path, argument: &str, stdin_argument: &str, max_b
 /// # Errors
 /// If it cannot be read, or is larger.
 pub(crate) fn read_stdin(context: &str, max_bytes: u64) -> anyhow::Result<Vec<u8>> {
-    let read = blocking::stdin().and_then(|input| read_limited(Blocking::new(input), max_bytes));
-    read.with_context(|| context.to_owned())?.with_context(|| context.to_owned())
+    let input = blocking::stdin().map_err(Into::into);
+    input.and_then(|input| read_limited(Blocking::new(input), max_bytes)).with_context(|| context.to_owned())
 }
 
 /// Reads to the end, unless it is too far: a device such as /dev/zero has none.
-fn read_limited(input: impl Read, max_bytes: u64) -> io::Result<anyhow::Result<Vec<u8>>> {
+fn read_limited(input: impl Read, max_bytes: u64) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
     input.take(max_bytes + 1).read_to_end(&mut text)?;
-    let is_too_large = text.len() as u64 > max_bytes;
-    Ok(if is_too_large { Err(anyhow!("larger than 1 GB; params must be smaller")) } else { Ok(text) })
+    ensure!(text.len() as u64 <= max_bytes, "larger than 1 GB; params must be smaller");
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -55,8 +55,8 @@ mod tests {
 
     #[test]
     fn too_large_params_are_not_read_to_the_end() {
-        assert_eq!(read_limited(&b"12345"[..], 5).unwrap().unwrap(), b"12345");
-        let error = read_limited(io::repeat(b' '), 5).unwrap().unwrap_err().to_string();
+        assert_eq!(read_limited(&b"12345"[..], 5).unwrap(), b"12345");
+        let error = read_limited(std::io::repeat(b' '), 5).unwrap_err().to_string();
         assert_eq!(error, "larger than 1 GB; params must be smaller");
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::de::IgnoredAny;
 
 use crate::home::{expand_tilde, home_dir};
@@ -15,7 +15,7 @@ use parser::{KeyValue, Operator, parse};
 mod builder;
 mod parser;
 
-pub(crate) use parser::{has_operator, shorten, type_hint};
+pub(crate) use parser::{has_operator, param_hint, shorten};
 
 /// The params that these arguments describe, as JSON text. With `notes`, a message points out a text that names a file.
 ///
@@ -44,9 +44,8 @@ fn is_file(path: &Path) -> bool {
 }
 
 fn parse_argument(argument: &OsString) -> anyhow::Result<KeyValue<'_>> {
-    let bytes = argument.as_encoded_bytes();
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| anyhow!("'{}': {}", shorten(&argument.to_string_lossy()), invalid_utf8(bytes, error)))?;
+    let text = cent::check_utf8(argument.as_encoded_bytes())
+        .with_context(|| format!("'{}'", shorten(&argument.to_string_lossy())))?;
     parse(text).map_err(|error| anyhow!("'{}': column {}: {}", shorten(text), error.column(text), error.problem))
 }
 
@@ -79,15 +78,18 @@ impl<'a> Reader<'a> {
     fn json(&mut self, argument: &KeyValue<'a>) -> anyhow::Result<String> {
         match argument.operator {
             Operator::Text => Ok(to_json_string(argument.value)),
-            Operator::Json => checked_json(argument, argument.value),
-            Operator::TextFile => self.text(argument).map(|text| to_json_string(&text)),
-            Operator::JsonFile => checked_json(argument, &self.text(argument)?),
+            Operator::Json => checked_json(argument, argument.value.as_bytes()),
+            Operator::TextFile => {
+                let text = self.content(argument)?;
+                Ok(to_json_string(cent::check_utf8(&text).with_context(|| quoted(argument))?))
+            }
+            Operator::JsonFile => checked_json(argument, &self.content(argument)?),
         }
     }
 
     /// The content of an argument's file.
-    fn text(&mut self, argument: &KeyValue<'a>) -> anyhow::Result<String> {
-        let name = format!("'{}'", shorten(argument.argument));
+    fn content(&mut self, argument: &KeyValue<'a>) -> anyhow::Result<Vec<u8>> {
+        let name = quoted(argument);
         let bytes = if argument.value == "-" {
             if let Some(first) = self.stdin_argument.replace(argument.argument) {
                 bail!("'{}' and {name} both read standard input; keep one of them", shorten(first));
@@ -98,58 +100,48 @@ impl<'a> Reader<'a> {
             input::read_file(Path::new(argument.value), &name, &format!("{stdin}-"), self.remaining_bytes)?
         };
         self.remaining_bytes = self.remaining_bytes.saturating_sub(bytes.len() as u64);
-        String::from_utf8(bytes)
-            .map_err(|error| anyhow!("{name}: {}", invalid_utf8(error.as_bytes(), error.utf8_error())))
+        Ok(bytes)
     }
 }
 
-fn invalid_utf8(bytes: &[u8], error: std::str::Utf8Error) -> String {
-    let valid = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
-    let byte = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
-    let (line, column) = end(&valid);
-    format!("invalid UTF-8 (byte 0x{byte:02X}) at line {line}, column {column}; text must be UTF-8")
-}
-
-/// The line and column after a text, in characters.
-fn end(text: &str) -> (usize, usize) {
-    let last_line = text.rsplit('\n').next().unwrap_or_default();
-    (text.matches('\n').count() + 1, last_line.chars().count() + 1)
+/// The argument as messages name it.
+fn quoted(argument: &KeyValue<'_>) -> String {
+    format!("'{}'", shorten(argument.argument))
 }
 
 /// JSON as written, white space around it apart.
-fn checked_json(argument: &KeyValue<'_>, text: &str) -> anyhow::Result<String> {
-    let json = text.trim_matches([' ', '\t', '\r', '\n']);
-    match serde_json::from_str::<IgnoredAny>(json) {
-        Ok(_) => Ok(json.to_owned()),
-        Err(error) => bail!("'{}': {}", shorten(argument.argument), json_problem(argument, text, &error)),
+fn checked_json(argument: &KeyValue<'_>, text: &[u8]) -> anyhow::Result<String> {
+    if let Some(problem) = json_problem(argument, text) {
+        bail!("{}: {problem}", quoted(argument));
     }
+    let json = cent::check_json(text).with_context(|| quoted(argument))?;
+    Ok(json.trim_matches([' ', '\t', '\r', '\n']).to_owned())
 }
 
-/// What is wrong with a text that is not JSON, and where.
-fn json_problem(argument: &KeyValue<'_>, text: &str, error: &serde_json::Error) -> String {
-    let json = text.trim_matches([' ', '\t', '\r', '\n']);
-    let key = argument.argument.strip_suffix(argument.value).unwrap_or_default();
-    let key = key.trim_end_matches([':', '=', '@']);
+/// Why a text is not JSON, where the error of the JSON would not help.
+fn json_problem(argument: &KeyValue<'_>, text: &[u8]) -> Option<String> {
+    let json = text.trim_ascii();
+    let key = argument.argument.strip_suffix(argument.value)?.trim_end_matches([':', '=', '@']);
     if json.is_empty() {
-        return "the value is empty; expected JSON: is a variable unset?".to_owned();
+        return Some("the value is empty; expected JSON: is a variable unset?".to_owned());
     }
-    let text_operator = if argument.operator == Operator::Json { "=" } else { "@" };
-    if !json.starts_with(['{', '[', '"']) {
-        return format!("the value is not JSON; for text use {key}{text_operator}");
+    let is_typed = argument.operator == Operator::Json;
+    if !json.starts_with(b"{") && !json.starts_with(b"[") && !json.starts_with(b"\"") && cent::check_json(json).is_err()
+    {
+        return Some(format!("the value is not JSON; for text use {key}{}", if is_typed { "=" } else { "@" }));
     }
-    let before = text.len() - text.trim_start_matches([' ', '\t', '\r', '\n']).len();
-    let (line, column) = end(text.get(..before + offset(json, error)).unwrap_or(text));
-    let message = error.to_string();
-    let message = message.split(" at line ").next().unwrap_or_default();
-    format!("invalid JSON: {message} at line {line}, column {column} of the value")
+    (is_typed && lost_quotes(json)).then(|| format!("{LOST_QUOTES}: '{key}:=…'"))
 }
 
-/// Where an error is, in bytes.
-fn offset(text: &str, error: &serde_json::Error) -> usize {
-    let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-    let offset = (before + error.column()).saturating_sub(1).min(text.len());
-    // Not inside of a character.
-    (0..=offset).rev().find(|&offset| text.is_char_boundary(offset)).unwrap_or_default()
+/// What to do where [`lost_quotes`].
+pub(crate) const LOST_QUOTES: &str =
+    "invalid JSON: object keys must be in double quotes, which the shell removes; use single quotes around it";
+
+/// Whether a text looks like JSON from which the shell has removed the quotes, such as `{channel:news}`.
+pub(crate) fn lost_quotes(text: &[u8]) -> bool {
+    let Some(members) = text.strip_prefix(b"{").map(<[u8]>::trim_ascii_start) else { return false };
+    let key = members.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+    key > 0 && members.get(key) == Some(&b':') && !text.iter().any(|byte| matches!(byte, b'"' | b'\''))
 }
 
 #[cfg(test)]

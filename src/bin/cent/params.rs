@@ -13,7 +13,7 @@ use rustix::fs::FileType;
 use serde::de::IgnoredAny;
 
 use crate::input::{self, MAX_PARAMS_BYTES};
-use crate::key_value;
+use crate::key_value::{self, LOST_QUOTES, lost_quotes};
 use crate::stderr;
 
 /// How long standard input is read before a note says so.
@@ -138,6 +138,9 @@ fn problem(source: &Source, text: &[u8]) -> Option<String> {
             _ => "--lines".to_owned(),
         };
         return Some(format!("more than one JSON object; use {lines} to send one command per line"));
+    }
+    if matches!(source, Source::Text(_)) && lost_quotes(text.trim_ascii()) {
+        return Some(format!("{LOST_QUOTES}: --params='{{…}}'"));
     }
     let file = matches!(source, Source::Text(_)).then(|| file_name(text, Path::exists))??;
     Some(format!("invalid JSON '{}'; to read a file, use --params=@{file}", String::from_utf8_lossy(text).trim()))

@@ -6,7 +6,7 @@ use std::slice;
 use std::thread;
 
 use anyhow::{anyhow, ensure};
-use cent::{Client, Command, IdempotencyKey, Reply};
+use cent::{Client, Command, Error, IdempotencyKey, Reply};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -38,7 +38,7 @@ pub(crate) fn run(
     let command = params::read_command(args.params.as_deref(), &args.key_values, method, endpoint, notes)?;
     let command = if args.idempotent { command.with_idempotency_key(IdempotencyKey::random()?) } else { command };
     let request = client.requests().request(slice::from_ref(&command));
-    let mut request = request.map_err(|error| match usage_hint(args, method, &error.to_string()) {
+    let mut request = request.map_err(|error| match usage_hint(args, method, &error) {
         Some(hint) => anyhow!("{error}; {hint}"),
         None => error.into(),
     })?;
@@ -73,9 +73,9 @@ pub(crate) fn run(
 }
 
 /// What to type instead of arguments that make no valid request.
-fn usage_hint(args: &Args, method: &str, error: &str) -> Option<String> {
+fn usage_hint(args: &Args, method: &str, error: &Error) -> Option<String> {
     let batch = || method.eq_ignore_ascii_case("batch").then(|| "use --lines without METHOD".to_owned());
-    key_value::type_hint(&args.key_values, method, error).or_else(batch)
+    error.param().and_then(|param| key_value::param_hint(&args.key_values, method, param)).or_else(batch)
 }
 
 /// Whether a history without a limit has no publications.

@@ -181,7 +181,6 @@ fn unexpected_argument(arg: &str, before: Option<&str>, command_line: &[OsString
     let is_params = |arg: &str| arg.starts_with("--params") || arg.starts_with("-p");
     let has_params = command_line.iter().filter_map(|arg| arg.to_str()).any(is_params);
     let shown = shorten(arg);
-    let before = before.and_then(|before| before.split_once('='));
     if hints::has_lines(command_line) {
         unexpected_with_lines(arg, command_line)
     } else if hints::has_typographic_quotes(command_line) {
@@ -193,7 +192,10 @@ fn unexpected_argument(arg: &str, before: Option<&str>, command_line: &[OsString
         format!("unexpected argument '{shown}'; pass params with --params='{{…}}'")
     } else if has_params {
         format!("unexpected argument '{shown}'; quote the params: --params='{{…}}'")
-    } else if let Some((key, _)) = before {
+    } else if let Some((key, _)) = before.and_then(|before| before.split_once(":=")) {
+        // Double quotes outside would end at those of the JSON.
+        format!("unexpected argument '{shown}'; quote the value: '{}:=…'", shorten(key))
+    } else if let Some((key, _)) = before.and_then(|before| before.split_once('=')) {
         format!("unexpected argument '{shown}'; quote a value with spaces: {}=\"…\"", shorten(key))
     } else {
         format!("unexpected argument '{shown}'; params are KEY=VALUE without spaces around the =, such as channel=news")

@@ -1,5 +1,6 @@
 //! Makes one JSON object of the keys and values of the arguments.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -11,7 +12,7 @@ pub(crate) struct Builder<'a> {
     /// The first one is the whole object.
     nodes: Vec<Node<'a>>,
     /// The value of each key of each object.
-    members: HashMap<(usize, &'a str), usize>,
+    members: HashMap<(usize, Cow<'a, str>), usize>,
 }
 
 #[derive(Debug)]
@@ -97,22 +98,13 @@ impl<'a> Builder<'a> {
         self.set(object, Content::Object(Vec::new()), argument)?;
         let next = self.nodes.len();
         // The servers read a param in any case.
-        let param = self.params().find(|(known, _)| object == 0 && known.eq_ignore_ascii_case(key)).map(|(_, id)| id);
-        let id = param.unwrap_or_else(|| *self.members.entry((object, key)).or_insert(next));
+        let name = if object == 0 { Cow::Owned(key.to_ascii_lowercase()) } else { Cow::Borrowed(key) };
+        let id = *self.members.entry((object, name)).or_insert(next);
         if let Some(Node { content: Content::Object(members), .. }) = self.nodes.get_mut(object).filter(|_| id == next)
         {
             members.push((key, id));
         }
         Ok(id)
-    }
-
-    /// The members of the object that is built.
-    fn params(&self) -> impl Iterator<Item = (&'a str, usize)> + '_ {
-        let members = match self.nodes.first() {
-            Some(Node { content: Content::Object(members), .. }) => &members[..],
-            _ => &[],
-        };
-        members.iter().copied()
     }
 
     /// The next node, at the end of a list.

@@ -83,28 +83,25 @@ pub(crate) fn has_operator(argument: &str) -> bool {
     argument.contains(['=', '@'])
 }
 
-/// What to type for a param that is text, though the method requires another type: `limit:=10` for `limit=10`.
-///
-/// Only for the param that this error of the method's check is about.
-pub(crate) fn type_hint(arguments: &[OsString], method: &str, error: &str) -> Option<String> {
-    let params = cent::known_params(method);
-    let hint = |argument: &OsString| {
-        let KeyValue { path, operator: Operator::Text, value, .. } = parse(argument.to_str()?).ok()? else {
-            return None;
-        };
-        let [Step::Key(key)] = &path[..] else { return None };
-        let param = params.iter().find(|param| param.name == key)?;
-        if !error.contains(&format!("param {key:?} must be ")) {
-            return None;
-        }
-        let is_json = serde_json::from_str::<IgnoredAny>(value).is_ok();
-        match param.kind {
-            ParamKind::Json if is_json => Some(format!("use {key}:={}", shorten(value))),
-            ParamKind::Texts => Some(format!("use {key}[]={}", shorten(value))),
+/// What to type for a param that is missing, empty or of another type: `limit:=10` for `limit=10`.
+pub(crate) fn param_hint(arguments: &[OsString], method: &str, param: &str) -> Option<String> {
+    let kind = cent::known_params(method).into_iter().find(|known| known.name == param)?.kind;
+    let arguments = || arguments.iter().filter_map(|argument| parse(argument.to_str()?).ok());
+    let is_about_param = |argument: &KeyValue<'_>| argument.path.first() == Some(&Step::Key(param.to_owned()));
+    match arguments().find(is_about_param) {
+        None => arguments().next().filter(|_| kind == ParamKind::Texts).map(|_| format!("as in {param}[]=…")),
+        Some(KeyValue { path, operator: Operator::Text, value, .. }) if path.len() == 1 => match kind {
+            ParamKind::Texts => Some(format!("use {param}[]={}", shorten(value))),
+            ParamKind::Json if is_json(value) => Some(format!("use {param}:={}", shorten(value))),
+            _ if value.is_empty() => Some("is a variable unset?".to_owned()),
             ParamKind::Text | ParamKind::Json => None,
-        }
-    };
-    arguments.iter().find_map(hint)
+        },
+        Some(_) => None,
+    }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 /// Splits an argument.
@@ -283,14 +280,15 @@ mod tests {
 
     #[test]
     fn text_of_another_type_has_a_hint() {
-        let of_error =
-            |argument: &str, method, error: &str| type_hint(&["channel=a".into(), argument.into()], method, error);
-        let hint = |argument: &str, method| {
+        let of_param =
+            |argument: &str, method: &str, param: &str| param_hint(&["a=b".into(), argument.into()], method, param);
+        let hint = |argument: &str, method: &str| {
             let key = argument.split(['=', '@', ':', '[']).next().unwrap_or_default();
-            of_error(argument, method, &format!("{method}: param {key:?} must be something else"))
+            of_param(argument, method, key)
         };
-        assert_eq!(of_error("limit=10", "history", "history: param \"channel\" must be a string"), None);
-        assert_eq!(of_error("limit=10", "history", "history: missing param \"limit\""), None);
+        assert_eq!(of_param("limit=10", "history", "channel"), None);
+        assert_eq!(of_param("channel=a", "broadcast", "channels").as_deref(), Some("as in channels[]=…"));
+        assert_eq!(hint("channel=", "publish").as_deref(), Some("is a variable unset?"));
         assert_eq!(hint("limit=10", "history").as_deref(), Some("use limit:=10"));
         assert_eq!(hint("channels=a", "broadcast").as_deref(), Some("use channels[]=a"));
         for (argument, method) in [("limit:=10", "history"), ("limit=ten", "history"), ("client=1", "disconnect")] {
