@@ -384,12 +384,14 @@ fn rejected_resend_stays_unknown() {
     let unauthorized = run(&server, &["publish", "--idempotent"], &lines(6), Some(&first.journal));
     unauthorized.assert(4, &format!("cent: {url}: unauthorized (401); {earlier}\ncent: lines 1-2 done; {summary}\n"));
     // Also if the server rejects each of the commands.
+    let checked =
+        format!("lines 3-4 may have been executed: check them (sed -n 3,4p), {CHOICE}; line 5 onwards not accepted");
     let error = r#"{"error":{"code":102,"message":"unknown channel"}}"#;
     server.add_script(ok());
     server.add_script(vec![Step::ReadAll, Step::respond(&Current.batch_replies(error, 2))]);
     let rejected = run(&server, &["publish", "--idempotent"], &lines(6), Some(&unauthorized.journal));
     let line = |number| format!("cent: line {number}: publish: unknown channel (102); {earlier}\n");
-    rejected.assert(4, &format!("{}{}cent: lines 1-2 done; {summary}\n", line(3), line(4)));
+    rejected.assert(4, &format!("{}{}cent: lines 1-2 done; {checked}\n", line(3), line(4)));
     assert_eq!(run_until_done(Current, &server, &["publish", "--idempotent"], &lines(6), Some(rejected.journal)), 1);
     assert_eq!(received(&server), numbers(1..=6));
 }

@@ -208,7 +208,7 @@ impl<'a> Failure<'a> {
             }
             // Other commands of the request may have been executed.
             Ok(replies) => {
-                let error = find_error(replies, ErrorKind::OutcomeUnknown).filter(|error| error.is_repeatable())?;
+                let error = find_error(replies, ErrorKind::OutcomeUnknown)?;
                 let text = format!("{}: {}", request.url(), error.message());
                 is_repeatable().then_some(Self { text, retry_after: None, may_be_executed: true })
             }
@@ -226,12 +226,9 @@ impl<'a> Failure<'a> {
     }
 }
 
+/// The first error of this kind after which a repetition could succeed.
 fn find_error(replies: &[Reply], kind: ErrorKind) -> Option<&ReplyError> {
-    replies
-        .iter()
-        .flat_map(Reply::errors)
-        .filter(|error| error.kind() == kind)
-        .max_by_key(|error| error.is_repeatable())
+    replies.iter().flat_map(Reply::errors).find(|error| error.kind() == kind && error.is_repeatable())
 }
 
 /// The error without what a person would have to do about it.

@@ -44,6 +44,25 @@ pub(super) struct RunResult {
     pub(super) lines_remain: bool,
 }
 
+/// What remains of the input after the last request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remaining {
+    Nothing,
+    Lines,
+    /// An invalid line, and what follows it.
+    InvalidLine,
+}
+
+impl RunResult {
+    pub(super) fn remaining(&self) -> Remaining {
+        match self.input_error {
+            Some(_) => Remaining::InvalidLine,
+            None if self.lines_remain => Remaining::Lines,
+            None => Remaining::Nothing,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cent::{Error, IdempotencyKey, REPEAT_LIMIT, Reply, RequestBuilder};
+use cent::{Error, ErrorKind, IdempotencyKey, REPEAT_LIMIT, Reply, ReplyError, RequestBuilder};
 
 use super::batch::Batch;
 use super::journal::format::{Job, NamedLines, Repeat, Unknown};
 use super::journal::line_set::LineSet;
 use super::journal::resume::{Decision, KnownInput, UnknownChoice, decide};
 use super::journal::{Journal, unix_seconds};
+use super::queue::Remaining;
 use crate::retry::FirstAttempt;
 
 /// How many ranges of lines a message names.
@@ -25,7 +26,8 @@ pub(super) struct Recorder {
     decision: Option<Decision>,
     /// Lines that earlier runs found rejected.
     earlier_rejected: NamedLines,
-    /// Whether the server ignores idempotency keys, or has forgotten them.
+    /// Whether to send unknown lines again would not help: the server ignores idempotency keys, has forgotten them, or
+    /// rejects the commands.
     keys_are_useless: bool,
 }
 
@@ -152,6 +154,9 @@ impl Recorder {
     /// # Errors
     /// If that does not reach the disk: its lines stay unknown.
     pub(super) fn after(&mut self, batch: &Batch, result: &Result<Vec<Reply>, Error>) -> anyhow::Result<bool> {
+        let errors = result.iter().flatten().flat_map(Reply::errors);
+        // Another attempt would be rejected, too.
+        self.keys_are_useless |= batch.is_resend && errors.into_iter().any(is_rejected_repetition);
         self.journal.answered(&batch.lines, batch.is_resend, result, |index| batch.checkpoint(index))
     }
 
@@ -179,23 +184,21 @@ impl Recorder {
     }
 
     /// The summary of a run that was stopped: which lines are done, are unknown, remain, and what to do.
-    /// `batch_remains` is about the last batch, and `input_remains` about the lines after it.
-    pub(super) fn stopped_summary(&self, batch_remains: bool, input_remains: bool, is_invalid: bool) -> String {
+    /// `batch_remains` is about the last batch, and `remaining` about the input after it.
+    pub(super) fn stopped_summary(&self, batch_remains: bool, remaining: Remaining) -> String {
         let state = self.journal.state();
         let mut done = if state.done.line == 0 { LineSet::default() } else { LineSet::range(1, state.done.line) };
         if let Some(unknown) = &state.unknown {
             done = done.without(&unknown.lines);
         }
         let done = if done.is_empty() { "no lines done".to_owned() } else { format!("{} done", name_lines(&done)) };
-        let fix = if is_invalid { "fix it, then " } else { "" };
+        let fix = if remaining == Remaining::InvalidLine { "fix it, then " } else { "" };
         let next = state.end().line + 1;
-        let rest = match (&state.unknown, input_remains) {
-            (None, _) if batch_remains || input_remains => {
-                Some(format!("line {next} onwards not accepted: {fix}run the same command again"))
-            }
-            (None, _) => Some("no lines remain".to_owned()),
-            (Some(_), true) => Some(format!("line {next} onwards not accepted")),
-            (Some(_), false) => None,
+        let rest = match (&state.unknown, remaining) {
+            (None, Remaining::Nothing) if !batch_remains => Some("no lines remain".to_owned()),
+            (None, _) => Some(format!("line {next} onwards not accepted: {fix}run the same command again")),
+            (Some(_), Remaining::Nothing) => None,
+            (Some(_), _) => Some(format!("line {next} onwards not accepted")),
         };
         let unknown = state.unknown.as_ref().map(|unknown| self.unknown_summary(unknown));
         [Some(done), unknown, rest].into_iter().flatten().collect::<Vec<_>>().join("; ")
@@ -217,6 +220,10 @@ impl Recorder {
         };
         format!("{lines} may have been executed: {hint}")
     }
+}
+
+fn is_rejected_repetition(error: &ReplyError) -> bool {
+    error.kind() == ErrorKind::OutcomeUnknown && !error.is_repeatable()
 }
 
 /// Whole minutes, at least one, in which lines that were sent first at this time may be repeated.

@@ -164,8 +164,6 @@ struct LinesRun {
     progress: Progress,
     recorder: Option<Recorder>,
     tally: Tally,
-    /// Whether no command so far changes anything.
-    is_read_only: bool,
     reply_errors: ReplyErrors,
     printed: io::Result<()>,
     failures: Vec<anyhow::Error>,
@@ -190,7 +188,6 @@ impl LinesRun {
             progress,
             recorder,
             tally: Tally::default(),
-            is_read_only: true,
             reply_errors: ReplyErrors::new(),
             printed: Ok(()),
             failures: Vec::new(),
@@ -253,7 +250,6 @@ impl LinesRun {
 
     /// Records the result of a batch, prints the replies, and adds its outcome.
     fn record(&mut self, queue: &Queue, batch: &Batch, result: Result<Vec<Reply>, Error>) {
-        self.is_read_only = self.is_read_only && batch.is_read_only();
         match self.recorder.as_mut().map_or(Ok(true), |recorder| recorder.after(batch, &result)) {
             Ok(true) => {}
             Ok(false) => queue.stop(StopReason::Failure),
@@ -264,7 +260,7 @@ impl LinesRun {
                 return;
             }
         }
-        self.tally.add(&batch.lines, &result);
+        self.tally.add(&batch.lines, batch.is_read_only(), &result);
         let replies = retry::replies(&result);
         self.print(queue, replies);
         for ((reply, command), line) in replies.iter().zip(batch.commands()).zip(&batch.lines) {
@@ -288,7 +284,7 @@ impl LinesRun {
     /// Reports how the run ended, and returns its exit status.
     fn finish(self, args: &Args, errors: ErrorPrinter, result: &RunResult) -> ExitStatus {
         self.progress.clear();
-        let lines_remain = result.lines_remain || self.tally.batch_rejected;
+        let lines_remain = self.tally.lines_remain(result.remaining());
         let is_stopped = result.stop.is_some() || lines_remain;
         let output_closed = self.printed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
         let mut cause = self.reply_errors.finish(|message| errors.print(message));
@@ -300,7 +296,7 @@ impl LinesRun {
             errors.print(&rejections);
             cause = cause.max(ExitStatus::Rejected);
         }
-        let effect = if self.is_read_only { Effect::Read } else { Effect::Executed };
+        let effect = if self.tally.is_read_only() { Effect::Read } else { Effect::Executed };
         let output_error = OutputError::check(self.printed, effect).err().map(anyhow::Error::from);
         for error in output_error.iter().chain(&self.failures).chain(&result.input_error) {
             errors.print_error(error);
@@ -312,12 +308,8 @@ impl LinesRun {
             let reason =
                 stop_reason(result.stop, output_closed).map_or_else(String::new, |reason| format!("{reason}: "));
             let summary = match recorder {
-                Some(recorder) => recorder.stopped_summary(
-                    self.tally.batch_rejected,
-                    result.lines_remain,
-                    result.input_error.is_some(),
-                ),
-                None => self.tally.stopped_summary(lines_remain, self.is_read_only, result.input_error.is_some()),
+                Some(recorder) => recorder.stopped_summary(self.tally.batch_rejected, result.remaining()),
+                None => self.tally.stopped_summary(result.remaining()),
             };
             stderr::print_message(&format!("{reason}{summary}"));
         } else if !args.quiet {
@@ -333,7 +325,7 @@ impl LinesRun {
                 Some(StopReason::Signal(number)) => Some(number),
                 Some(StopReason::Failure) | None => None,
             },
-            has_answered: self.tally.resume_line(self.is_read_only) > 1,
+            has_answered: self.tally.resume_line() > 1,
             effect,
             lines_remain,
             cause,

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use cent::{Error, ErrorKind, Reply, ReplyError};
 
+use super::queue::Remaining;
+
 /// Lines up to [`last_replied_line`](Self::last_replied_line) have a reply, those after it up to
 /// [`last_unknown_line`](Self::last_unknown_line) may have been executed, and nothing after that was accepted.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,12 +26,15 @@ pub(super) struct Tally {
     last_unknown_line: Option<u64>,
     /// Whether a request was rejected: its lines remain.
     pub(super) batch_rejected: bool,
+    /// Whether any command was sent that changes something.
+    has_changes: bool,
 }
 
 impl Tally {
-    /// Adds the outcome of the commands of these lines.
-    pub(super) fn add(&mut self, lines: &[u64], result: &Result<Vec<Reply>, Error>) {
+    /// Adds the outcome of the commands of these lines, which may all be read-only.
+    pub(super) fn add(&mut self, lines: &[u64], is_read_only: bool, result: &Result<Vec<Reply>, Error>) {
         let Some(&last) = lines.last() else { return };
+        self.has_changes |= !is_read_only;
         if let Err(error) = result
             && let Some(&last_answered) = error.answered().checked_sub(1).and_then(|index| lines.get(index))
         {
@@ -44,6 +49,16 @@ impl Tally {
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => self.last_unknown_line = Some(last),
             Err(_) => self.batch_rejected = true,
         }
+    }
+
+    /// Whether all commands so far were read-only.
+    pub(super) fn is_read_only(&self) -> bool {
+        !self.has_changes
+    }
+
+    /// Whether any lines remain, if these do of the input.
+    pub(super) fn lines_remain(&self, remaining: Remaining) -> bool {
+        self.batch_rejected || remaining != Remaining::Nothing
     }
 
     /// Whether a command may have been executed and nobody knows.
@@ -66,9 +81,9 @@ impl Tally {
 
     /// The line to resume at: the first one that was not accepted and is not unknown either. A run that only reads resumes
     /// at the first one that failed for now.
-    pub(super) fn resume_line(&self, is_read_only: bool) -> u64 {
+    pub(super) fn resume_line(&self) -> u64 {
         let next = self.last_unknown_line.unwrap_or(self.last_replied_line) + 1;
-        self.first_failed_line.filter(|_| is_read_only).unwrap_or(next)
+        self.first_failed_line.filter(|_| self.is_read_only()).unwrap_or(next)
     }
 
     /// The summary of a run that reached the end of its input.
@@ -84,21 +99,19 @@ impl Tally {
         }
     }
 
-    /// The summary of a run that was stopped: which lines were accepted, are unknown, remain, and how to resume. After an
-    /// invalid line that has to be fixed before.
-    pub(super) fn stopped_summary(&self, lines_remain: bool, is_read_only: bool, is_invalid: bool) -> String {
-        let next = self.resume_line(is_read_only);
-        let fix = if is_invalid { "fix it, then " } else { "" };
-        let remaining = match next {
-            1 if lines_remain && self.replies == 0 => return format!("no lines accepted: {fix}run again from line 1"),
-            1 if lines_remain => "run again from line 1".to_owned(),
-            _ if lines_remain && is_read_only && self.failed > 0 => {
-                format!("line {next} failed: resume with tail -n +{next}")
-            }
-            _ if lines_remain => format!("line {next} onwards not accepted: {fix}resume with tail -n +{next}"),
-            _ => "no lines remain".to_owned(),
+    /// The summary of a run that was stopped: which lines were accepted, are unknown, remain, and how to resume. This
+    /// remains of the input.
+    pub(super) fn stopped_summary(&self, remaining: Remaining) -> String {
+        let next = self.resume_line();
+        let fix = if remaining == Remaining::InvalidLine { "fix it, then " } else { "" };
+        let rest = match next {
+            _ if !self.lines_remain(remaining) => "no lines remain".to_owned(),
+            1 if self.replies == 0 => return format!("no lines accepted: {fix}run again from line 1"),
+            1 => format!("{fix}run again from line 1"),
+            _ if self.is_read_only() && self.failed > 0 => format!("line {next} failed: resume with tail -n +{next}"),
+            _ => format!("line {next} onwards not accepted: {fix}resume with tail -n +{next}"),
         };
-        let parts = [Some(self.replied_lines()), self.unknown_lines(), Some(remaining)];
+        let parts = [Some(self.replied_lines()), self.unknown_lines(), Some(rest)];
         parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
@@ -149,45 +162,60 @@ fn line_range(first: u64, last: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::Remaining::{InvalidLine, Lines, Nothing};
     use super::*;
 
     fn tally(replies: u64, rejected: u64, unknown: u64) -> Tally {
-        Tally { replies, rejected, unknown, ..Tally::default() }
+        Tally { replies, rejected, unknown, has_changes: true, ..Tally::default() }
     }
 
     #[test]
     fn stopped_summary_says_where_to_resume() {
-        assert_eq!(tally(0, 0, 0).stopped_summary(true, false, false), "no lines accepted: run again from line 1");
-        assert_eq!(tally(0, 0, 0).stopped_summary(false, false, false), "no lines accepted; no lines remain");
+        assert_eq!(tally(0, 0, 0).stopped_summary(Lines), "no lines accepted: run again from line 1");
+        assert_eq!(tally(0, 0, 0).stopped_summary(Nothing), "no lines accepted; no lines remain");
         assert_eq!(
-            Tally { last_replied_line: 200, ..tally(200, 0, 0) }.stopped_summary(true, false, false),
+            Tally { last_replied_line: 200, ..tally(200, 0, 0) }.stopped_summary(Lines),
             "lines 1-200 accepted; line 201 onwards not accepted: resume with tail -n +201"
         );
         assert_eq!(
-            Tally { last_replied_line: 200, last_unknown_line: Some(300), ..tally(199, 2, 1) }
-                .stopped_summary(true, false, false),
+            Tally { last_replied_line: 200, last_unknown_line: Some(300), ..tally(199, 2, 1) }.stopped_summary(Lines),
             "lines 1-200: 196 accepted, 2 rejected, 1 unknown; lines 201-300 may have been executed: check them (sed -n \
              201,300p); line 301 onwards not accepted: resume with tail -n +301"
         );
         assert_eq!(
-            Tally { last_replied_line: 1, last_unknown_line: Some(2), ..tally(1, 0, 0) }
-                .stopped_summary(false, false, false),
+            Tally { last_replied_line: 1, last_unknown_line: Some(2), ..tally(1, 0, 0) }.stopped_summary(Nothing),
             "line 1 accepted; line 2 may have been executed: check it (sed -n 2,2p); no lines remain"
         );
     }
 
     #[test]
     fn run_that_only_reads_resumes_at_first_failed_line() {
-        let failed = |line| Tally { failed: 2, first_failed_line: Some(line), last_replied_line: 9, ..tally(9, 1, 0) };
+        let failed = |line, has_changes| Tally {
+            failed: 2,
+            first_failed_line: Some(line),
+            last_replied_line: 9,
+            has_changes,
+            ..tally(9, 1, 0)
+        };
         let summary = "lines 1-9: 6 accepted, 1 rejected, 2 failed; ";
-        let read = failed(4).stopped_summary(true, true, false);
+        let read = failed(4, false).stopped_summary(Lines);
         assert_eq!(read, format!("{summary}line 4 failed: resume with tail -n +4"));
-        assert_eq!(failed(1).stopped_summary(true, true, false), format!("{summary}run again from line 1"));
-        assert_eq!((failed(4).resume_line(true), failed(4).resume_line(false)), (4, 10));
-        let none_failed = Tally { last_replied_line: 9, ..tally(9, 0, 0) }.stopped_summary(true, true, false);
-        assert_eq!(none_failed, "lines 1-9 accepted; line 10 onwards not accepted: resume with tail -n +10");
-        let mixed = failed(4).stopped_summary(true, false, false);
+        assert_eq!(failed(1, false).stopped_summary(Lines), format!("{summary}run again from line 1"));
+        assert_eq!((failed(4, false).resume_line(), failed(4, true).resume_line()), (4, 10));
+        let mixed = failed(4, true).stopped_summary(Lines);
         assert_eq!(mixed, format!("{summary}line 10 onwards not accepted: resume with tail -n +10"));
+        let none_failed = Tally { last_replied_line: 9, has_changes: false, ..tally(9, 0, 0) }.stopped_summary(Lines);
+        assert_eq!(none_failed, "lines 1-9 accepted; line 10 onwards not accepted: resume with tail -n +10");
+    }
+
+    #[test]
+    fn invalid_line_has_to_be_fixed_first() {
+        assert_eq!(
+            tally(0, 0, 0).stopped_summary(InvalidLine),
+            "no lines accepted: fix it, then run again from line 1"
+        );
+        let summary = Tally { last_replied_line: 2, ..tally(2, 0, 0) }.stopped_summary(InvalidLine);
+        assert_eq!(summary, "lines 1-2 accepted; line 3 onwards not accepted: fix it, then resume with tail -n +3");
     }
 
     #[test]
