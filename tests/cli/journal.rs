@@ -621,6 +621,21 @@ fn journal_of_another_job_is_an_error() {
 }
 
 #[test]
+fn journal_is_no_standard_stream() {
+    let server = Current.server().expect_no_connection();
+    let message = "cent: state: is also standard input, output or error; use another file for --journal\n";
+    let empty = |cent: &Cent| File::options().read(true).append(true).create(true).open(cent.path("state")).unwrap();
+    let input = call(Current, &server, &["publish"], &lines(2), Some(b""));
+    let state = empty(&input);
+    let input = finish(input.stdin(state));
+    assert_eq!((input.exit_code(), input.stderr().as_str(), input.journal.as_slice()), (2, message, &b""[..]));
+    let output = call(Current, &server, &["publish"], &lines(2), Some(b""));
+    let state = empty(&output);
+    let output = finish(output.stdout(state));
+    assert_eq!((output.exit_code(), output.stderr().as_str(), output.journal.as_slice()), (2, message, &b""[..]));
+}
+
+#[test]
 fn foreign_or_damaged_file_is_left_as_it_is() {
     let server = Current.server();
     let good = run(&server, &["publish", "-q"], &lines(3), None);
@@ -828,9 +843,9 @@ fn failed_requests_are_executed_once_with_answers() {
 #[test]
 fn request_lost_at_each_byte_is_executed_once_with_keys() {
     let args = ["publish", "--idempotent", "-q", "--timeout=60"];
-    let whole = Current.server();
-    run(&whole, &args, &lines(6), None).assert(0, "");
-    let request = &whole.requests()[1];
+    let uninterrupted_server = Current.server();
+    run(&uninterrupted_server, &args, &lines(6), None).assert(0, "");
+    let request = &uninterrupted_server.requests()[1];
     let request_bytes = request.head().len() + request.body().len();
     let faults = (1..request_bytes).step_by(3).map(|bytes| fail_during_request(bytes, Step::Close));
     let responses = (0..100).step_by(3).map(|bytes| fail_during_response(bytes, Step::Close));
@@ -987,11 +1002,11 @@ fn system_call_that_fails_ends_run_as_the_account_says() {
 fn journal_cut_at_each_byte_executes_each_line_once() {
     let args = ["publish", "--idempotent", "-q"];
     let centrifugo = Current.server();
-    let whole = run(&centrifugo, &args, &lines(6), None).text();
-    let header_end = whole.match_indices('\n').nth(4).unwrap().0 + 1;
+    let uninterrupted = run(&centrifugo, &args, &lines(6), None).text();
+    let header_end = uninterrupted.match_indices('\n').nth(4).unwrap().0 + 1;
     let mut tested = 0;
-    for end in (0..=whole.len()).filter(|&end| whole.is_char_boundary(end)) {
-        let complete = &whole[..whole[..end].rfind('\n').map_or(0, |newline| newline + 1)];
+    for end in (0..=uninterrupted.len()).filter(|&end| uninterrupted.is_char_boundary(end)) {
+        let complete = &uninterrupted[..uninterrupted[..end].rfind('\n').map_or(0, |newline| newline + 1)];
         let is_boundary = end == complete.len();
         if !is_boundary && end % 7 != 0 {
             continue;
@@ -1004,12 +1019,12 @@ fn journal_cut_at_each_byte_executes_each_line_once() {
         let done: usize = last("done ").map_or(0, |line| line.split(' ').nth(1).unwrap().parse().unwrap());
         for executed in if announced == done { vec![done] } else { vec![done, announced] } {
             let server = Current.server();
-            let header = without_address(&whole.as_bytes()[..header_end], &server);
+            let header = without_address(&uninterrupted.as_bytes()[..header_end], &server);
             // The same id, so the same keys.
             if executed > 0 {
                 run(&server, &args, &lines(executed), Some(&header)).assert(0, "");
             }
-            let cut = without_address_cut(&whole[..end], &server);
+            let cut = without_address_cut(&uninterrupted[..end], &server);
             run(&server, &args, &lines(6), Some(&cut)).assert(0, "");
             assert_eq!(received(&server), numbers(1..=6), "cut at {end}, {executed} executed");
             tested += 1;

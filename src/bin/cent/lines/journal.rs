@@ -5,12 +5,14 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use cent::{Error, ErrorKind, IdempotencyKey, Reply};
+use rustix::fs::fstat;
 
 use format::{Checkpoint, HEADER_LINES, Job, Record, Repeat, State};
 use line_set::LineSet;
@@ -49,6 +51,7 @@ impl Journal {
         check_kind(path)?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         let file = file.context("cannot open the journal for writing")?;
+        ensure!(!is_standard_stream(&file), "is also standard input, output or error; use another file for --journal");
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!("another run uses this journal; wait until it ends"),
@@ -172,6 +175,13 @@ fn check_kind(path: &Path) -> anyhow::Result<()> {
         Err(error) => return Err(error).context("cannot open the journal"),
     }
     Ok(())
+}
+
+/// Whether a file is standard input, output or error at the same time: it would be overwritten.
+fn is_standard_stream(file: &File) -> bool {
+    let id = |stream: BorrowedFd<'_>| fstat(stream).ok().map(|stat| (stat.st_dev, stat.st_ino));
+    let streams = [id(io::stdin().as_fd()), id(io::stdout().as_fd()), id(io::stderr().as_fd())];
+    streams.contains(&id(file.as_fd()))
 }
 
 /// Writes the header. The directory, too, must reach the disk, or a power cut could remove the file.

@@ -20,7 +20,7 @@ const MAX_NAMED_RANGES: usize = 10;
 pub(super) struct Recorder {
     journal: Journal,
     idempotent: bool,
-    /// What the user wants where unknown lines cannot be sent again.
+    /// The user's choice for unknown lines that cannot be sent again.
     choice: Option<UnknownChoice>,
     /// What to do with the lines that earlier runs left unknown; none if there are none.
     decision: Option<Decision>,
@@ -82,7 +82,7 @@ impl Recorder {
         Ok(Some(format!("{lines} skipped: maybe never executed")))
     }
 
-    /// Skips the unknown lines if they cannot be sent again and the user wants that. Returns which lines are skipped.
+    /// Skips the unknown lines, which cannot be sent again, if the user chose that. Returns which lines are skipped.
     pub(super) fn skip_instead(&mut self) -> anyhow::Result<Option<String>> {
         self.set_keys_are_useless();
         if self.choice != Some(UnknownChoice::Skip) {

@@ -58,7 +58,7 @@ fn end_at_once(signal: i32) {
     process::exit(ExitStatus::Signal(signal).code().into());
 }
 
-/// The set of ignored signals, which the standard library cannot tell; 0 where the system does not either.
+/// The set of ignored signals, which the standard library does not report; 0 where the system does not either.
 fn ignored_signals() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
