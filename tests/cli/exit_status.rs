@@ -156,14 +156,14 @@ fn positions(form: ApiForm, fault: &Fault) -> Vec<(usize, bool)> {
     }
 }
 
-#[test]
-fn script_that_follows_table_loses_and_doubles_nothing() {
+/// Runs a check for each form of the API, fault and position, the faults at the same time.
+fn for_each_fault(check: fn(ApiForm, &Fault, usize, bool)) {
     thread::scope(|scope| {
         for form in ApiForm::ALL {
             for fault in faults(form) {
                 scope.spawn(move || {
                     for (requests, is_first) in positions(form, &fault) {
-                        assert_followed(form, &fault, requests, is_first);
+                        check(form, &fault, requests, is_first);
                     }
                 });
             }
@@ -171,14 +171,25 @@ fn script_that_follows_table_loses_and_doubles_nothing() {
     });
 }
 
-#[track_caller]
-fn assert_followed(form: ApiForm, fault: &Fault, requests: usize, is_first: bool) {
-    let context = format!("{form:?}, {} after {requests} requests", fault.name);
+/// A server on which the fault comes after so many requests.
+fn server_with_fault(form: ApiForm, fault: &Fault, requests: usize) -> Server {
     let server = form.server();
     for _ in 0..requests {
         server.add_script(vec![Step::Execute, Step::SendRest]);
     }
     server.add_script(fault.script.clone());
+    server
+}
+
+#[test]
+fn script_that_follows_table_loses_and_doubles_nothing() {
+    for_each_fault(assert_followed);
+}
+
+#[track_caller]
+fn assert_followed(form: ApiForm, fault: &Fault, requests: usize, is_first: bool) {
+    let context = format!("{form:?}, {} after {requests} requests", fault.name);
+    let server = server_with_fault(form, fault, requests);
     let address = server.address();
     let followed = follow_table(&numbered_lines(), |input| publish_lines(form, &address).stdin_bytes(input).run());
     assert_eq!(followed.statuses, if is_first { fault.first } else { fault.later }, "{context}");
@@ -333,27 +344,13 @@ const HISTORY: &str = "{\"channel\": \"a\", \"data\": 1}\n";
 
 #[test]
 fn lines_that_only_read_are_never_unknown() {
-    thread::scope(|scope| {
-        for form in ApiForm::ALL {
-            for fault in faults(form) {
-                scope.spawn(move || {
-                    for (requests, is_first) in positions(form, &fault) {
-                        assert_reading_followed(form, &fault, requests, is_first);
-                    }
-                });
-            }
-        }
-    });
+    for_each_fault(assert_reading_followed);
 }
 
 #[track_caller]
 fn assert_reading_followed(form: ApiForm, fault: &Fault, requests: usize, is_first: bool) {
     let context = format!("{form:?}, {} after {requests} requests", fault.name);
-    let server = form.server();
-    for _ in 0..requests {
-        server.add_script(vec![Step::Execute, Step::SendRest]);
-    }
-    server.add_script(fault.script.clone());
+    let server = server_with_fault(form, fault, requests);
     let address = server.address();
     let followed = follow_table(&vec![HISTORY.to_owned(); LINES], |input| {
         form.cent_at(&address).args(&["bananas", "history", "--lines", "--batch=50"]).stdin_bytes(input).run()

@@ -24,13 +24,13 @@ fn listen(serve: impl Fn(TcpStream) -> io::Result<()> + Copy + Send + 'static) -
     address
 }
 
-/// A server that closes kept connections after this idle time, and says so if it is told to.
-fn idle_limited_server(limit: Duration, is_told: bool) -> SocketAddr {
+/// A server that closes kept connections after this idle time, which it can announce.
+fn idle_limited_server(limit: Duration, is_announced: bool) -> SocketAddr {
     listen(move |mut stream| {
         stream.set_nodelay(true)?;
         let reply = Response::json(Current.response_body(&[Current.publish_reply()]));
-        let told = format!("timeout={}", limit.as_secs_f64());
-        let reply = if is_told { reply.header("Keep-Alive", &told) } else { reply };
+        let announced = format!("timeout={}", limit.as_secs_f64());
+        let reply = if is_announced { reply.header("Keep-Alive", &announced) } else { reply };
         let (mut request, mut buffer) = (Vec::new(), [0; 1000]);
         loop {
             match stream.read(&mut buffer)? {
@@ -75,10 +75,10 @@ fn delaying_proxy(server: SocketAddr) -> SocketAddr {
 fn request_at_servers_idle_limit_is_not_lost() {
     // In parallel, because time passes between the requests.
     thread::scope(|scope| {
-        for (millis, is_told, count) in [(50, true, 40), (100, true, 20), (300, true, 7), (1000, false, 3)] {
+        for (millis, is_announced, count) in [(50, true, 40), (100, true, 20), (300, true, 7), (1000, false, 3)] {
             scope.spawn(move || {
                 let limit = Duration::from_millis(millis);
-                let server = delaying_proxy(idle_limited_server(limit, is_told));
+                let server = delaying_proxy(idle_limited_server(limit, is_announced));
                 let mut client = Current.client(&format!("http://{server}"));
                 for number in 0..count {
                     let result = client.publish("plain:a", &1);
