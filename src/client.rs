@@ -53,7 +53,7 @@ use crate::session::{Event, Session};
 /// ```
 ///
 /// # Async code
-/// A function of a client blocks its thread until the response is there, or the time is over. With
+/// A function of a client blocks its thread until the response has arrived or timed out. With
 /// [tokio](https://docs.rs/tokio), call it in `spawn_blocking`:
 ///
 /// ```
@@ -201,7 +201,7 @@ impl Client {
 
     /// Asks the server, with `info`, whether it recognizes idempotency keys.
     ///
-    /// It cannot tell whether the server's broker keeps them: NATS does not.
+    /// It cannot detect whether the server's broker keeps them: NATS does not.
     ///
     /// ```
     /// use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! `--check`: each situation that it tells apart, with its whole output.
+//! `--check`: each situation that it distinguishes, with all of its output.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -196,7 +196,7 @@ fn certificate_is_described() {
 
     let server = serve_until(&ca, SystemTime::now() + 10 * DAY + DAY / 2);
     let tls = "TLS          TLS 1.3; certificate issued by authority of the test, 10 days left\n";
-    let warning = "warning      the server's certificate ends in 10 days: renew it\n";
+    let warning = "warning      the server's certificate expires in 10 days: renew it\n";
     let report = connected_to_localhost() + tls + ACCEPTED + warning;
     assert_check(check_tls(&server, "localhost", &ca), server.port(), 0, &report, "");
 }
@@ -420,7 +420,7 @@ fn compact_check_is_one_json_object() {
     let report: serde_json::Value = serde_json::from_str(&output.stdout()).expect("it is JSON");
     let tls = serde_json::json!({"version": "1.3", "issuer": "authority of the test", "days_left": 1});
     assert_eq!(report["tls"], tls);
-    assert_eq!(report["warnings"][0], "the server's certificate ends in 1 day: renew it");
+    assert_eq!(report["warnings"][0], "the server's certificate expires in 1 day: renew it");
 }
 
 #[test]
@@ -447,6 +447,6 @@ fn check_excludes_other_actions() {
         assert_eq!((output.exit_code(), output.stdout().as_str()), (Some(2), ""));
         assert!(message.contains(other) && message.contains("cannot be used with"), "{message}");
     }
-    let message = "cent: missing SECTION; usage: cent SECTION --check\n";
+    let message = "cent: missing SECTION, a section of the config file; usage: cent SECTION --check\n";
     cent().arg("--check").run().assert_output(2, "", message);
 }

@@ -54,6 +54,10 @@ fn unexpected_arguments_are_rejected() {
         "unexpected argument 'Cup'; quote a value with spaces: data=\"…\"",
     );
     assert_usage_error(
+        &["bananas", "publish", "data:={title:", "Hi}"],
+        "unexpected argument 'Hi}'; quote the value: 'data:=…'",
+    );
+    assert_usage_error(
         &["bananas", "publish", "--params={channel:", "news}"],
         "unexpected argument 'news}'; quote the params: --params='{…}'",
     );
@@ -223,13 +227,30 @@ fn help_about_a_method_lists_its_params() {
     ] {
         cent().args(args).run().assert_output(0, PUBLISH_HELP, "");
     }
-    for args in [&["live", "--help"][..], &["live", "publsh", "--help"], &["publish", "--help"]] {
+    for args in [&["live", "--help"][..], &["live", "frobnicate", "--help"], &["publish", "--help"]] {
         cent().args(args).run().assert_output(0, &cent().arg("--help").run().stdout(), "");
     }
+    let misspelled = cent().args(&["live", "publsh", "--help"]).run();
+    misspelled.assert_output(0, "publsh: unknown method; did you mean publish?\nOptions: cent --help\n", "");
     let history = cent().args(&["live", "history", "--help"]).run().stdout();
     assert!(history.contains("\nExample: cent live history channel=news limit:=10\n"), "{history}");
     let info = cent().args(&["live", "info", "--help"]).run().stdout();
     assert!(info.starts_with("info: a method without params\n\nExample: cent live info\n"), "{info}");
+}
+
+#[test]
+fn dry_run_suggests_known_method() {
+    let config = "[live]\naddress = http://h\napi_key = k\n";
+    let dry_run = |method| cent().config(config).args(&["live", method, "--params={}", "--dry-run"]);
+    let misspelled = dry_run("publsh").run();
+    assert_eq!(
+        (misspelled.exit_code(), misspelled.stderr().as_str()),
+        (Some(0), "cent: publsh: unknown method; did you mean publish?\n")
+    );
+    assert!(misspelled.stdout().starts_with("POST http://h/api/publsh\n"), "{}", misspelled.stdout());
+    for output in [dry_run("frobnicate").run(), dry_run("INFO").run(), dry_run("publsh").arg("-q").run()] {
+        assert_eq!((output.exit_code(), output.stderr().as_str()), (Some(0), ""));
+    }
 }
 
 const COLORED: &str = "\x1b[1;34m\"method\"\x1b[0m: \x1b[32m\"publish\"\x1b[0m";

@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     status.into()
 }
 
-/// A file that reaches the limit of `ulimit -f` would kill the program without a word. With a handler, the write fails.
+/// A file that reaches the limit of `ulimit -f` would kill the program silently. With a handler, the write fails.
 fn survive_file_size_limit() {
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }

@@ -4,12 +4,18 @@ use std::fmt::Write as _;
 
 use cent::{KnownParam, ParamKind};
 
+use crate::did_you_mean::did_you_mean;
+use crate::stderr;
+
 /// Where the servers' documentation describes the params.
 const API_DOCUMENTATION: &str = "https://centrifugal.dev/docs/server/server_api";
 
-/// The params of a known method, with an example to copy.
+/// The params of a known method, with an example to copy; for a misspelled one, its name.
 pub(crate) fn text(section: &str, method: &str) -> Option<String> {
-    let method = cent::known_methods().find(|known| known.eq_ignore_ascii_case(method))?;
+    let Some(method) = cent::known_methods().find(|known| known.eq_ignore_ascii_case(method)) else {
+        let suggestion = did_you_mean(method, cent::known_methods())?;
+        return Some(format!("{}: unknown method; {suggestion}\nOptions: cent --help\n", stderr::escaped(method)));
+    };
     let params = cent::known_params(method);
     let mut text = match params.len() {
         0 => format!("{method}: a method without params\n"),
@@ -66,6 +72,8 @@ mod tests {
         ] {
             assert_eq!(example(method).as_deref(), Some(expected));
         }
-        assert_eq!(text("live", "publsh"), None);
+        let misspelled = "publsh: unknown method; did you mean publish?\nOptions: cent --help\n";
+        assert_eq!(text("live", "publsh").as_deref(), Some(misspelled));
+        assert_eq!(text("live", "frobnicate"), None);
     }
 }

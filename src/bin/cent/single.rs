@@ -6,13 +6,14 @@ use std::slice;
 use std::thread;
 
 use anyhow::{anyhow, ensure};
-use cent::{Client, Command, Error, IdempotencyKey, Reply};
+use cent::{Client, Command, Endpoint, Error, IdempotencyKey, Reply};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::args::Args;
 use crate::blocking;
+use crate::did_you_mean::did_you_mean;
 use crate::exit::{Effect, ExitStatus, OutputError, exit_status_for, exit_status_of_printing};
 use crate::key_value;
 use crate::output::{self, JsonLayout};
@@ -43,6 +44,9 @@ pub(crate) fn run(
         None => error.into(),
     })?;
     if args.dry_run {
+        if let Some(note) = misspelled_method(client.requests().endpoint(), method).filter(|_| !args.quiet) {
+            stderr::print_message(&note);
+        }
         let print = || output::print_request(&request, blocking::stdout());
         return exit_status_of_printing(if args.quiet { Ok(()) } else { print() });
     }
@@ -70,6 +74,14 @@ pub(crate) fn run(
         errors.print_error(error);
         status.max(exit_status_for(error))
     }))
+}
+
+/// A note about an unknown method with a similar name: the server would reject it.
+fn misspelled_method(endpoint: &Endpoint, method: &str) -> Option<String> {
+    if endpoint.known_methods().any(|known| known.eq_ignore_ascii_case(method)) {
+        return None;
+    }
+    did_you_mean(method, endpoint.known_methods()).map(|suggestion| format!("{method}: unknown method; {suggestion}"))
 }
 
 /// What to type instead of arguments that make no valid request.

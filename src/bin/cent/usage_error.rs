@@ -43,7 +43,7 @@ pub(crate) fn to_message(error: &Error, command_line: &[OsString], command: &Com
             format!("missing SECTION and METHOD; {USAGE_HINT}")
         }
         ErrorKind::MissingRequiredArgument if command_line.iter().any(|arg| arg == "--check") => {
-            "missing SECTION; usage: cent SECTION --check".to_owned()
+            "missing SECTION, a section of the config file; usage: cent SECTION --check".to_owned()
         }
         ErrorKind::MissingRequiredArgument => {
             "missing SECTION; usage: cent --lines SECTION [METHOD] (see cent --help)".to_owned()

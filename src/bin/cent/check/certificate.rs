@@ -1,4 +1,4 @@
-//! What a certificate says about itself.
+//! The issuer of a certificate, and when it expires.
 
 use std::time::SystemTime;
 
@@ -10,9 +10,9 @@ const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Certificate {
-    /// Who issued it, as in `R11 (Let's Encrypt)`; `None` if it does not say.
+    /// The issuer's name, such as `R11 (Let's Encrypt)`; `None` if it has none.
     pub(super) issuer: Option<String>,
-    /// Whole days until it ends; a certificate that has ended is not trusted.
+    /// Whole days until it expires; 0 for one that has expired, which is not trusted anyway.
     pub(super) days_left: u64,
 }
 

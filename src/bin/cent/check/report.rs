@@ -1,4 +1,4 @@
-//! What a check found out, as lines for people and as JSON for programs.
+//! The result of a check, as lines for people and as JSON for programs.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use super::certificate::Certificate;
 use crate::exit::ExitStatus;
 use crate::stderr;
 
-/// A certificate that ends sooner has a warning.
+/// A certificate that expires sooner has a warning.
 const MIN_DAYS_LEFT: u64 = 14;
 
 /// The steps so far. What is `None` was not reached. The names of the fields are the keys of the JSON object, which the man
@@ -91,7 +91,7 @@ impl Report {
             let certificate = Certificate::parse(certificate, now);
             let days_left = certificate.as_ref().map(|certificate| certificate.days_left);
             if let Some(days) = days_left.filter(|days| *days < MIN_DAYS_LEFT) {
-                self.add_warning(format!("the server's certificate ends in {}: renew it", plural(days, "day")));
+                self.add_warning(format!("the server's certificate expires in {}: renew it", plural(days, "day")));
             }
             self.tls = Some(Tls { version, issuer: certificate.and_then(|certificate| certificate.issuer), days_left });
         }

@@ -9,7 +9,7 @@ use super::parser::{KeyValue, Step, shorten};
 /// The objects and lists so far. They refer to each other by number, because a key can have tens of thousands of levels.
 #[derive(Debug)]
 pub(crate) struct Builder<'a> {
-    /// The first one is the whole object.
+    /// The first one is the object that is built.
     nodes: Vec<Node<'a>>,
     /// The value of each key of each object.
     members: HashMap<(usize, Cow<'a, str>), usize>,
@@ -18,7 +18,7 @@ pub(crate) struct Builder<'a> {
 #[derive(Debug)]
 struct Node<'a> {
     content: Content<'a>,
-    /// What set it first, and how many steps of its key lead here. The whole object has none.
+    /// What set it first, and how many steps of its key lead here; none for the object that is built.
     origin: Option<(&'a KeyValue<'a>, usize)>,
 }
 
