@@ -4,8 +4,8 @@ use serde_json::value::RawValue;
 
 use super::body::Body;
 use super::key;
+use super::late_methods;
 use super::response::HttpResponse;
-use super::since;
 use crate::address::Address;
 use crate::command::Command;
 use crate::json;
@@ -38,7 +38,7 @@ pub(super) fn status_hint(response: &HttpResponse, commands: &[Command]) -> Opti
     match response.status {
         _ if is_centrifugo_1(response) => Some(key::HINT_SECRET.to_owned()),
         400 => methods::unknown_method_hint(commands.iter().map(Command::method), ApiVersion::V2).or_else(|| {
-            let since = since::hint(commands, ApiVersion::V2);
+            let since = late_methods::hint(commands, ApiVersion::V2);
             let since =
                 since.as_deref().unwrap_or("this server version may not support the method or this nesting depth");
             Some(format!("check the params; {since}"))

@@ -5,15 +5,15 @@
 
 mod body;
 mod current;
-mod earlier;
+mod earlier_attempts;
 mod form;
 mod key;
+mod late_methods;
 mod legacy;
 mod probe;
 mod replies;
 mod request;
 mod response;
-mod since;
 mod status;
 mod v1;
 

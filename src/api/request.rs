@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::body::Body;
-use super::earlier::Earlier;
+use super::earlier_attempts::EarlierAttempts;
 use super::form::{Form, Known, Order, ServerForm};
 use super::{current, key, legacy, v1};
 use crate::address::Address;
@@ -29,7 +29,7 @@ pub struct HttpRequest<'a> {
     pub(crate) auth_header: Option<(&'static str, SecretString)>,
     body: Body,
     commands: Cow<'a, [Command]>,
-    earlier: Earlier,
+    earlier_attempts: EarlierAttempts,
 }
 
 impl<'a> HttpRequest<'a> {
@@ -48,8 +48,8 @@ impl<'a> HttpRequest<'a> {
         };
         let plain_headers = plain_headers(&body);
         let endpoint = Arc::clone(endpoint);
-        let (auth_header, earlier) = (Some(auth_header), Earlier::default());
-        Self { endpoint, form, url, plain_headers, auth_header, body, commands, earlier }
+        let (auth_header, earlier_attempts) = (Some(auth_header), EarlierAttempts::default());
+        Self { endpoint, form, url, plain_headers, auth_header, body, commands, earlier_attempts }
     }
 
     /// A request that asks what a server has, and executes nothing; see [`Probe`](super::probe::Probe).
@@ -61,14 +61,15 @@ impl<'a> HttpRequest<'a> {
         let body = Body::empty();
         let (url, plain_headers) = (url(endpoint.address()), plain_headers(&body));
         let (endpoint, commands) = (Arc::clone(endpoint), Cow::Borrowed(&[][..]));
-        let earlier = Earlier::default();
-        HttpRequest { endpoint, form, url, plain_headers, auth_header: None, body, commands, earlier }
+        let earlier_attempts = EarlierAttempts::default();
+        HttpRequest { endpoint, form, url, plain_headers, auth_header: None, body, commands, earlier_attempts }
     }
 
     /// The same commands in another form of the API.
     pub(crate) fn reencode(&mut self, form: Form) {
-        let (commands, earlier) = (std::mem::take(&mut self.commands), std::mem::take(&mut self.earlier));
-        *self = Self { earlier, ..Self::encode(&self.endpoint, form, commands) };
+        let (commands, earlier_attempts) =
+            (std::mem::take(&mut self.commands), std::mem::take(&mut self.earlier_attempts));
+        *self = Self { earlier_attempts, ..Self::encode(&self.endpoint, form, commands) };
     }
 
     /// A part of the commands in the same form.
@@ -104,12 +105,12 @@ impl<'a> HttpRequest<'a> {
     /// later failure is then [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown). The client does so itself
     /// for the attempts that it makes with this request.
     pub fn assume_sent(&mut self) {
-        self.earlier = Earlier::all(self.commands.len());
+        self.earlier_attempts = EarlierAttempts::all(self.commands.len());
     }
 
     /// Adds an attempt, and takes into account what earlier ones may have executed.
     pub(crate) fn judge(&mut self, result: Result<Vec<Reply>, Error>) -> Result<Vec<Reply>, Error> {
-        self.earlier.judge(self.commands.len(), result)
+        self.earlier_attempts.judge(self.commands.len(), result)
     }
 
     /// What may have got into the credential by mistake.

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use sha2::Sha256;
 
 use super::body::Body;
-use super::since;
+use super::late_methods;
 use crate::address::Address;
 use crate::command::Command;
 use crate::error_kind::ErrorKind;
@@ -66,7 +66,8 @@ pub(super) fn status_hint(status: u16, commands: &[Command]) -> Option<String> {
     let hint = match status {
         400 => {
             let unknown = methods::unknown_method_hint(commands.iter().map(Command::method), ApiVersion::V1);
-            let since = since::hint(commands, ApiVersion::V1).map(|since| format!("; {since}")).unwrap_or_default();
+            let since =
+                late_methods::hint(commands, ApiVersion::V1).map(|since| format!("; {since}")).unwrap_or_default();
             return Some(unknown.unwrap_or_else(|| {
                 format!("check the types of the params{since}; a server without a secret responds the same way")
             }));

@@ -286,7 +286,7 @@ fn proxy_is_reported() {
 }
 
 const UNAUTHORIZED: &str = "http://127.0.0.1:PORT/api/info: unauthorized (401); wrong API key, or none configured on the \
-                            server: copy api_key from the server's config";
+                            server: set api_key to that of the server's config";
 
 #[test]
 fn rejected_credentials_stop_the_check() {

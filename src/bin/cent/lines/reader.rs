@@ -57,14 +57,14 @@ struct Line {
 }
 
 /// What a journal has to know of the input.
-struct History {
+struct InputCheck {
     known: KnownInput,
     hasher: InputHasher,
     /// Lines to be sent again, until all that earlier runs sent is compared: no more than were in one request.
     held: Vec<Line>,
 }
 
-impl History {
+impl InputCheck {
     /// Hashes a line; returns the hash up to its end.
     fn add(&mut self, line: &[u8]) -> InputHasher {
         self.hasher.add(line);
@@ -88,7 +88,7 @@ struct BatchReader<'a, Input> {
     /// The batch that is being filled; never empty.
     batch: Option<Batch>,
     /// With a journal.
-    history: Option<History>,
+    input_check: Option<InputCheck>,
     /// Buffers of lines that have been sent: reusing them is faster than allocating others.
     buffer_pool: Vec<Vec<u8>>,
 }
@@ -96,12 +96,12 @@ struct BatchReader<'a, Input> {
 impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
     fn new(input: Input, queue: &'a Queue, requests: &'a RequestBuilder) -> Self {
         let input = BufReader::with_capacity(READ_BYTES, input);
-        Self { input, queue, requests, batch: None, history: None, buffer_pool: Vec::new() }
+        Self { input, queue, requests, batch: None, input_check: None, buffer_pool: Vec::new() }
     }
 
     fn with_known(self, known: Option<KnownInput>) -> Self {
-        let history = known.map(|known| History { known, hasher: InputHasher::default(), held: Vec::new() });
-        Self { history, ..self }
+        let input_check = known.map(|known| InputCheck { known, hasher: InputHasher::default(), held: Vec::new() });
+        Self { input_check, ..self }
     }
 
     /// Reads up to the end of the input or of the run, or to the first invalid line. What precedes that is queued.
@@ -113,7 +113,7 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
 
     fn read_lines(&mut self, parse: impl Fn(Vec<u8>, u64) -> Result<Command, Error>) -> anyhow::Result<()> {
         let mut input_end = 0;
-        let known_lines = self.history.as_ref().map_or(0, |history| history.known.last_line());
+        let known_lines = self.input_check.as_ref().map_or(0, |input_check| input_check.known.last_line());
         if known_lines == 0 {
             self.queue.set_verified();
         }
@@ -125,7 +125,7 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
                 break;
             }
             if text.is_empty() {
-                return self.history.as_ref().map_or(Ok(()), |history| history.check_end(number - 1));
+                return self.input_check.as_ref().map_or(Ok(()), |input_check| input_check.check_end(number - 1));
             }
             if text.len() as u64 > MAX_LINE_BYTES {
                 bail!(
@@ -133,7 +133,7 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
                 );
             }
             input_end += text.len() as u64;
-            let hasher = self.history.as_mut().map(|history| history.add(&text));
+            let hasher = self.input_check.as_mut().map(|input_check| input_check.add(&text));
             let line = Line { text, number, input_end, hasher };
             let is_running = if number <= known_lines {
                 self.take_known(line, &parse)?
@@ -153,19 +153,19 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
         line: Line,
         parse: &impl Fn(Vec<u8>, u64) -> Result<Command, Error>,
     ) -> anyhow::Result<bool> {
-        let Some(history) = &mut self.history else { return Ok(true) };
+        let Some(input_check) = &mut self.input_check else { return Ok(true) };
         let number = line.number;
-        history.check(number)?;
-        if history.known.resend.contains(number) {
-            history.held.push(line);
+        input_check.check(number)?;
+        if input_check.known.resend.contains(number) {
+            input_check.held.push(line);
         } else {
             self.buffer_pool.push(line.text);
         }
-        if number < history.known.last_line() {
+        if number < input_check.known.last_line() {
             return Ok(true);
         }
         self.queue.set_verified();
-        for held in std::mem::take(&mut history.held) {
+        for held in std::mem::take(&mut input_check.held) {
             if !self.take_new(held, parse, true)? {
                 return Ok(false);
             }

@@ -4,7 +4,7 @@ use crate::command::Command;
 use crate::methods::{self, ApiVersion};
 
 /// Method and first version. `broadcast` and `node` as their changelogs have it; 2.8.6 lacks the others, 3.2.3 has them.
-const SINCE: [(&str, ApiVersion, &str); 4] = [
+const FIRST_VERSIONS: [(&str, ApiVersion, &str); 4] = [
     ("broadcast", ApiVersion::V1, "1.2.0"),
     ("node", ApiVersion::V1, "1.4.0"),
     ("subscribe", ApiVersion::V2, "3"),
@@ -18,7 +18,7 @@ pub(super) fn hint(commands: &[Command], version: ApiVersion) -> Option<String> 
         ApiVersion::V2 => methods::canonical_name(command.method()),
     });
     names.find_map(|name| {
-        let (_, _, since) = SINCE.iter().find(|known| (known.0, known.1) == (name, version))?;
+        let (_, _, since) = FIRST_VERSIONS.iter().find(|known| (known.0, known.1) == (name, version))?;
         Some(format!("{name} needs Centrifugo {since} or later"))
     })
 }

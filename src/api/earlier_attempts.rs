@@ -6,9 +6,9 @@ use crate::reply::Reply;
 
 /// Which commands may have been executed by an earlier attempt; empty while none may.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Earlier(Vec<bool>);
+pub(super) struct EarlierAttempts(Vec<bool>);
 
-impl Earlier {
+impl EarlierAttempts {
     /// All of so many commands may have been executed.
     pub(super) fn all(commands: usize) -> Self {
         Self(vec![true; commands])
@@ -72,18 +72,18 @@ mod tests {
     #[test]
     fn rejection_after_unknown_attempt_is_unknown() {
         for kind in [Rejected, SafeToRetry] {
-            let mut earlier = Earlier::default();
+            let mut earlier = EarlierAttempts::default();
             assert_eq!(earlier.judge(2, failed(kind)).unwrap_err().kind(), kind);
             assert_eq!(earlier.judge(2, failed(OutcomeUnknown)).unwrap_err().kind(), OutcomeUnknown);
             let error = earlier.judge(2, failed(kind)).unwrap_err();
             assert_eq!((error.kind(), error.is_repeatable()), (OutcomeUnknown, kind == SafeToRetry));
         }
-        assert_eq!(Earlier::all(1).judge(1, failed(Rejected)).unwrap_err().kind(), OutcomeUnknown);
+        assert_eq!(EarlierAttempts::all(1).judge(1, failed(Rejected)).unwrap_err().kind(), OutcomeUnknown);
     }
 
     #[test]
     fn each_command_has_its_own_outcome() {
-        let mut earlier = Earlier::default();
+        let mut earlier = EarlierAttempts::default();
         let first = vec![reply(None), reply(Some(OutcomeUnknown)), reply(Some(Rejected)), reply(Some(OutcomeUnknown))];
         let first = earlier.judge(4, Ok(first));
         assert_eq!(kinds(&first), [None, Some(OutcomeUnknown), Some(Rejected), Some(OutcomeUnknown)]);
@@ -91,15 +91,15 @@ mod tests {
         let second = earlier.judge(4, Ok(second));
         assert_eq!(kinds(&second), [None, None, Some(Rejected), Some(OutcomeUnknown)]);
         // The second command is known to be executed by now.
-        assert_eq!(earlier, Earlier(vec![false, false, false, true]));
+        assert_eq!(earlier, EarlierAttempts(vec![false, false, false, true]));
         assert_eq!(earlier.judge(4, failed(Rejected)).unwrap_err().kind(), OutcomeUnknown);
     }
 
     #[test]
     fn known_outcomes_change_nothing() {
-        let mut earlier = Earlier::default();
+        let mut earlier = EarlierAttempts::default();
         let replies = earlier.judge(2, Ok(vec![reply(None), reply(Some(Rejected))]));
         assert_eq!(kinds(&replies), [None, Some(Rejected)]);
-        assert_eq!(earlier, Earlier::default());
+        assert_eq!(earlier, EarlierAttempts::default());
     }
 }
