@@ -212,7 +212,7 @@ impl ReplyError {
 }
 
 pub(crate) const HINT_NAMESPACE: &str =
-    "the channel's namespace (the part before the colon) must exist in the server's config";
+    "check the spelling, or add the channel's namespace (the part before the colon) to the server's config";
 pub(crate) const HINT_ENABLE: &str = "enable it for this channel in the server's config";
 pub(crate) const HINT_CHECK_BEFORE_RETRY: &str = "the command may have been executed: check before retrying";
 

@@ -285,8 +285,8 @@ fn proxy_is_reported() {
     );
 }
 
-const UNAUTHORIZED: &str = "http://127.0.0.1:PORT/api/info: unauthorized (401); wrong API key, or none configured on the \
-                            server: set api_key to that of the server's config";
+const UNAUTHORIZED: &str = "http://127.0.0.1:PORT/api/info: unauthorized (401); wrong API key, or the server has none: set \
+                            api_key to the value of http_api.key in the server's config (of api_key before Centrifugo 6)";
 
 #[test]
 fn rejected_credentials_stop_the_check() {

@@ -132,8 +132,8 @@ fn credentials_from_files_are_used() {
     }
 }
 
-const WRONG_KEY: &str = "unauthorized (401); wrong API key, or none configured on the server: copy api_key from the \
-                         server's config";
+const WRONG_KEY: &str = "unauthorized (401); wrong API key, or the server has none: set api_key to the value of \
+                         http_api.key in the server's config (of api_key before Centrifugo 6)";
 
 #[test]
 fn wrong_credential_is_unauthorized() {
@@ -376,7 +376,7 @@ fn transport_mode_errors_are_printed_like_others() {
             false,
             1,
             r#"{"code":102,"message":"unknown channel"}"#,
-            "unknown channel (102); the channel's namespace (the part before the colon) must exist in the server's config",
+            "unknown channel (102); check the spelling, or add the channel's namespace (the part before the colon) to the server's config",
         ),
         (
             6,

@@ -215,7 +215,7 @@ fn rejected_lines_are_done_and_named_again() {
     let input = line(1) + "{\"channel\": \"nope:a\", \"data\": 2}\n" + &line(3);
     let server = Current.server();
     let first = run(&server, &["publish"], &input, None);
-    let hint = "the channel's namespace (the part before the colon) must exist in the server's config";
+    let hint = "check the spelling, or add the channel's namespace (the part before the colon) to the server's config";
     first.assert(
         1,
         &format!("cent: line 2: publish: unknown channel (102); {hint}\ncent: 3 commands: 2 accepted, 1 rejected\n"),

@@ -164,8 +164,8 @@ fn blank_lines_are_counted_but_not_sent() {
     let server = V1.server();
     let input = format!("\n{}\r\n \t\n{}\n{{\"channel\": \"nope:a\", \"data\": 1}}", line(1).trim(), line(2).trim());
     let output = publish_lines(V1, &server).stdin_bytes(input).run();
-    let rejection = "line 5: publish: namespace not found; the channel's namespace (the part before the colon) must exist \
-                   in the server's config";
+    let rejection = "line 5: publish: namespace not found; check the spelling, or add the channel's namespace (the \
+                   part before the colon) to the server's config";
     assert_eq!(
         stderr_without_duration(&output),
         format!("cent: {rejection}\ncent: 3 commands: 2 accepted, 1 rejected")
@@ -269,7 +269,7 @@ fn reports_first_twenty_reply_errors_by_line() {
 #[test]
 fn broadcast_channel_error_is_reported_by_line() {
     let input = "{\"channels\": [\"plain:a\", \"nope:b\"], \"data\": 1}\n";
-    let hint = "the channel's namespace (the part before the colon) must exist in the server's config";
+    let hint = "check the spelling, or add the channel's namespace (the part before the colon) to the server's config";
     let text = format!("cent: line 1: broadcast: channel \"nope:b\": unknown channel (102); {hint}\n");
     for form in [Legacy, Current] {
         let server = form.server();
@@ -450,7 +450,7 @@ fn bad_line_may_be_first_or_in_later_batch() {
     let rejected = "{\"channel\": \"nope:a\", \"data\": 5}\n";
     let input = publish_params(1..=4) + rejected + &line(6) + WRONG_TYPE + &line(8);
     let output = publish_lines(Current, &server).arg("--batch=4").stdin_bytes(input).run();
-    let hint = "the channel's namespace (the part before the colon) must exist in the server's config";
+    let hint = "check the spelling, or add the channel's namespace (the part before the colon) to the server's config";
     let summary = "cent: lines 1-6: 5 accepted, 1 rejected; line 7 onwards not accepted: resume with tail -n +7\n";
     let text =
         format!("cent: line 5: publish: unknown channel (102); {hint}\n{}{summary}", wrong_type_error(&server, 7, 3));

@@ -104,8 +104,8 @@ fn quiet_prints_only_errors() {
     let server = V1.server();
     let output =
         V1.cent(&server).args(&["-q", "bananas", "publish", "--params", r#"{"channel": "nope:a", "data": 1}"#]);
-    let message = "publish: namespace not found; the channel's namespace (the part before the colon) must exist in the \
-                   server's config";
+    let message = "publish: namespace not found; check the spelling, or add the channel's namespace (the \
+                   part before the colon) to the server's config";
     output.run().assert_output(1, "", &format!("cent: {}/api/: {message}\n", server.address()));
 }
 
@@ -126,7 +126,8 @@ fn assert_reply_errors(form: ApiForm, centrifugo: Centrifugo, method: &str, para
 
 #[test]
 fn reply_errors_have_hints() {
-    let namespace = "the channel's namespace (the part before the colon) must exist in the server's config";
+    let namespace =
+        "check the spelling, or add the channel's namespace (the part before the colon) to the server's config";
     let available = "enable it for this channel in the server's config";
     let check_hint = "the command may have been executed: check before retrying";
     let unknown_namespace = r#"{"channel": "nope:a", "data": 1}"#;
@@ -198,7 +199,8 @@ fn reply_errors_have_hints() {
 
 #[test]
 fn partial_broadcast_failure_names_channels() {
-    let namespace = "the channel's namespace (the part before the colon) must exist in the server's config";
+    let namespace =
+        "check the spelling, or add the channel's namespace (the part before the colon) to the server's config";
     let params = r#"{"channels": ["plain:a", "nope:b", "plain:c", "nope:d"], "data": 1}"#;
     let errors = ["nope:b", "nope:d"].map(|name| format!("channel \"{name}\": unknown channel (102); {namespace}"));
     for major in 3..=7 {

@@ -67,7 +67,7 @@ pub(crate) struct Args {
     )]
     pub(crate) timeout: Option<Duration>,
 
-    /// Retry up to N times what is safe (exit status 3)
+    /// Retry up to N times if safe (exit status 3)
     ///
     /// Only failures with exit status 3 are retried, with growing pauses.
     /// Without --idempotent, a request that may have been executed is never
@@ -109,25 +109,26 @@ pub(crate) struct Args {
 
     /// With --lines: let the server run commands concurrently
     ///
-    /// Several times faster if the server has a Redis engine, slower with its
-    /// memory engine. Messages are delivered out of order; replies are still
-    /// printed in order. Requires an API key and Centrifugo 5.2 or later.
+    /// Several times faster if the server stores messages in Redis, slower
+    /// if it stores them in memory. Messages are delivered out of order;
+    /// replies are still printed in order. Requires an API key and
+    /// Centrifugo 5.2 or later.
     #[arg(long, verbatim_doc_comment, hide_short_help = true)]
     pub(crate) unordered: bool,
 
     /// With --lines: record progress in FILE, to resume
     ///
     /// Run the same command with the same input again until it exits with 0:
-    /// it skips the lines that are done, and goes on. With --idempotent,
-    /// lines that may have been executed are sent again within 4 minutes.
-    /// Otherwise the exit status is 4, and --unknown decides.
+    /// it skips the lines that are done, and goes on. Lines that may have
+    /// been executed are sent again with --idempotent, for up to 4 minutes.
+    /// Without it, or later, the exit status is 4: see --unknown.
     #[arg(long, value_name = "FILE", verbatim_doc_comment, hide_short_help = true)]
     pub(crate) journal: Option<OsString>,
 
-    /// With --journal: send or skip lines that may be executed
+    /// With --journal: send or skip lines of unknown outcome
     ///
-    /// Decides about the lines that an earlier run sent without learning
-    /// whether they were executed. Check them first.
+    /// WHAT is send or skip. An earlier run sent these lines and could not
+    /// learn whether they were executed. Check that first.
     #[arg(long, value_name = "WHAT", verbatim_doc_comment, hide_short_help = true)]
     #[arg(value_enum, hide_possible_values = true)]
     pub(crate) unknown: Option<UnknownChoice>,
