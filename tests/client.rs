@@ -155,7 +155,7 @@ fn failed_channel_of_broadcast_is_named() {
             (error.kind(), error.message()),
             (ErrorKind::Rejected, r#"channel "nope:b": unknown channel (102)"#)
         );
-        assert!(error.hint().unwrap().starts_with("the channel's namespace"), "{error}");
+        assert!(error.hint().unwrap().starts_with("check the spelling, or add the channel's namespace"), "{error}");
     }
 }
 
