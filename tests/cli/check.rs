@@ -285,8 +285,9 @@ fn proxy_is_reported() {
     );
 }
 
-const UNAUTHORIZED: &str = "http://127.0.0.1:PORT/api/info: unauthorized (401); wrong API key, or the server has none: set \
-                            api_key to the value of http_api.key in the server's config (of api_key before Centrifugo 6)";
+const UNAUTHORIZED: &str = "http://127.0.0.1:PORT/api/info: unauthorized (401); wrong API key, or the \
+                            server has none: set api_key and http_api.key of the server's config (before Centrifugo 6: \
+                            its api_key) to the same value";
 
 #[test]
 fn rejected_credentials_stop_the_check() {

@@ -359,7 +359,8 @@ fn examples() -> (Vec<String>, String, String) {
     let [lines, scripts] = &code_blocks(section("Examples"), "sh")[..] else { panic!("two blocks of examples") };
     let (hook, deployment) = scripts.split_once("\n\n").expect("the second block has two scripts");
     // The command before the pipe needs a database.
-    let lines = lines.replace("psql -XAtc 'select row_to_json(m) from messages m'", "cat news.jsonl");
+    let lines = lines
+        .replace("psql -XAtc 'select row_to_json(m) from (select channel, data from messages) m'", "cat news.jsonl");
     (lines.lines().map(str::to_owned).collect(), hook.to_owned(), deployment.to_owned())
 }
 

@@ -119,16 +119,16 @@ pub(crate) struct Args {
     /// With --lines: record progress in FILE, to resume
     ///
     /// Run the same command with the same input again until it exits with 0:
-    /// it skips the lines that are done, and goes on. Lines that may have
-    /// been executed are sent again with --idempotent, for up to 4 minutes.
-    /// Without it, or later, the exit status is 4: see --unknown.
+    /// it skips the lines that are done, and goes on. With --idempotent,
+    /// lines that may have been executed are sent again for up to 4 minutes.
+    /// Otherwise the exit status is 4: see --unknown.
     #[arg(long, value_name = "FILE", verbatim_doc_comment, hide_short_help = true)]
     pub(crate) journal: Option<OsString>,
 
     /// With --journal: send or skip lines of unknown outcome
     ///
-    /// WHAT is send or skip. An earlier run sent these lines and could not
-    /// learn whether they were executed. Check that first.
+    /// WHAT is send or skip, and applies to all lines that an earlier run
+    /// sent without learning the outcome. Check them first.
     #[arg(long, value_name = "WHAT", verbatim_doc_comment, hide_short_help = true)]
     #[arg(value_enum, hide_possible_values = true)]
     pub(crate) unknown: Option<UnknownChoice>,

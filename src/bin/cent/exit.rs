@@ -118,7 +118,7 @@ pub(crate) const EXIT_TABLE: [ExitRow; 7] = [
     ExitRow {
         codes: "1",
         single: "rejected by the server",
-        lines: "some lines were rejected, all others accepted; or the first request was rejected",
+        lines: "some lines were rejected, all others accepted; or the server accepts none, as with a wrong key",
         advice: "retrying will not help",
     },
     ExitRow {
