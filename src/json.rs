@@ -202,7 +202,7 @@ fn syntax_error(error: &serde_json::Error, text: &str, expected: &str) -> Syntax
         return unexpected_end(text);
     }
     let offset = offset(text, error.line(), error.column());
-    if let Some(error) = typographic_character(text, offset) {
+    if let Some(error) = typographic_character(text, offset).or_else(|| trailing_comma(text, offset)) {
         return error;
     }
     let message = error.to_string();
@@ -242,6 +242,15 @@ fn typographic_character(text: &str, offset: usize) -> Option<SyntaxError> {
         _ => return None,
     };
     Some(SyntaxError::new(format!("invalid JSON: {name} (U+{:04X})", u32::from(c)), offset).with_hint(hint))
+}
+
+/// The error of a comma before a closing bracket.
+fn trailing_comma(text: &str, offset: usize) -> Option<SyntaxError> {
+    let (before, after) = text.split_at_checked(offset)?;
+    let comma = before.trim_end().strip_suffix(',')?.len();
+    after
+        .starts_with(['}', ']'])
+        .then(|| SyntaxError::new("invalid JSON: trailing comma", comma).with_hint("remove it"))
 }
 
 fn unexpected_end(text: &str) -> SyntaxError {
@@ -366,6 +375,10 @@ mod tests {
             assert!(message.starts_with("invalid JSON: white space other than ASCII (U+"), "{message}");
             assert_eq!(found, offset, "{text}");
         }
+        for (text, offset) in [("{\"a\": 1,}", 7), ("{\"a\": [1, \n]}", 8), ("{\"a\": {\"b\": \"é\" ,}}", 17)] {
+            assert_eq!(error(text), ("invalid JSON: trailing comma".into(), offset), "{text}");
+        }
+        assert_eq!(error("{,}"), ("invalid JSON: object keys must be in double quotes".into(), 1));
         // In a string they are text.
         assert_eq!(error("{\"“\": \"\u{a0}\", x}"), ("invalid JSON: object keys must be in double quotes".into(), 14));
         let bytes = [b"{\"a\": \"", &[0xff][..], b"\"}"].concat();

@@ -156,6 +156,8 @@ fn quotes_that_the_shell_removed_are_recognized() {
         "invalid JSON: object keys must be in double quotes, which the shell removes; use single quotes around it";
     let message = format!("--params: {lost}: --params='{{…}}'");
     assert_hint(&["live", "publish", "--params={channel: news, data: 1}"], &message);
+    // What a shell makes of --params={"channel":"news","data":1}.
+    assert_hint(&["live", "publish", "--params=channel:news", "--params=data:1"], &message);
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn invalid_values_name_the_place() {
     );
     assert_rejected(
         &["data:=[1,\n 2,]"],
-        "'data:=[1,…': invalid JSON: expected value at line 2, column 4\ncent:    2,]\ncent:      ^",
+        "'data:=[1,…': invalid JSON: trailing comma at line 2, column 3; remove it\ncent:    2,]\ncent:     ^",
     );
     assert_rejected(
         &["data:={} {}"],
@@ -172,6 +172,11 @@ fn invalid_values_name_the_place() {
     let lost =
         "invalid JSON: object keys must be in double quotes, which the shell removes; use single quotes around it";
     assert_rejected(&["data:={title:Hi}"], &format!("'data:={{title:Hi}}': {lost}: 'data:=…'"));
+    assert_rejected(&["data:=title:Hi", "data:=n:1"], &format!("'data:=title:Hi': {lost}: 'data:=…'"));
+    for text in ["12:30", "https://a", "Note: Hi"] {
+        let message = format!("'data:={text}': the value is not JSON; for text use data=");
+        assert_rejected(&[&format!("data:={text}")], &message);
+    }
     let bad = configured(&["data:@bad.json"]).file("bad.json", "\n{\"a\": 01}");
     let message = "cent: 'data:@bad.json': invalid number at line 2, column 8\ncent:   {\"a\": 01}\ncent:          ^\n";
     bad.run().assert_output(2, "", message);

@@ -17,10 +17,8 @@ fn assert_located(cent: Cent, kilobytes: u32, source: &str, summary: &str) {
         .env("PATH", "/usr/bin:/bin")
         .stdin(input)
         .run();
-    let hint = r#"use an object such as {"channel": "news"}"#;
-    let column = BYTES + 1;
-    let message = format!("cent: {source}: invalid JSON: trailing comma at line 1, column {column}; {hint}\n");
-    let shown = format!("cent:   {}\",}}\n", "x".repeat(34));
+    let message = format!("cent: {source}: invalid JSON: trailing comma at line 1, column {BYTES}; remove it\n");
+    let shown = format!("cent:   {}\",}}\n", "x".repeat(35));
     let mark = format!("cent:   {}^\n", " ".repeat(36));
     output.assert_output(2, "", &format!("{message}{shown}{mark}{summary}"));
 }

@@ -203,7 +203,13 @@ fn invalid_json_reports_location() {
             "        ^",
         ),
         ("{\"a\": 01}", "invalid number at line 1, column 8", object, "{\"a\": 01}", "       ^"),
-        ("{\n  \"a\": 1,\n}", "invalid JSON: trailing comma at line 3, column 1", object, "}", "^"),
+        (
+            "{\n  \"a\": 1,\n}",
+            "invalid JSON: trailing comma at line 2, column 9",
+            "remove it",
+            "  \"a\": 1,",
+            "        ^",
+        ),
         ("\u{feff}{}", "invalid JSON: byte order mark at line 1, column 1", "remove it", "\u{feff}{}", "^"),
         (
             "{\"a\": \"\n\"}",
