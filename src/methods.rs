@@ -321,10 +321,9 @@ pub(crate) fn suggestion(method: &str, version: ApiVersion) -> Option<String> {
     if is_known_method(method, version) {
         return None;
     }
-    let known_methods = format!("known methods: {}", method_names(version).collect::<Vec<_>>().join(", "));
     Some(match closest_match(method, method_names(version)) {
-        Some(name) => format!("did you mean {name}? ({known_methods})"),
-        None => known_methods,
+        Some(name) => format!("did you mean {name}?"),
+        None => format!("known methods: {}", method_names(version).collect::<Vec<_>>().join(", ")),
     })
 }
 

@@ -745,7 +745,7 @@ fn unknown_method_is_rejected() {
         let path = if major < 7 { "/api" } else { "/api/publsh" };
         let start = format!("{}{path}: ", server.address());
         assert!(error.to_string().starts_with(&start), "{error}");
-        assert!(error.to_string().contains("did you mean publish? (known methods: publish, "), "{error}");
+        assert!(error.to_string().ends_with("; did you mean publish?"), "{error}");
         let asked = if major < 7 { &["/api/publsh", "/api"][..] } else { &["/api/publsh", "/api", "/api/batch"] };
         assert_eq!(paths(&server), asked, "{major}");
         // It says nothing about the form.

@@ -296,12 +296,11 @@ mod tests {
     fn unknown_method_names_closest_and_known() {
         let command = [Command::new("publsh", "{}").unwrap()];
         let rejected = into_replies(Form::V1, &command, 400, "Bad Request\n").unwrap_err().to_string();
-        let hint = "unknown method publsh, or invalid params; did you mean publish? (known methods: publish, broadcast, \
-                    unsubscribe, disconnect, presence, history, channels, stats, node)";
+        let hint = "unknown method publsh, or invalid params; did you mean publish?";
         assert!(rejected.ends_with(&format!("; {hint}")), "{rejected}");
         let not_found = r#"{"error":{"code":104,"message":"not found"}}"#;
         let replies = into_replies(Form::Legacy, &command, 200, not_found).unwrap();
-        assert!(replies[0].errors()[0].to_string().contains("; did you mean publish? (known methods: publish, "));
+        assert!(replies[0].errors()[0].to_string().ends_with("; did you mean publish?"));
         let command = [Command::new("frobnicate", "{}").unwrap()];
         let replies = into_replies(Form::Legacy, &command, 200, not_found).unwrap();
         assert!(replies[0].errors()[0].to_string().contains("; known methods: publish, broadcast, subscribe, "));

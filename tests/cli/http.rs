@@ -302,11 +302,11 @@ const KNOWN_METHODS: &str = "known methods: publish, broadcast, subscribe, unsub
 fn unknown_method_is_reported() {
     for major in 2..=7 {
         let server = Server::version(major);
-        let hint = format!("unknown method publsh, or invalid params; did you mean publish? ({KNOWN_METHODS})");
-        let (path, status) = if major < 7 { ("/api", "bad request (400)") } else { ("/api/publsh", "not found (404)") };
+        let hint = format!("unknown method puplic, or invalid params; {KNOWN_METHODS}");
+        let (path, status) = if major < 7 { ("/api", "bad request (400)") } else { ("/api/puplic", "not found (404)") };
         let text = format!("cent: {}{path}: {status}; {hint}\n", server.address());
-        Current.cent(&server).args(&["bananas", "publsh", "--params={}"]).run().assert_output(1, "", &text);
-        let asked = if major < 7 { &["/api/publsh", "/api"][..] } else { &["/api/publsh", "/api", "/api/batch"] };
+        Current.cent(&server).args(&["bananas", "puplic", "--params={}"]).run().assert_output(1, "", &text);
+        let asked = if major < 7 { &["/api/puplic", "/api"][..] } else { &["/api/puplic", "/api", "/api/batch"] };
         assert_eq!(paths(&server), asked, "{major}");
         assert!(server.centrifugo().executed().is_empty());
     }

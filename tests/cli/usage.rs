@@ -27,7 +27,7 @@ fn missing_arguments_are_rejected() {
     );
     assert_usage_error(
         &["publish", "channel=news", "data=1"],
-        "missing SECTION before publish; usage: cent SECTION publish 'channel=news'",
+        "missing SECTION before publish; usage: cent SECTION publish [KEY=VALUE]...",
     );
     assert_usage_error(&["--lines"], "missing SECTION; usage: cent --lines SECTION [METHOD] (see cent --help)");
 }
@@ -81,7 +81,7 @@ fn unknown_section_suggests_nearest() {
 }
 
 #[test]
-fn unknown_method_suggests_nearest() {
+fn unknown_method_suggests_nearest_or_lists_all() {
     let later_methods = "publish, broadcast, subscribe, unsubscribe, disconnect, refresh, presence, presence_stats, history, \
          history_remove, channels, info, rpc, map_publish, map_remove, map_read_state, map_read_stream, map_stats, \
          map_clear, shared_poll_publish";
@@ -93,15 +93,15 @@ fn unknown_method_suggests_nearest() {
             "publish, broadcast, unsubscribe, disconnect, presence, history, channels, stats, node",
         ),
         (Legacy, "/api", "bad request (400)", later_methods),
-        (Current, "/api/publsh", "not found (404)", later_methods),
+        (Current, "/api/METHOD", "not found (404)", later_methods),
     ] {
-        let server = form.server();
-        let message = format!(
-            "cent: {}{path}: {status}; unknown method publsh, or invalid params; did you mean publish? (known methods: \
-             {known_methods})\n",
-            server.address()
-        );
-        form.cent(&server).args(&["bananas", "publsh"]).run().assert_output(1, "", &message);
+        let list = format!("known methods: {known_methods}");
+        for (method, hint) in [("publsh", "did you mean publish?"), ("frobnicate", &list)] {
+            let server = form.server();
+            let url = format!("{}{}", server.address(), path.replace("METHOD", method));
+            let message = format!("cent: {url}: {status}; unknown method {method}, or invalid params; {hint}\n");
+            form.cent(&server).args(&["bananas", method]).run().assert_output(1, "", &message);
+        }
     }
 }
 

@@ -35,11 +35,10 @@ pub(crate) fn check(
 
 /// KEY=VALUE in the place of METHOD. A method's name in the place of SECTION is rather METHOD.
 fn missing_before_key_value(section: &str, arg: &str) -> String {
-    let arg = shorten(arg);
     if cent::known_methods().any(|known| known == section) {
-        format!("missing SECTION before {section}; usage: cent SECTION {section} '{arg}'")
+        format!("missing SECTION before {section}; usage: cent SECTION {section} [KEY=VALUE]...")
     } else {
-        format!("missing METHOD before '{arg}'; usage: cent SECTION METHOD [KEY=VALUE]...")
+        format!("missing METHOD before '{}'; usage: cent SECTION METHOD [KEY=VALUE]...", shorten(arg))
     }
 }
 
