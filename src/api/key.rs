@@ -73,8 +73,8 @@ pub(crate) const HINT_SECRET: &str = "this is Centrifugo 1: set secret instead o
 pub(super) fn status_hint(status: u16) -> Option<&'static str> {
     match status {
         401 => Some(
-            "wrong API key, or the server has none: set api_key and http_api.key of the server's \
-             config (before Centrifugo 6: its api_key) to the same value",
+            "wrong API key, or the server has none: api_key must equal http_api.key in the server's \
+             config (before Centrifugo 6: api_key there)",
         ),
         404 => Some(
             "check the path and port of the address: the API may be at another path, on an internal port, or disabled",

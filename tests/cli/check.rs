@@ -285,9 +285,8 @@ fn proxy_is_reported() {
     );
 }
 
-const UNAUTHORIZED: &str = "http://127.0.0.1:PORT/api/info: unauthorized (401); wrong API key, or the \
-                            server has none: set api_key and http_api.key of the server's config (before Centrifugo 6: \
-                            its api_key) to the same value";
+const UNAUTHORIZED: &str = "http://127.0.0.1:PORT/api/info: unauthorized (401); wrong API key, or the server has none: \
+                            api_key must equal http_api.key in the server's config (before Centrifugo 6: api_key there)";
 
 #[test]
 fn rejected_credentials_stop_the_check() {

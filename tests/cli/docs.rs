@@ -402,11 +402,15 @@ fn readme_examples_run() {
     let (lines, ..) = examples();
     let (titles, lines): (Vec<_>, Vec<_>) =
         lines.iter().filter(|line| !line.contains("jq ")).partition(|line| line.contains("$TITLE"));
-    assert_eq!((titles.len(), lines.len()), (1, 2));
-    for line in lines {
+    assert_eq!((titles.len(), lines.len()), (1, 3));
+    for line in &lines {
         sandbox.run_shell(line, "");
     }
-    assert_eq!(sandbox.published_data("news"), ["1", "1"]);
+    assert_eq!(sandbox.published_data("news"), ["1", "1", "1"]);
+    // A job that is done changes nothing.
+    let journal = lines.iter().find(|line| line.contains("--journal")).expect("a job with a journal");
+    sandbox.run_shell(journal, "");
+    assert_eq!(sandbox.published_data("news"), ["1", "1", "1"]);
     let texts = hostile_texts();
     let mut sandbox = Sandbox::new();
     for text in &texts {

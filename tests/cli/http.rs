@@ -132,8 +132,8 @@ fn credentials_from_files_are_used() {
     }
 }
 
-const WRONG_KEY: &str = "unauthorized (401); wrong API key, or the server has none: set api_key and http_api.key of the \
-                         server's config (before Centrifugo 6: its api_key) to the same value";
+const WRONG_KEY: &str = "unauthorized (401); wrong API key, or the server has none: api_key must equal \
+                         http_api.key in the server's config (before Centrifugo 6: api_key there)";
 
 #[test]
 fn wrong_credential_is_unauthorized() {

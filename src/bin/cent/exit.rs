@@ -143,7 +143,7 @@ pub(crate) const EXIT_TABLE: [ExitRow; 7] = [
         codes: "5",
         single: NOT_SINGLE,
         lines: "stopped part-way: lines before the named one are done, none is unknown",
-        advice: "resume at that line; never run it all again",
+        advice: "resume at that line; without --journal, never run it all again",
     },
     ExitRow {
         codes: "129, 130, 143",
