@@ -73,7 +73,7 @@ pub(crate) const HINT_SECRET: &str = "this is Centrifugo 1: set secret instead o
 pub(super) fn status_hint(status: u16) -> Option<&'static str> {
     match status {
         401 => Some(
-            "wrong API key, or the server has none: api_key must equal http_api.key in the server's \
+            "wrong API key, or the server has none: your api_key must equal http_api.key in the server's \
              config (before Centrifugo 6: api_key there)",
         ),
         404 => Some(

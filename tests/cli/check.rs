@@ -286,7 +286,7 @@ fn proxy_is_reported() {
 }
 
 const UNAUTHORIZED: &str = "http://127.0.0.1:PORT/api/info: unauthorized (401); wrong API key, or the server has none: \
-                            api_key must equal http_api.key in the server's config (before Centrifugo 6: api_key there)";
+                            your api_key must equal http_api.key in the server's config (before Centrifugo 6: api_key there)";
 
 #[test]
 fn rejected_credentials_stop_the_check() {

@@ -132,7 +132,7 @@ fn credentials_from_files_are_used() {
     }
 }
 
-const WRONG_KEY: &str = "unauthorized (401); wrong API key, or the server has none: api_key must equal \
+const WRONG_KEY: &str = "unauthorized (401); wrong API key, or the server has none: your api_key must equal \
                          http_api.key in the server's config (before Centrifugo 6: api_key there)";
 
 #[test]

@@ -193,7 +193,7 @@ fn quotes_and_comments_in_credential_are_named() {
     let quotes = "the quotes around it are part of the value: remove them";
     let comment = "the text after a ; or # is part of the value: put a comment on a line of its own";
     let secret = "wrong secret: copy it from the server's config";
-    let key = "wrong API key, or the server has none: api_key must equal http_api.key in the \
+    let key = "wrong API key, or the server has none: your api_key must equal http_api.key in the \
                server's config (before Centrifugo 6: api_key there)";
     for (form, value, hint) in [
         (V1, "\"x\"", format!("{secret}; {quotes}")),

@@ -119,10 +119,10 @@ pub(crate) struct Args {
     /// With --lines: record progress in FILE, to resume
     ///
     /// Run the same command with the same input again until it exits with
-    /// 0, or with 1 if lines were rejected: it skips the lines that are
-    /// done, and goes on. With --idempotent, lines that may have been
-    /// executed are sent again for up to 4 minutes. Otherwise the exit
-    /// status is 4: see --unknown.
+    /// 0 or 1: it skips the lines that are done (accepted or rejected), and
+    /// goes on. With --idempotent, lines that may have been executed are
+    /// sent again for up to 4 minutes. Otherwise the exit status is 4: see
+    /// --unknown.
     #[arg(long, value_name = "FILE", verbatim_doc_comment, hide_short_help = true)]
     pub(crate) journal: Option<OsString>,
 

@@ -119,7 +119,7 @@ pub(crate) const EXIT_TABLE: [ExitRow; 7] = [
         codes: "1",
         single: "rejected by the server",
         lines: "some lines were rejected, all others accepted; or the server accepts none, as with a wrong key",
-        advice: "retrying will not help",
+        advice: "read the message; retrying will not help",
     },
     ExitRow {
         codes: "2",
