@@ -10,7 +10,7 @@
 //!
 //! The package is `cent-cli`, and without its default features it is this library alone:
 //! `cent-cli = { path = "PATH/TO/SOURCE", default-features = false }`. It requires one exact version of
-//! [ureq](https://docs.rs/ureq): Cargo reports a conflict if another package requires a later 3.x.
+//! `ureq`: Cargo reports a conflict if another package requires a later 3.x.
 //!
 //! # Connecting
 //! [`Client::with_api_key`] is for Centrifugo 2 to 6, and [`Client::new`] for Centrifugo 1, which has a secret instead of
