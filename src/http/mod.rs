@@ -9,13 +9,13 @@
 //! - A POST is sent once: no retry on a stale connection or on 401 and 408, no redirect is followed
 //!   (`tests/fault_injection`: every scenario counts executions and connections).
 //! - Proxies come only from the configuration, never from the environment, once `.proxy(None)` is set
-//!   (`tests/client.rs`: `environment_is_not_read`).
+//!   (`tests/client`: `environment_is_not_read`).
 //! - Links are called from above to below, and the topmost sees the first byte of the request before any link below
 //!   (`tests/fault_injection`: scenarios that stop before and after the first byte).
 //! - The output of the first `transmit_output` begins with the request line, so that it can be made absolute
 //!   (`tests/cli/proxy.rs`).
 //! - `is_open` is asked when a connection goes back to the pool and again before it is used
-//!   (`tests/client.rs`, `tests/cli/http.rs`: reuse of connections).
+//!   (`tests/client`, `tests/cli/http.rs`: reuse of connections).
 //! - A failed write that is held back is followed by a read of the response
 //!   (`tests/cli/http.rs`: early rejection of a large body).
 //! - Errors of a connector come back as `ureq::Error::Other`, those inside a reader or TLS as `ureq::Error::Io`

@@ -1,0 +1,178 @@
+//! The file: its format, its path, what happens when it is damaged or cannot be written.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+
+use sha2::{Digest, Sha256};
+
+use super::{Run, call, finish, lines, numbers, received, run, run_until_done};
+use crate::Current;
+use crate::support::cli::Cent;
+use crate::support::server::{API_KEY, Server};
+
+/// The journal without what differs in every run: address, id, times and digests.
+fn without_random(text: &str) -> String {
+    let without = |line: &str| {
+        let words = line.split(' ').map(|word| match word {
+            word if word.starts_with("\"http:") => "ADDRESS",
+            word if word.len() >= 32 => "HEX",
+            word if word.len() >= 10 && word.chars().all(|c| c.is_ascii_digit()) => "TIME",
+            word => word,
+        });
+        words.collect::<Vec<_>>().join(" ") + "\n"
+    };
+    text.lines().map(without).collect()
+}
+
+#[test]
+fn journal_is_plain_text_with_mode_0600() {
+    let server = Current.server();
+    let run = run(&server, &["publish", "-q"], &lines(3), None);
+    run.assert(0, "");
+    assert_eq!(
+        without_random(&run.text()),
+        "cent journal 1\nsection \"bananas\"\naddress ADDRESS\nmethod \"publish\"\nid HEX\n\
+         sent 1-2 at TIME no-keys sha256 HEX\ndone 2 sha256 HEX\nsent 3 at TIME no-keys sha256 HEX\ndone 3 sha256 HEX\n"
+    );
+    let metadata = fs::metadata(run.output.home.path().join("state")).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    // As sha256sum prints it for the input.
+    let digest = hex::encode(Sha256::digest(lines(3)));
+    assert!(run.text().ends_with(&format!("done 3 sha256 {digest}\n")), "{}", run.text());
+    assert!(!run.text().contains(API_KEY));
+}
+
+#[test]
+fn journal_is_no_standard_stream() {
+    let server = Current.server().expect_no_connection();
+    let message = "cent: state: is also standard input, output or error; use another file for --journal\n";
+    let empty = |cent: &Cent| File::options().read(true).append(true).create(true).open(cent.path("state")).unwrap();
+    let input = call(Current, &server, &["publish"], &lines(2), Some(b""));
+    let state = empty(&input);
+    let input = finish(input.stdin(state));
+    assert_eq!((input.exit_code(), input.stderr().as_str(), input.journal.as_slice()), (2, message, &b""[..]));
+    let output = call(Current, &server, &["publish"], &lines(2), Some(b""));
+    let state = empty(&output);
+    let output = finish(output.stdout(state));
+    assert_eq!((output.exit_code(), output.stderr().as_str(), output.journal.as_slice()), (2, message, &b""[..]));
+}
+
+#[test]
+fn foreign_or_damaged_file_is_left_as_it_is() {
+    let server = Current.server();
+    let good = run(&server, &["publish", "-q"], &lines(3), None);
+    let requests = server.requests().len();
+    let text = good.text();
+    let foreign = "not a journal of cent; use another file for --journal";
+    let damaged =
+        |line| format!("line {line} is damaged; check which lines were sent, and use another file for --journal");
+    for (content, problem) in [
+        (b"hello".to_vec(), foreign.to_owned()),
+        (b"channel,data\na,1\n".to_vec(), foreign.to_owned()),
+        (b"\xff\xfe\n".to_vec(), foreign.to_owned()),
+        (
+            text.replace("journal 1", "journal 2").into_bytes(),
+            "unknown journal version 2; this cent writes version 1".to_owned(),
+        ),
+        (
+            text.replace("\nid ", "\nid x").into_bytes(),
+            "the header is damaged; use another file for --journal".to_owned(),
+        ),
+        (text.replace("sent 1-2", "sent 1-x").into_bytes(), damaged(6)),
+        (text.replace("done 2", "done 3").into_bytes(), damaged(7)),
+        (text.replace("sent 3", "sent 2").into_bytes(), damaged(8)),
+        ([text.as_bytes(), b"\n"].concat(), damaged(10)),
+        ([text.as_bytes(), b"\xff\n"].concat(), damaged(10)),
+    ] {
+        let run = run(&server, &["publish"], &lines(3), Some(&content));
+        run.assert(2, &format!("cent: state: {problem}\n"));
+        assert_eq!((&run.journal, server.requests().len()), (&content, requests));
+    }
+}
+
+#[test]
+fn unusable_paths_are_errors_before_sending() {
+    let server = Current.server().expect_no_connection();
+    let run = |path: &str| {
+        let cent = Current.cent(&server).args(&["bananas", "publish", "--lines", "--journal", path]);
+        fs::create_dir(cent.path("dir")).unwrap();
+        let fifo = std::process::Command::new("mkfifo").arg(cent.path("fifo")).status().unwrap();
+        assert!(fifo.success());
+        cent.stdin_bytes(lines(3)).run()
+    };
+    let another = "is not a regular file; use another file for --journal";
+    for (path, problem) in [
+        ("dir", "is a directory; add the name of a file for --journal"),
+        ("fifo", another),
+        ("/dev/null", another),
+        ("/dev/full", another),
+        ("missing/state", "cannot open the journal for writing: no such file or directory"),
+        (".centrc/state", "cannot open the journal: not a directory"),
+    ] {
+        run(path).assert_output(2, "", &format!("cent: {path}: {problem}\n"));
+    }
+    run("").assert_output(2, "", "cent: --journal: missing file name\n");
+}
+
+#[test]
+fn journal_in_use_is_an_error() {
+    let server = Current.server().expect_no_connection();
+    let cent = call(Current, &server, &["publish"], &lines(3), Some(b""));
+    let other = File::open(cent.path("state")).unwrap();
+    other.lock().unwrap();
+    let run = finish(cent);
+    run.assert(2, "cent: state: another run uses this journal; wait until it ends\n");
+    assert_eq!(run.journal, b"");
+}
+
+#[test]
+fn tilde_is_the_home_directory() {
+    let server = Current.server();
+    let args = ["bananas", "publish", "--lines", "--journal=~/state", "-q"];
+    finish(Current.cent(&server).args(&args).stdin_bytes(lines(1))).assert(0, "");
+    let run = finish(Current.cent(&server).args(&args).stdin_bytes(lines(1)));
+    assert!(run.text().starts_with("cent journal 1\n"));
+}
+
+/// A call whose files can have so many blocks of 512 bytes.
+fn limited(blocks: usize, server: &Server, args: &[&str]) -> Run {
+    let script = format!("ulimit -f {blocks}; exec \"$@\"");
+    let cent = call(Current, server, args, &lines(20), None).run_under(&["sh", "-c", &script, "sh"]);
+    let input = File::open(cent.path("input")).unwrap();
+    finish(cent.stdin(input))
+}
+
+#[test]
+fn full_disk_is_an_error_before_sending() {
+    let server = Current.server().expect_no_connection();
+    limited(0, &server, &["publish"]).assert(2, "cent: state: cannot write the journal: file too large\n");
+}
+
+#[test]
+fn disk_that_fills_up_ends_run_after_request() {
+    // The record of the third request does not fit.
+    let server = Current.server();
+    let first = limited(1, &server, &["publish", "--idempotent"]);
+    first.assert(
+        5,
+        "cent: state: cannot write the journal: file too large\n\
+         cent: lines 1-4 done; line 5 onwards not accepted: run the same command again\n",
+    );
+    assert_eq!((received(&server), first.output.stdout().lines().count()), (numbers(1..=4), 4));
+    assert!(first.text().ends_with('\n'));
+    assert_eq!(run_until_done(Current, &server, &["publish"], &lines(20), Some(first.journal)), 1);
+    assert_eq!(received(&server), numbers(1..=20));
+
+    // That the eighth request was answered does not fit.
+    let server = Current.server();
+    let first = limited(3, &server, &["publish", "--idempotent"]);
+    first.assert(
+        4,
+        "cent: state: cannot write the journal: file too large\n\
+         cent: lines 1-14 done; lines 15-16 may have been executed: run the same command again within 3 minutes; line 17 \
+         onwards not accepted\n",
+    );
+    assert_eq!((received(&server), first.output.stdout().lines().count()), (numbers(1..=16), 14));
+    assert_eq!(run_until_done(Current, &server, &["publish", "--idempotent"], &lines(20), Some(first.journal)), 1);
+    assert_eq!(received(&server), numbers(1..=20));
+}

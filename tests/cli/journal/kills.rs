@@ -1,0 +1,167 @@
+//! Runs that are killed, system calls that fail, a journal that is cut off: each line is executed once.
+
+use std::fs::{self, File};
+
+use super::{Run, call, finish, lines, numbers, ok, received, run, run_form, run_until_done, without_address};
+use crate::support::server::{Server, Step};
+use crate::{ApiForm, Current};
+
+/// Kills the program while it waits for the response to a request, and runs it again.
+fn kill_at_each_request(form: ApiForm, args: &[&str], finish_job: impl Fn(&Server, bool, Vec<u8>)) {
+    for is_executed in [true, false] {
+        for killed in 0..3 {
+            let server = form.server();
+            (0..killed + form.requests_before()).for_each(|_| server.add_script(ok()));
+            let first = if is_executed { Step::Execute } else { Step::ReadAll };
+            server.add_script(vec![first, Step::Hang]);
+            let input = File::open("/dev/null").unwrap();
+            let (mut child, home) = {
+                let cent = call(form, &server, args, &lines(6), None);
+                let file = File::open(cent.path("input")).unwrap();
+                drop(input);
+                cent.spawn_with(file, std::process::Stdio::null(), std::process::Stdio::null())
+            };
+            server.wait_for_requests(form.requests_before() + killed + 1);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let journal = fs::read(home.path().join("state")).unwrap();
+            finish_job(&server, is_executed, journal);
+            assert_eq!(received(&server), numbers(1..=6), "killed at request {killed}, executed: {is_executed}");
+        }
+    }
+}
+
+#[test]
+fn killed_runs_execute_each_line_once_with_keys() {
+    let args = ["publish", "--idempotent", "--timeout=60"];
+    kill_at_each_request(Current, &args, |server, _, journal| {
+        assert_eq!(run_until_done(Current, server, &args, &lines(6), Some(journal)), 1);
+    });
+}
+
+#[test]
+fn killed_runs_execute_each_line_once_with_answers() {
+    for form in ApiForm::ALL {
+        let args = ["publish", "--timeout=60"];
+        kill_at_each_request(form, &args, |server, is_executed, journal| {
+            let asked = run_form(form, server, &args, &lines(6), Some(&journal));
+            assert_eq!(asked.exit_code(), 4, "{}", asked.stderr());
+            let choice = if is_executed { "--unknown=skip" } else { "--unknown=send" };
+            let done = run_form(form, server, &[&args[..], &[choice]].concat(), &lines(6), Some(&asked.journal));
+            assert_eq!(done.exit_code(), 0, "{}", done.stderr());
+        });
+    }
+}
+
+/// A run in which a system call kills the program, or fails.
+fn with_injected(server: &Server, args: &[&str], calls: &str, inject: &str) -> Run {
+    let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{inject}"));
+    let strace = ["strace", "-f", "-qqq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+    let cent = call(Current, server, args, &lines(6), None).run_under(&strace);
+    let input = File::open(cent.path("input")).unwrap();
+    finish(cent.stdin(input))
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn system_call_that_kills_executes_each_line_once() {
+    let args = ["publish", "--idempotent", "--timeout=60"];
+    for (calls, at_least) in [
+        ("pwrite64", 7),
+        ("fdatasync", 6),
+        ("fsync", 2),
+        ("sendto", 3),
+        ("recvfrom", 3),
+        ("write", 3),
+        ("ftruncate", 1),
+    ] {
+        let mut killed = 0;
+        loop {
+            let server = Current.server().allow_no_connection();
+            let first = with_injected(&server, &args, calls, &format!("signal=KILL:when={}", killed + 1));
+            if first.output.exit_code() == Some(0) {
+                break;
+            }
+            assert_eq!(first.output.exit_code(), None, "{calls}: {}", first.stderr());
+            killed += 1;
+            assert_eq!(run_until_done(Current, &server, &args, &lines(6), Some(first.journal)), 1);
+            assert_eq!(received(&server), numbers(1..=6), "{calls} {killed}");
+        }
+        assert!(killed >= at_least, "{calls}: {killed}");
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn system_call_that_fails_ends_run_as_the_account_says() {
+    let args = ["publish", "--idempotent", "--timeout=60"];
+    for (calls, error) in [("pwrite64", "ENOSPC"), ("fdatasync", "EIO"), ("fsync", "EIO"), ("flock", "ENOLCK")] {
+        for when in 1.. {
+            let server = Current.server().allow_no_connection();
+            let first = with_injected(&server, &args, calls, &format!("error={error}:when={when}"));
+            let sent = received(&server).len();
+            if first.exit_code() == 0 {
+                assert!(when > 1, "{calls}");
+                break;
+            }
+            // Odd writes announce a request, even ones say that it was answered; a first one writes the header.
+            let expected = match (calls, sent) {
+                (_, 0) => 2,
+                ("pwrite64", _) if when % 2 == 1 => 4,
+                ("fdatasync", _) if when % 2 == 0 => 4,
+                _ => 5,
+            };
+            assert_eq!(first.exit_code(), expected, "{calls} {when}: {}", first.stderr());
+            assert!(first.stderr().starts_with("cent: state: cannot "), "{}", first.stderr());
+            assert_eq!(run_until_done(Current, &server, &args, &lines(6), Some(first.journal)), 1);
+            assert_eq!(received(&server), numbers(1..=6), "{calls} {when}");
+        }
+    }
+}
+
+/// Each byte of a journal is where a crash can cut it off. What it says by then has happened; the request that it announces
+/// last may have been executed or not.
+#[test]
+fn journal_cut_at_each_byte_executes_each_line_once() {
+    let args = ["publish", "--idempotent", "-q"];
+    let centrifugo = Current.server();
+    let uninterrupted = run(&centrifugo, &args, &lines(6), None).text();
+    let header_end = uninterrupted.match_indices('\n').nth(4).unwrap().0 + 1;
+    let mut tested = 0;
+    for end in (0..=uninterrupted.len()).filter(|&end| uninterrupted.is_char_boundary(end)) {
+        let complete = &uninterrupted[..uninterrupted[..end].rfind('\n').map_or(0, |newline| newline + 1)];
+        let is_boundary = end == complete.len();
+        if !is_boundary && end % 7 != 0 {
+            continue;
+        }
+        let last = |name: &str| complete.lines().rfind(|line| line.starts_with(name));
+        let announced = last("sent ").map_or(0, |line| {
+            let range = line.split(' ').nth(1).unwrap();
+            range.rsplit('-').next().unwrap().parse().unwrap()
+        });
+        let done: usize = last("done ").map_or(0, |line| line.split(' ').nth(1).unwrap().parse().unwrap());
+        for executed in if announced == done { vec![done] } else { vec![done, announced] } {
+            let server = Current.server();
+            let header = without_address(&uninterrupted.as_bytes()[..header_end], &server);
+            // The same id, so the same keys.
+            if executed > 0 {
+                run(&server, &args, &lines(executed), Some(&header)).assert(0, "");
+            }
+            let cut = without_address_cut(&uninterrupted[..end], &server);
+            run(&server, &args, &lines(6), Some(&cut)).assert(0, "");
+            assert_eq!(received(&server), numbers(1..=6), "cut at {end}, {executed} executed");
+            tested += 1;
+        }
+    }
+    assert!(tested > 50, "{tested}");
+}
+
+/// A journal that is cut off, with the address of another server.
+fn without_address_cut(journal: &str, server: &Server) -> Vec<u8> {
+    let Some((before, rest)) = journal.split_once("\naddress ") else { return journal.as_bytes().to_vec() };
+    let address = format!("\"{}\"", server.address());
+    match rest.split_once('\n') {
+        Some((_, after)) => format!("{before}\naddress {address}\n{after}").into_bytes(),
+        None => format!("{before}\naddress {}", &address[..rest.len().min(10)]).into_bytes(),
+    }
+}

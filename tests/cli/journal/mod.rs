@@ -1,0 +1,136 @@
+//! `--journal`: a run goes on where the last one ended, whatever ended it.
+
+mod faults;
+mod file;
+mod kills;
+mod resume;
+mod unknown;
+
+use std::fs::{self, File};
+
+use crate::support::cli::{Cent, CentOutput};
+use crate::support::server::{Response, Script, Server, Step, respond};
+use crate::{ApiForm, Current};
+
+fn line(number: usize) -> String {
+    format!("{{\"channel\": \"plain:a\", \"data\": {number}}}\n")
+}
+
+/// Params of a publish for each number, one per line, with the number as data.
+fn lines(count: usize) -> String {
+    (1..=count).map(line).collect::<Vec<_>>().concat()
+}
+
+fn numbers(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
+    numbers.into_iter().map(|number| number.to_string()).collect()
+}
+
+fn received(server: &Server) -> Vec<String> {
+    server.centrifugo().messages_as_text("plain:a")
+}
+
+/// The outcome of a run, and its journal.
+struct Run {
+    output: CentOutput,
+    journal: Vec<u8>,
+}
+
+impl Run {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.journal).into_owned()
+    }
+
+    fn exit_code(&self) -> i32 {
+        self.output.exit_code().expect("the program was not killed")
+    }
+
+    /// Standard error without durations.
+    fn stderr(&self) -> String {
+        let without = |line: &str| match line.split_once("/s)") {
+            Some((before, after)) => {
+                format!("{}{after}\n", before.rsplit_once(" in ").expect("a rate has a duration").0)
+            }
+            None => format!("{line}\n"),
+        };
+        self.output.stderr().lines().map(without).collect()
+    }
+
+    #[track_caller]
+    fn assert(&self, exit_code: i32, stderr: &str) {
+        assert_eq!((self.exit_code(), self.stderr().as_str()), (exit_code, stderr));
+    }
+}
+
+/// A call with a journal of this content, and two lines per request, which are read without delay.
+fn call(form: ApiForm, server: &Server, args: &[&str], input: &str, journal: Option<&[u8]>) -> Cent {
+    let cent = form.cent(server).args(&["bananas", "--lines", "--journal=state", "--batch=2"]).args(args);
+    let cent = cent.file("input", input);
+    let file = File::open(cent.path("input")).unwrap();
+    let cent = cent.stdin(file);
+    match journal {
+        Some(content) => cent.file("state", content),
+        None => cent,
+    }
+}
+
+fn finish(cent: Cent) -> Run {
+    let output = cent.run();
+    let journal = fs::read(output.home.path().join("state")).unwrap_or_default();
+    Run { output, journal }
+}
+
+fn run_form(form: ApiForm, server: &Server, args: &[&str], input: &str, journal: Option<&[u8]>) -> Run {
+    finish(call(form, server, args, input, journal))
+}
+
+fn run(server: &Server, args: &[&str], input: &str, journal: Option<&[u8]>) -> Run {
+    run_form(Current, server, args, input, journal)
+}
+
+/// Runs until the exit status is 0, as a cron job does; returns how many runs it took.
+#[track_caller]
+fn run_until_done(form: ApiForm, server: &Server, args: &[&str], input: &str, journal: Option<Vec<u8>>) -> usize {
+    let mut journal = journal;
+    for runs in 1..=5 {
+        let run = run_form(form, server, args, input, journal.as_deref());
+        if run.exit_code() == 0 {
+            return runs;
+        }
+        journal = Some(run.journal);
+    }
+    panic!("not done after five runs");
+}
+
+fn executed_but_failed() -> Script {
+    respond(&Response::new(500))
+}
+
+fn ok() -> Script {
+    vec![Step::Respond]
+}
+
+/// A journal with other times: those of requests become `time`.
+fn at(journal: &[u8], time: u64) -> Vec<u8> {
+    let text = String::from_utf8_lossy(journal);
+    let with_time = |line: &str| match line.split_once(" at ") {
+        Some((before, after)) => format!("{before} at {time} {}\n", after.split_once(' ').unwrap().1),
+        None => format!("{line}\n"),
+    };
+    text.lines().map(with_time).collect::<String>().into_bytes()
+}
+
+/// A run whose second request of three is lost after it was executed, and its journal.
+fn unknown_run(form: ApiForm, server: &Server, args: &[&str]) -> Run {
+    for script in (0..=form.requests_before()).map(|_| ok()).chain([executed_but_failed()]) {
+        server.add_script(script);
+    }
+    run_form(form, server, args, &lines(6), None)
+}
+
+/// The journal with the address of another server.
+fn without_address(journal: &[u8], server: &Server) -> Vec<u8> {
+    let address = format!("address \"{}\"", server.address());
+    let replaced = |line: &str| if line.starts_with("address ") { address.clone() } else { line.to_owned() };
+    let text = String::from_utf8_lossy(journal);
+    text.lines().map(|line| replaced(line) + "\n").collect::<String>().into_bytes()
+}

@@ -1,0 +1,275 @@
+//! Lines of unknown outcome: repeated where idempotency keys allow it, else the user decides.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{
+    at, executed_but_failed, lines, numbers, ok, received, run, run_form, run_until_done, unknown_run, without_address,
+};
+use crate::support::server::{Centrifugo, Response, Server, Step, reject, respond};
+use crate::{ApiForm, Current};
+
+const CHOICE: &str = "then run again with --unknown=send or --unknown=skip";
+
+const CHECK: &str = "the command may have been executed: check before retrying";
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+#[test]
+fn unknown_lines_wait_for_decision() {
+    for form in ApiForm::ALL {
+        let server = form.server();
+        let first = unknown_run(form, &server, &["publish"]);
+        let url = form.batch_url(&server.address());
+        first.assert(
+            4,
+            &format!(
+                "cent: {url}: internal server error (500); {CHECK}\n\
+                 cent: lines 1-2 done; lines 3-4 may have been executed: check them (sed -n 3,4p), {CHOICE}; \
+                 line 5 onwards not accepted\n"
+            ),
+        );
+        let question = format!(
+            "cent: state: lines 3-4 may have been executed by an earlier run: check them (sed -n 3,4p), {CHOICE}\n"
+        );
+        let asked = run_form(form, &server, &["publish"], &lines(6), Some(&first.journal));
+        asked.assert(4, &question);
+        assert_eq!(asked.journal, first.journal);
+
+        let skipped = run_form(form, &server, &["publish", "--unknown=skip"], &lines(6), Some(&first.journal));
+        skipped.assert(0, "cent: lines 3-4 skipped: maybe never executed\ncent: 2 commands accepted\n");
+        assert_eq!(received(&server), numbers(1..=6));
+        run_form(form, &server, &["publish"], &lines(6), Some(&skipped.journal))
+            .assert(0, "cent: nothing left to do: lines 1-6 done earlier, but lines 3-4 skipped\n");
+
+        let sent = run_form(form, &server, &["publish", "--unknown=send"], &lines(6), Some(&first.journal));
+        sent.assert(0, "cent: 4 commands accepted\n");
+        assert_eq!(received(&server), numbers([1, 2, 3, 4, 5, 6, 3, 4, 5, 6]));
+    }
+}
+
+#[test]
+fn unknown_lines_with_keys_are_repeated_for_4_minutes() {
+    let server = Current.server();
+    let first = unknown_run(Current, &server, &["publish", "--idempotent"]);
+    let url = Current.batch_url(&server.address());
+    first.assert(
+        4,
+        &format!(
+            "cent: {url}: internal server error (500); {CHECK}\n\
+             cent: lines 1-2 done; lines 3-4 may have been executed: run the same command again within 3 minutes; \
+             line 5 onwards not accepted\n"
+        ),
+    );
+    let question = format!(
+        "cent: state: lines 3-4 may have been executed by an earlier run, too long ago to rely on their idempotency keys: \
+         check them (sed -n 3,4p), {CHOICE}\n"
+    );
+    // Too long ago, and at a time that has not come yet.
+    for time in [now() - 240, now() + 100] {
+        let journal = at(&first.journal, time);
+        let asked = run(&server, &["publish", "--idempotent"], &lines(6), Some(&journal));
+        asked.assert(4, &question);
+        assert_eq!(asked.journal, journal);
+    }
+    // Without the option the keys would be missing.
+    let asked = run(&server, &["publish"], &lines(6), Some(&first.journal));
+    assert_eq!(asked.exit_code(), 4);
+    let first_sent = now() - 200;
+    let second = run(&server, &["publish", "--idempotent"], &lines(6), Some(&at(&first.journal, first_sent)));
+    second.assert(0, "cent: 4 commands accepted\n");
+    assert_eq!(received(&server), numbers(1..=6));
+    // What is sent again has the time of the first attempt.
+    assert_eq!(second.text().matches(&format!("sent 3-4 at {first_sent} keys")).count(), 2, "{}", second.text());
+}
+
+#[test]
+fn read_that_failed_for_now_is_sent_again() {
+    let history = "{\"channel\": \"a\"}\n";
+    let server = Current.server();
+    let error = r#"{"error":{"code":100,"message":"internal server error"}}"#;
+    server.add_script(ok());
+    server.add_script(respond(&Current.batch_replies(error, 2)));
+    let first = run(&server, &["history"], &history.repeat(6), None);
+    let error = |line| {
+        format!("cent: line {line}: history: internal server error (100); the method only reads: safe to retry\n")
+    };
+    let summary = "cent: lines 1-2 done; lines 3-4 may have been executed: run the same command again; line 5 onwards not \
+                   accepted\n";
+    first.assert(5, &format!("{}{}{summary}", error(3), error(4)));
+    let second = run(&server, &["history"], &history.repeat(6), Some(&first.journal));
+    second.assert(0, "cent: 4 commands accepted\n");
+    assert!(!second.text().contains("rejected"), "{}", second.text());
+}
+
+#[test]
+fn rejected_resend_stays_unknown() {
+    let server = Current.server();
+    let first = unknown_run(Current, &server, &["publish", "--idempotent"]);
+    let url = Current.batch_url(&server.address());
+    let earlier = "an earlier attempt may have been executed: check before retrying";
+    let summary =
+        "lines 3-4 may have been executed: run the same command again within 3 minutes; line 5 onwards not accepted";
+    server.add_script(ok());
+    server.add_script(vec![Step::ReadAll, Step::respond(&Response::new(401))]);
+    let unauthorized = run(&server, &["publish", "--idempotent"], &lines(6), Some(&first.journal));
+    unauthorized.assert(4, &format!("cent: {url}: unauthorized (401); {earlier}\ncent: lines 1-2 done; {summary}\n"));
+    // Also if the server rejects each of the commands.
+    let checked =
+        format!("lines 3-4 may have been executed: check them (sed -n 3,4p), {CHOICE}; line 5 onwards not accepted");
+    let error = r#"{"error":{"code":102,"message":"unknown channel"}}"#;
+    server.add_script(ok());
+    server.add_script(vec![Step::ReadAll, Step::respond(&Current.batch_replies(error, 2))]);
+    let rejected = run(&server, &["publish", "--idempotent"], &lines(6), Some(&unauthorized.journal));
+    let line = |number| format!("cent: line {number}: publish: unknown channel (102); {earlier}\n");
+    rejected.assert(4, &format!("{}{}cent: lines 1-2 done; {checked}\n", line(3), line(4)));
+    assert_eq!(run_until_done(Current, &server, &["publish", "--idempotent"], &lines(6), Some(rejected.journal)), 1);
+    assert_eq!(received(&server), numbers(1..=6));
+}
+
+#[test]
+fn each_line_keeps_its_key() {
+    let server = Current.server();
+    let first = unknown_run(Current, &server, &["publish", "--idempotent"]);
+    run(&server, &["publish", "--idempotent", "--batch=1"], &lines(6), Some(&first.journal))
+        .assert(0, "cent: 4 commands accepted\n");
+    let bodies: String = server.requests().iter().map(|request| request.body_text()).collect();
+    let mut keys: Vec<&str> = bodies.split("\"idempotency_key\":\"").skip(1).map(|rest| &rest[..32]).collect();
+    assert_eq!(keys.len(), 8);
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), 6);
+}
+
+#[test]
+fn server_that_ignores_keys_is_not_sent_unknown_lines() {
+    for (major, release) in [(5, "5.1.0"), (3, "3.2.3")] {
+        let form = ApiForm::of_version(major);
+        let server = Server::start(Centrifugo::version(major).with_release(release));
+        let first = unknown_run(form, &server, &["publish", "--idempotent"]);
+        let asked = run_form(form, &server, &["publish", "--idempotent"], &lines(6), Some(&first.journal));
+        asked.assert(
+            4,
+            &format!(
+                "cent: not repeating: Centrifugo {release} ignores idempotency keys; they require Centrifugo 5.2 or later\n\
+                 cent: lines 1-2 done; lines 3-4 may have been executed: check them (sed -n 3,4p), {CHOICE}; line 5 onwards \
+                 not accepted\n"
+            ),
+        );
+        assert_eq!(asked.journal, first.journal);
+        assert_eq!(received(&server), numbers(1..=4));
+        let skipped =
+            run_form(form, &server, &["publish", "--idempotent", "--unknown=skip"], &lines(6), Some(&first.journal));
+        skipped.assert(
+            0,
+            &format!(
+                "cent: not repeating: Centrifugo {release} ignores idempotency keys; they require Centrifugo 5.2 or later\n\
+                 cent: lines 3-4 skipped: maybe never executed\ncent: 2 commands accepted\n"
+            ),
+        );
+        assert_eq!(received(&server), numbers(1..=6));
+    }
+}
+
+#[test]
+fn unknown_lines_wait_for_server() {
+    let server = Current.server();
+    let first = unknown_run(Current, &server, &["publish", "--idempotent"]);
+    server.add_script(reject(&Response::new(503)));
+    let info = format!("{}/api/info", server.address());
+    let second = run(&server, &["publish", "--idempotent"], &lines(6), Some(&first.journal));
+    second.assert(
+        4,
+        &format!(
+            "cent: not repeating: cannot find out whether the server recognizes idempotency keys: {info}: service \
+             unavailable (503)\n\
+             cent: lines 1-2 done; lines 3-4 may have been executed: run the same command again within 3 minutes; line 5 \
+             onwards not accepted\n"
+        ),
+    );
+    assert_eq!(second.journal, first.journal);
+    // With a retry there is a second question.
+    server.add_script(reject(&Response::new(503).header("Retry-After", "0")));
+    let third = run(&server, &["publish", "--idempotent", "--retry=1", "-q"], &lines(6), Some(&first.journal));
+    assert_eq!((third.exit_code(), third.stderr().lines().count()), (0, 1), "{}", third.stderr());
+    assert_eq!(received(&server), numbers(1..=6));
+}
+
+#[test]
+fn retry_with_ignored_keys_recommends_check() {
+    let server = Server::start(Centrifugo::version(5).with_release("5.1.0"));
+    let first = unknown_run(Current, &server, &["publish", "--idempotent", "--retry=1"]);
+    assert_eq!(first.exit_code(), 4);
+    let summary = format!("check them (sed -n 3,4p), {CHOICE}; line 5 onwards not accepted\n");
+    assert!(first.stderr().ends_with(&summary), "{}", first.stderr());
+}
+
+#[test]
+fn keyless_lines_are_not_repeated() {
+    let publish = r#"{"method": "publish", "params": {"channel": "plain:a", "data": 1}}"#;
+    let keyless = r#"{"method": "disconnect", "params": {"user": "u"}}"#;
+    let input = format!("{publish}\n{keyless}\n");
+    let server = Current.server().script(executed_but_failed());
+    let first = run(&server, &["--idempotent"], &input, None);
+    assert_eq!(first.exit_code(), 4);
+    let asked = run(&server, &["--idempotent"], &input, Some(&first.journal));
+    assert_eq!((asked.exit_code(), server.requests().len()), (4, 1), "{}", asked.stderr());
+}
+
+#[test]
+fn lines_that_only_read_are_always_repeated() {
+    let input = "{\"channel\": \"a\"}\n".repeat(4);
+    let server = Current.server();
+    let first = run(&server, &["history", "-q"], &input, None);
+    // As if the program had been killed long ago, while it waited for the last response.
+    let text = first.text();
+    let (killed, _) = text.trim_end().rsplit_once('\n').unwrap();
+    let killed = at(killed.as_bytes(), 1);
+    let second = run(&server, &["history"], &input, Some(&killed));
+    second.assert(0, "cent: 2 commands accepted\n");
+
+    let server = Current.server().script(executed_but_failed());
+    let failed = run(&server, &["history"], &input, Some(&without_address(&killed, &server)));
+    let url = Current.batch_url(&server.address());
+    failed.assert(
+        3,
+        &format!(
+            "cent: {url}: internal server error (500); the method only reads: safe to retry\n\
+             cent: lines 1-2 done; lines 3-4 may have been executed: run the same command again\n"
+        ),
+    );
+    run(&server, &["history", "-q"], &input, Some(&failed.journal)).assert(0, "");
+}
+
+#[test]
+fn unknown_replies_stop_run_and_are_sent_alone() {
+    let ok_and_error = r#"{"replies":[{"publish":{}},{"error":{"code":100,"message":"internal server error"}}]}"#;
+    let server = Current.server().script(ok()).script(respond(&Response::json(ok_and_error)));
+    let first = run(&server, &["publish", "--idempotent"], &lines(6), None);
+    first.assert(
+        4,
+        &format!(
+            "cent: line 4: publish: internal server error (100); {CHECK}\n\
+             cent: lines 1-3 done; line 4 may have been executed: run the same command again within 3 minutes; \
+             line 5 onwards not accepted\n"
+        ),
+    );
+    assert_eq!(first.output.stdout().lines().count(), 4);
+    let second = run(&server, &["publish", "--idempotent"], &lines(6), Some(&first.journal));
+    second.assert(0, "cent: 3 commands accepted\n");
+    let sizes: Vec<_> =
+        server.requests().iter().map(|request| request.body_text().matches("\"data\"").count()).collect();
+    assert_eq!(sizes, [2, 2, 0, 1, 2]);
+    assert_eq!(received(&server), numbers(1..=6));
+}
+
+#[test]
+fn forgotten_keys_are_the_limit() {
+    // As README and man page say: a memory engine forgets the keys at a restart.
+    let server = Current.server();
+    let first = unknown_run(Current, &server, &["publish", "--idempotent"]);
+    server.centrifugo().forget_keys();
+    assert_eq!(run_until_done(Current, &server, &["publish", "--idempotent"], &lines(6), Some(first.journal)), 1);
+    assert_eq!(received(&server), numbers([1, 2, 3, 4, 3, 4, 5, 6]));
+}

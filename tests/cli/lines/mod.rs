@@ -1,0 +1,97 @@
+//! `--lines`: batches, order, and an exact summary of accepted, unknown and remaining lines.
+
+mod batches;
+mod dry_run;
+mod halving;
+mod input;
+mod output;
+mod replies;
+mod resume;
+mod signals;
+mod summary;
+mod unordered;
+
+use std::io::Read;
+use std::process::Child;
+
+use crate::ApiForm;
+use crate::support::cli::{Cent, CentOutput};
+use crate::support::server::Server;
+
+/// Params of a publish for each number, one per line, with the number as data.
+fn publish_params(numbers: impl IntoIterator<Item = usize>) -> String {
+    numbers.into_iter().map(line).collect::<Vec<_>>().concat()
+}
+
+fn line(number: usize) -> String {
+    format!("{{\"channel\": \"plain:a\", \"data\": {number}}}\n")
+}
+
+fn publish_lines(form: ApiForm, server: &Server) -> Cent {
+    form.cent(server).args(&["bananas", "publish", "--lines"])
+}
+
+fn reply(form: ApiForm) -> String {
+    form.publish_reply().to_owned() + "\n"
+}
+
+/// Standard error without the duration, which differs in every run.
+fn stderr_without_duration(output: &CentOutput) -> String {
+    without_duration(&output.stderr())
+}
+
+fn without_duration(text: &str) -> String {
+    // As in "3 commands in 0.1 s (30/s): 2 accepted, 1 rejected".
+    let without = |line: &str| match line.split_once("/s)") {
+        Some((before, after)) => format!("{}{after}", before.rsplit_once(" in ").expect("a rate has a duration").0),
+        None => line.to_owned(),
+    };
+    text.lines().map(without).collect::<Vec<_>>().join("\n")
+}
+
+/// The numbers that the server received, in order.
+fn received_numbers(server: &Server) -> Vec<usize> {
+    server.centrifugo().messages_as_text("plain:a").iter().map(|text| text.parse().expect("it is a number")).collect()
+}
+
+fn numbers(from: usize, to: usize) -> Vec<usize> {
+    (from..=to).collect()
+}
+
+/// How many publishes each request has.
+fn request_sizes(server: &Server) -> Vec<usize> {
+    server.requests().iter().map(|request| request.body_text().matches("\"data\"").count()).collect()
+}
+
+/// The summary of a stopped run: the last accepted line, the last unknown line, and the line to resume with.
+fn parse_summary(text: &str) -> (usize, usize, Option<usize>) {
+    let summary = text
+        .lines()
+        .last()
+        .expect("a stopped run has a summary")
+        .strip_prefix("cent: ")
+        .expect("the line starts with cent:");
+    if summary == "no lines accepted: run again from line 1" {
+        return (0, 0, Some(1));
+    }
+    let summary = summary.strip_prefix("standard output closed: ").unwrap_or(summary);
+    // The last number of "line 1" and of "lines 1-7".
+    let number = |words: &str| words.rsplit([' ', '-']).next().and_then(|word| word.parse::<usize>().ok());
+    let parts: Vec<&str> = summary.split("; ").collect();
+    let accepted = match parts[0].strip_suffix(" accepted") {
+        Some("no lines") => 0,
+        Some(words) => number(words).expect("it is a number"),
+        None => panic!("{summary}"),
+    };
+    let unknown = parts[1..].iter().find_map(|part| part.split_once(" may have been executed: check "));
+    let unknown = unknown.map_or(accepted, |(words, _)| number(words).expect("it is a number"));
+    let next_line = summary.split_once("resume with tail -n +").map(|(_, from)| from.parse().expect("it is a number"));
+    (accepted, unknown, next_line)
+}
+
+/// Waits for the exit; returns standard error too.
+fn wait_for_exit(mut child: Child) -> (std::process::ExitStatus, String) {
+    let mut text = String::new();
+    child.stderr.take().expect("the stream is piped").read_to_string(&mut text).expect("it is UTF-8");
+    (child.wait().expect("it ends"), text)
+}

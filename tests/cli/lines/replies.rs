@@ -1,0 +1,63 @@
+//! Replies with errors, each named by its line.
+
+use super::{line, publish_lines, publish_params, received_numbers, reply, stderr_without_duration};
+use crate::support::server::{Server, respond};
+use crate::{ApiForm, Current, Legacy};
+
+#[test]
+fn reports_first_twenty_reply_errors_by_line() {
+    for form in [Legacy, Current] {
+        let server = form.server();
+        let bad = "{\"channel\": \"nope:a\", \"data\": 1}\n";
+        let output = publish_lines(form, &server).stdin_bytes(line(1) + &bad.repeat(25) + &line(27)).run();
+        let text = stderr_without_duration(&output);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 22, "{text}");
+        for (number, line) in (2..).zip(&lines[..20]) {
+            assert!(line.starts_with(&format!("cent: line {number}: publish: unknown channel (102); ")), "{line}");
+        }
+        assert_eq!(lines[20..], ["cent: 5 more errors not shown", "cent: 27 commands: 2 accepted, 25 rejected"]);
+        assert_eq!(output.exit_code(), Some(1));
+        assert_eq!(received_numbers(&server), [1, 27]);
+    }
+}
+
+#[test]
+fn broadcast_channel_error_is_reported_by_line() {
+    let input = "{\"channels\": [\"plain:a\", \"nope:b\"], \"data\": 1}\n";
+    let hint = "check the spelling, or add the channel's namespace (the part before the colon) to the server's config";
+    let text = format!("cent: line 1: broadcast: channel \"nope:b\": unknown channel (102); {hint}\n");
+    for form in [Legacy, Current] {
+        let server = form.server();
+        let output = form.cent(&server).args(&["bananas", "broadcast", "--lines", "-q"]).stdin_bytes(input).run();
+        output.assert_output(1, "", &text);
+    }
+}
+
+#[test]
+fn unknown_reply_sets_exit_status_4() {
+    for form in ApiForm::ALL {
+        let server = Server::start(form.centrifugo().engine_down());
+        let input = "{\"channel\": \"a\", \"data\": 1}\n".repeat(3);
+        let output = publish_lines(form, &server).stdin_bytes(input).run();
+        assert_eq!(output.exit_code(), Some(4), "{}", output.stderr());
+        assert!(
+            stderr_without_duration(&output).ends_with("\ncent: 3 commands: 0 accepted, 3 unknown"),
+            "{}",
+            output.stderr()
+        );
+    }
+}
+
+#[test]
+fn wrong_reply_count_is_unknown_and_printed() {
+    let hint = "the command may have been executed: check before retrying, and check the address";
+    let summary = "no lines accepted; lines 1-5 may have been executed: check them (sed -n 1,5p); no lines remain";
+    for form in ApiForm::ALL {
+        let server = form.server().script_for(form, respond(&form.batch_replies(form.publish_reply(), 2)));
+        let output = publish_lines(form, &server).stdin_bytes(publish_params(1..=5)).run();
+        let url = form.batch_url(&server.address());
+        let text = format!("cent: {url}: expected 5 replies, got 2; {hint}\ncent: {summary}\n");
+        output.assert_output(4, &reply(form).repeat(2), &text);
+    }
+}

@@ -1,0 +1,68 @@
+//! Connections: reuse, proxy, and what a request has used.
+
+use cent::{Proxy, Published};
+
+use super::{ALL_VERSIONS, client_for, publish, requests_before, start};
+use crate::server;
+use crate::server::{ApiForm, ClosedPort, Response, Server, Step};
+
+#[test]
+fn connection_is_reused() {
+    for major in ALL_VERSIONS {
+        let (server, mut client) = start(major);
+        for n in 0..20 {
+            client.publish("news", &n).unwrap();
+            // A rejection keeps the connection too.
+            client.presence("plain:x").unwrap_err();
+        }
+        assert_eq!((server.connections(), server.requests().len()), (1, 40 + requests_before(major)), "{major}");
+    }
+}
+
+#[test]
+fn closed_connection_is_not_reused() {
+    for form in ApiForm::ALL {
+        let server = form.server().script_for(form, vec![Step::Execute, Step::SendRest, Step::Close]);
+        let mut client = form.client(&server.address());
+        client.publish("news", &1).unwrap();
+        server.wait_for_requests(1 + form.requests_before());
+        client.publish("news", &2).unwrap();
+        assert_eq!((server.connections(), server.centrifugo().messages_as_text("news").len()), (2, 2));
+    }
+}
+
+#[test]
+fn uses_proxy() {
+    let done = Response::json(r#"[{"method":"publish","error":null,"body":null}]"#);
+    let proxy = Server::version(1).script(server::respond(&done));
+    let client = client_for(1, "http://centrifugo.invalid");
+    let mut client = client.with_proxy(Proxy::parse(&proxy.address()).unwrap());
+    assert_eq!(publish(&mut client), Ok(Published::default()));
+    assert_eq!(proxy.requests()[0].header("Host"), Some("centrifugo.invalid"));
+}
+
+#[test]
+fn connection_is_described_as_far_as_the_request_got() {
+    let server = Server::version(6);
+    let mut client = ApiForm::Current.client(&server.address());
+    assert_eq!(client.connection(), cent::ConnectionInfo::default());
+    client.info().unwrap();
+    let connection = client.connection();
+    assert_eq!(connection.ip_addresses, [std::net::Ipv4Addr::LOCALHOST]);
+    assert_eq!(connection.peer.map(|peer| peer.port()), Some(server.port()));
+    assert_eq!((connection.tls, connection.api_form), (None, Some(cent::ApiForm::Current)));
+    client.info().unwrap();
+    assert_eq!(client.connection().peer, connection.peer);
+
+    let server = Server::version(2);
+    let mut client = ApiForm::Legacy.client(&server.address());
+    client.info().unwrap();
+    assert_eq!(client.connection().api_form, Some(cent::ApiForm::Legacy));
+
+    let closed = ClosedPort::bind();
+    let mut client = ApiForm::Current.client(&closed.address());
+    client.info().unwrap_err();
+    let connection = client.connection();
+    assert_eq!(connection.ip_addresses, [std::net::Ipv4Addr::LOCALHOST]);
+    assert_eq!((connection.peer, connection.api_form), (None, None));
+}

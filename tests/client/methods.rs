@@ -1,0 +1,214 @@
+//! The helpers, one per method, and their typed results.
+
+use cent::{Client, Command, ErrorKind, HistoryOptions, PublishOptions, Published, ReplyError};
+use serde_json::json;
+
+use super::{ALL_VERSIONS, WITH_API_KEY, client_for, requests_before, start};
+use crate::server;
+use crate::server::{ApiForm, Centrifugo, ClosedPort, Response, Server};
+
+#[test]
+fn publish_reaches_channel() {
+    for major in ALL_VERSIONS {
+        let (server, mut client) = start(major);
+        client.publish("news", &json!({"title": "World Cup 2018"})).unwrap();
+        assert_eq!(server.centrifugo().messages_as_text("news"), [r#"{"title":"World Cup 2018"}"#], "{major}");
+        let request = &server.requests()[requests_before(major)];
+        assert_eq!((request.method.as_str(), request.header("Content-Type")), ("POST", Some("application/json")));
+        let command = r#"{"method":"publish","params":{"channel":"news","data":{"title":"World Cup 2018"}}}"#;
+        let form = ApiForm::of_version(major);
+        let (path, body) = (form.path(), form.request_body(&[command]));
+        assert_eq!((request.path.as_str(), request.body_text()), (path, body));
+    }
+}
+
+/// The name of each channel, and its number of clients.
+fn channel_infos(client: &mut Client) -> Vec<(String, Option<u64>)> {
+    client.channels().unwrap().into_iter().map(|(name, info)| (name, info.num_clients)).collect()
+}
+
+#[test]
+fn helpers_return_typed_results() {
+    for major in ALL_VERSIONS {
+        let (server, mut client) = start(major);
+        server.centrifugo().join("news", "c1", "42", "");
+        let offset = |published: &Published| published.position.as_ref().map(|position| position.offset);
+        let first = (major >= 3).then_some(1);
+
+        assert_eq!(offset(&client.publish("a", &1).unwrap()), first, "{major}");
+        let broadcast = client.broadcast(["b", "plain:c"], &json!([2])).unwrap();
+        let offsets: Vec<_> = broadcast.into_result().unwrap().iter().map(offset).collect();
+        assert_eq!(offsets, [first, None], "{major}");
+        assert_eq!(server.centrifugo().delivered(), ["a", "b", "plain:c"]);
+
+        let presence = client.presence("news").unwrap();
+        let clients: Vec<_> = presence.iter().map(|(id, info)| (id.as_str(), &*info.client, &*info.user)).collect();
+        assert_eq!(clients, [("c1", "c1", "42")]);
+        let history = client.history("a").unwrap();
+        let publications: Vec<_> = history.publications.iter().map(|kept| (kept.data.get(), kept.offset)).collect();
+        assert_eq!(publications, [("1", first)], "{major}");
+        assert_eq!(channel_infos(&mut client), [("news".to_owned(), first)]);
+
+        client.unsubscribe("42", "news").unwrap();
+        assert_eq!(server.centrifugo().clients("news"), [""; 0]);
+        client.disconnect("42").unwrap();
+        let methods = ["publish", "broadcast", "presence", "history", "channels", "unsubscribe", "disconnect"];
+        assert_eq!(server.centrifugo().executed(), methods, "{major}");
+    }
+}
+
+#[test]
+fn failed_channel_of_broadcast_is_named() {
+    for major in ALL_VERSIONS {
+        let (server, mut client) = start(major);
+        let result = client.broadcast(vec!["a".to_owned(), "nope:b".to_owned(), "c".to_owned()], &1);
+        if major < 3 {
+            // They stop at the invalid channel and do not name it.
+            let error = result.unwrap_err();
+            assert_eq!((error.kind(), error.reply_error().unwrap().channel()), (ErrorKind::Rejected, None));
+            assert!(error.message().starts_with("broadcast: namespace not found"), "{error}");
+            assert_eq!(server.centrifugo().delivered(), ["a"]);
+            continue;
+        }
+        let broadcast = result.unwrap();
+        let is_ok: Vec<bool> = broadcast.channels.iter().map(Result::is_ok).collect();
+        assert_eq!((is_ok, server.centrifugo().delivered()), (vec![true, false, true], vec!["a".into(), "c".into()]));
+        let errors: Vec<&ReplyError> = broadcast.errors().collect();
+        let [error] = errors[..] else { panic!("{errors:?}") };
+        assert_eq!((error.channel().as_deref(), error.code()), (Some("nope:b"), Some(102)));
+        let error = broadcast.into_result().unwrap_err();
+        let reply_error = error.reply_error().unwrap();
+        assert_eq!((reply_error.code(), reply_error.channel().as_deref()), (Some(102), Some("nope:b")));
+        assert_eq!(
+            (error.kind(), error.message()),
+            (ErrorKind::Rejected, r#"channel "nope:b": unknown channel (102)"#)
+        );
+        assert!(error.hint().unwrap().starts_with("check the spelling, or add the channel's namespace"), "{error}");
+    }
+}
+
+#[test]
+fn history_is_read_in_pages() {
+    for major in ALL_VERSIONS {
+        let (server, mut client) = start(major);
+        for number in 0..5 {
+            server.centrifugo().publish("a", number.to_string());
+        }
+        let (mut options, mut pages) = (HistoryOptions::new().limit(2), Vec::new());
+        while pages.len() < 10 {
+            let history = client.history_with("a", &options).unwrap();
+            pages.push(history.publications.iter().map(|kept| kept.parse().unwrap()).collect::<Vec<u8>>());
+            let Some(position) = history.next_since() else { break };
+            options = options.since(position);
+        }
+        // Versions 1 and 2 return all at once, and version 1 the newest first: here the order is the same for all.
+        let expected =
+            if major < 3 { vec![vec![0, 1, 2, 3, 4]] } else { vec![vec![0, 1], vec![2, 3], vec![4], vec![]] };
+        assert_eq!(pages, expected, "{major}");
+    }
+}
+
+#[test]
+fn error_has_message_hint_and_reply_error() {
+    for major in ALL_VERSIONS {
+        let (server, mut client) = start(major);
+        let error = client.publish("nope:x", &1).unwrap_err();
+        let reason = if major < 3 { "namespace not found" } else { "unknown channel" };
+        let message = if major == 1 { format!("publish: {reason}") } else { format!("publish: {reason} (102)") };
+        assert_eq!((error.message(), error.status()), (&*message, None));
+        let url = ApiForm::of_version(major).url(&server.address());
+        assert_eq!(error.to_string(), format!("{url}: {message}; {}", error.hint().unwrap()));
+        let reply_error = error.reply_error().unwrap();
+        assert_eq!((reply_error.code(), reply_error.message()), ((major > 1).then_some(102), reason));
+        // It can be boxed and passed on.
+        let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(reply_error.clone());
+        assert_eq!(boxed.to_string(), format!("{}; {}", &message["publish: ".len()..], reply_error.hint()));
+
+        let closed = ClosedPort::bind();
+        let error = client_for(major, &closed.address()).publish("news", &1).unwrap_err();
+        assert!(error.reply_error().is_none() && error.hint().is_some(), "{error}");
+        let limited = server::respond(&Response::new(429).header("Retry-After", "7"));
+        let server = Server::version(major).script_for(ApiForm::of_version(major), limited);
+        let error = client_for(major, &server.address()).publish("news", &1).unwrap_err();
+        assert_eq!((error.status(), error.retry_after(), error.is_retryable()), (Some(429), Some("7"), true));
+    }
+}
+
+#[test]
+fn options_are_sent() {
+    let (server, mut client) = start(6);
+    let options = PublishOptions::new().idempotency_key("k").tag("a", "b");
+    let first = client.publish_with("news", &1, &options).unwrap();
+    assert_eq!(client.publish_with("news", &2, &options).unwrap(), first);
+    assert_eq!(server.centrifugo().messages_as_text("news"), ["1"]);
+    let body = |server: &Server| server.requests().last().unwrap().body_text();
+    let options = PublishOptions::new().skip_history(true);
+    assert_eq!(client.broadcast_with(["a", "c"], &3, &options).unwrap().errors().count(), 0);
+    assert_eq!(body(&server), r#"{"channels":["a","c"],"data":3,"skip_history":true}"#);
+    let command = Command::disconnect("42").with_param("client", "c1").unwrap();
+    client.call(&command).unwrap();
+    assert_eq!(body(&server), r#"{"user":"42","client":"c1"}"#);
+    client.call(&Command::publish_bytes("b", b"[1, 2]")).unwrap();
+    assert_eq!(client.history("b").unwrap().publications[0].data.get(), "[1,2]");
+}
+
+#[test]
+fn unreadable_result_is_an_error() {
+    for (result, is_fine) in [
+        (r#"{"publications":[{"data":1}]}"#, true),
+        (r#"{"publications":null}"#, true),
+        (r#"{"publications":{}}"#, false),
+        (r#"{"publications":[1]}"#, false),
+        ("[]", false),
+        (r#""x""#, false),
+    ] {
+        let reply = Response::json(format!(r#"{{"result":{result}}}"#));
+        let server = Server::start(Centrifugo::version(6)).script(server::respond(&reply));
+        let result = client_for(6, &server.address()).history("a");
+        assert_eq!(result.is_ok(), is_fine, "{result:?}");
+        let Err(error) = result else { continue };
+        assert_eq!((error.kind(), error.is_retryable(), error.replies().len()), (ErrorKind::SafeToRetry, false, 1));
+        assert!(error.message().starts_with("history: unexpected data in the reply"), "{error}");
+    }
+    // A publish that was accepted is none, whatever its result holds.
+    for result in ["[]", "null", r#"{"offset":"1"}"#, "{}"] {
+        let reply = Response::json(format!(r#"{{"result":{result}}}"#));
+        let server = Server::start(Centrifugo::version(6)).script(server::respond(&reply));
+        let published = client_for(6, &server.address()).publish("a", &1).unwrap();
+        assert_eq!(published.position, None, "{result}");
+    }
+    for responses in ["[{}]", "[{},{},{}]", "[1,2]"] {
+        let reply = Response::json(format!(r#"{{"result":{{"responses":{responses}}}}}"#));
+        let server = Server::start(Centrifugo::version(6)).script(server::respond(&reply));
+        let error = client_for(6, &server.address()).broadcast(["a", "b"], &1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{responses}");
+    }
+}
+
+#[test]
+fn methods_of_v1_only_work() {
+    let (_server, mut client) = start(1);
+    assert!(client.stats().unwrap().get().starts_with("{\"nodes\":[{\"uid\":"));
+    assert!(client.node().unwrap().get().starts_with("{\"uid\":"));
+    assert_eq!(client.info().unwrap_err().kind(), ErrorKind::Rejected);
+}
+
+#[test]
+fn methods_since_v2_work() {
+    for major in WITH_API_KEY {
+        let (server, mut client) = start(major);
+        server.centrifugo().join("news", "c1", "42", "");
+        server.centrifugo().publish("a", "1.0");
+        let stats = client.presence_stats("news").unwrap();
+        assert_eq!((stats.num_clients, stats.num_users), (1, 1));
+        assert!(client.info().unwrap().get().starts_with("{\"nodes\":[{\"uid\":"));
+        assert_eq!(client.history("a").unwrap().publications[0].data.get(), "1.0");
+        client.history_remove("a").unwrap();
+        assert_eq!(client.history_with("a", &HistoryOptions::new().limit(9)).unwrap().publications.len(), 0);
+        assert_eq!(client.stats().unwrap_err().kind(), ErrorKind::Rejected);
+        let refreshed = client.subscribe("42", "sport").and_then(|()| client.refresh("42"));
+        // Version 2 has neither method.
+        assert_eq!(refreshed.is_ok(), major > 2, "{major}");
+        assert_eq!(server.centrifugo().clients("sport").len(), usize::from(major > 2));
+    }
+}
