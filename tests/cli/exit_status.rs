@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 
+use crate::numbers::{line, received};
 use crate::support::cli::{Cent, CentOutput};
 use crate::support::server::{
     ClosedPort, Response, Script, Server, Step, corrupt_response, fail_during_request, fail_during_response, reject,
@@ -18,22 +19,12 @@ use crate::{ApiForm, Current, Legacy, V1};
 const LINES: usize = 250;
 const BATCH: usize = 50;
 
-/// A publish with the number as data.
-fn line(number: usize) -> String {
-    format!("{{\"channel\": \"plain:a\", \"data\": {number}}}\n")
-}
-
 fn numbered_lines() -> Vec<String> {
     (1..=LINES).map(line).collect()
 }
 
 fn publish_lines(form: ApiForm, address: &str) -> Cent {
     form.cent_at(address).args(&["bananas", "publish", "--lines", "--batch", &BATCH.to_string(), "--timeout=60"])
-}
-
-/// The numbers that the server received, in order.
-fn received(server: &Server) -> Vec<usize> {
-    server.centrifugo().messages_as_text("plain:a").iter().map(|text| text.parse().expect("it is a number")).collect()
 }
 
 /// The line to resume at, by the summary.

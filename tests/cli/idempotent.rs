@@ -2,6 +2,7 @@
 
 use std::fs::File;
 
+use crate::numbers::{lines, numbers, received};
 use crate::support::cli::{Cent, CentOutput};
 use crate::support::server::{Centrifugo, Response, Script, Server, Step, reject, respond};
 use crate::{ApiForm, Current, Legacy, PLAIN, V1};
@@ -48,15 +49,6 @@ fn keys(server: &Server) -> Vec<String> {
 fn keys_in(text: &str) -> Vec<String> {
     let after = text.split("{\"idempotency_key\":\"").skip(1);
     after.map(|rest| rest.split('"').next().expect("the key ends").to_owned()).collect()
-}
-
-fn lines(count: usize) -> String {
-    let line = |number| format!("{{\"channel\": \"plain:a\", \"data\": {number}}}\n");
-    (1..=count).map(line).collect::<Vec<_>>().concat()
-}
-
-fn numbers(count: usize) -> Vec<String> {
-    (1..=count).map(|number| number.to_string()).collect()
 }
 
 #[track_caller]
@@ -115,7 +107,7 @@ fn each_line_has_its_own_key() {
     assert_eq!((output.exit_code(), output.stderr()), (Some(0), String::new()));
     assert_distinct_keys(&keys(&server), 2);
     let args = ["bananas", "publish", "--lines", "--idempotent", "-q"];
-    Current.cent(&server).args(&args).stdin_bytes(lines(250)).run();
+    Current.cent(&server).args(&args).stdin_bytes(lines(1..=250)).run();
     assert_distinct_keys(&keys(&server), 252);
 }
 
@@ -126,7 +118,7 @@ fn secret_is_an_error_before_sending() {
     publish(V1, &server).run().assert_output(2, "", message);
     publish(V1, &server).arg("--dry-run").run().assert_output(2, "", message);
     let args = ["bananas", "publish", "--lines", "--idempotent"];
-    V1.cent(&server).args(&args).stdin_bytes(lines(1)).run().assert_output(2, "", message);
+    V1.cent(&server).args(&args).stdin_bytes(lines(1..=1)).run().assert_output(2, "", message);
 }
 
 #[test]
@@ -149,7 +141,7 @@ fn unknown_outcome_is_repeated_once_executed() {
         assert_eq!(paths(&server), ["/api/publish", "/api/info", "/api/publish"]);
         let sent = keys(&server);
         assert_eq!((sent.len(), &sent[0]), (2, &sent[1]));
-        assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1"], "{fault:?}");
+        assert_eq!(received(&server), [1], "{fault:?}");
     }
 }
 
@@ -174,14 +166,14 @@ fn server_is_asked_once_in_a_run() {
         server.add_script(if script.is_empty() { vec![Step::Respond] } else { script });
     }
     let args = ["bananas", "publish", "--lines", "--idempotent", "--retry=1", "--batch=2", "-q"];
-    let cent = Current.cent(&server).args(&args).file("input", lines(6));
+    let cent = Current.cent(&server).args(&args).file("input", lines(1..=6));
     let input = File::open(cent.path("input")).unwrap();
     let output = cent.stdin(input).run();
     let url = Current.batch_url(&server.address());
     output.assert_output(0, "", &failed_attempt(&url, ERROR_500, 1, 2).repeat(3));
     let batch = "/api/batch";
     assert_eq!(paths(&server), [batch, "/api/info", batch, batch, batch, batch, batch]);
-    assert_eq!(server.centrifugo().messages_as_text("plain:a"), numbers(6));
+    assert_eq!(received(&server), numbers(1..=6));
 }
 
 #[test]
@@ -197,7 +189,7 @@ fn server_that_ignores_keys_gets_no_repetition() {
                  cent: {url}: {ERROR_500}; {CHECK}\n"
             );
         publish(form, &server).arg("--retry=3").run().assert_output(4, "", &text);
-        assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1"], "{release}");
+        assert_eq!(received(&server), [1], "{release}");
     }
 }
 
@@ -207,7 +199,7 @@ fn source_builds_and_new_releases_get_repetition() {
         let server = Server::start(Centrifugo::version(major).with_release(release)).script(executed_but_failed());
         let text = failed_attempt(&Current.url(&server.address()), ERROR_500, 1, 2);
         publish(Current, &server).arg("--retry=1").run().assert_output(0, OK, &text);
-        assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1"], "{release}");
+        assert_eq!(received(&server), [1], "{release}");
     }
 }
 
@@ -222,7 +214,7 @@ fn nothing_is_repeated_without_info() {
              cent: {url}: {ERROR_500}; {CHECK}\n"
         );
     output.assert_output(4, "", &text);
-    assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1"]);
+    assert_eq!(received(&server), [1]);
 }
 
 #[test]
@@ -255,7 +247,7 @@ fn retries_that_run_out_are_unknown() {
         + &failed_attempt(&url, ERROR_500, 2, 3)
         + &format!("cent: {url}: service unavailable (503); {EARLIER}\n");
     publish(Current, &server).arg("--retry=2").run().assert_output(4, "", &text);
-    assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1"]);
+    assert_eq!(received(&server), [1]);
 }
 
 #[test]
@@ -272,7 +264,7 @@ fn temporary_error_in_reply_is_repeated() {
             format!("cent: attempt 1 of 2 failed: {url}: internal server error; repeating with idempotency keys\n")
         )
     );
-    assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1"]);
+    assert_eq!(received(&server), [1]);
 }
 
 fn run_commands(server: &Server, commands: &str) -> CentOutput {
@@ -305,7 +297,7 @@ fn batch_with_read_only_command_is_repeated() {
     let channels = r#"{"method": "channels"}"#;
     let output = run_commands(&server, &format!("{KEYED}\n{channels}\n"));
     assert_eq!((output.exit_code(), output.stdout().lines().count()), (Some(0), 2), "{}", output.stderr());
-    assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1"]);
+    assert_eq!(received(&server), [1]);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod key_value;
 mod lines;
 mod memory;
 mod notes;
+mod numbers;
 mod output;
 mod params;
 mod proxy;

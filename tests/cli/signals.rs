@@ -8,12 +8,9 @@ use std::thread;
 use tempfile::TempDir;
 
 use crate::ApiForm;
+use crate::numbers::line;
 use crate::support::cli::Cent;
 use crate::support::server::{Server, Step};
-
-fn line(number: usize) -> String {
-    format!("{{\"channel\": \"plain:a\", \"data\": {number}}}\n")
-}
 
 fn publish_lines(form: ApiForm, server: &Server) -> Cent {
     form.cent(server).args(&["bananas", "publish", "--lines", "--batch=1", "--timeout=600"])

@@ -1,6 +1,7 @@
 //! Requests that fail: each line is executed once.
 
-use super::{executed_but_failed, lines, numbers, ok, received, run, run_form, run_until_done};
+use super::{executed_but_failed, ok, run, run_form, run_until_done};
+use crate::numbers::{lines, numbers, received};
 use crate::support::server::{
     Response, Script, Server, Step, fail_during_request, fail_during_response, reject, respond,
 };
@@ -41,20 +42,20 @@ fn as_commands(input: &str) -> String {
 #[test]
 fn failed_requests_are_executed_once_with_keys() {
     for_each_fault(Current, |server, timeout, _| {
-        assert_eq!(run_until_done(Current, server, &["publish", "--idempotent", timeout], &lines(6), None), 2);
+        assert_eq!(run_until_done(Current, server, &["publish", "--idempotent", timeout], &lines(1..=6), None), 2);
     });
 }
 
 #[test]
 fn failed_requests_of_whole_commands_are_executed_once_with_keys() {
     for_each_fault(Current, |server, timeout, _| {
-        assert_eq!(run_until_done(Current, server, &["--idempotent", timeout], &as_commands(&lines(6)), None), 2);
+        assert_eq!(run_until_done(Current, server, &["--idempotent", timeout], &as_commands(&lines(1..=6)), None), 2);
     });
 }
 
 /// Settles what is unknown by what the server has received.
 fn settle(form: ApiForm, server: &Server, timeout: &str, is_executed: bool) {
-    let mut run = run_form(form, server, &["publish", timeout], &lines(6), None);
+    let mut run = run_form(form, server, &["publish", timeout], &lines(1..=6), None);
     if run.exit_code() == 4 {
         let unknown = run.stderr();
         let last: usize = received(server).len();
@@ -62,9 +63,9 @@ fn settle(form: ApiForm, server: &Server, timeout: &str, is_executed: bool) {
         let (first, last) = if is_executed { (last - 1, last) } else { (last + 1, last + 2) };
         assert!(unknown.contains(&format!("; lines {first}-{last} may have been executed: ")), "{unknown}");
         let choice = if is_executed { "--unknown=skip" } else { "--unknown=send" };
-        run = run_form(form, server, &["publish", timeout, choice], &lines(6), Some(&run.journal));
+        run = run_form(form, server, &["publish", timeout, choice], &lines(1..=6), Some(&run.journal));
     } else {
-        run = run_form(form, server, &["publish", timeout], &lines(6), Some(&run.journal));
+        run = run_form(form, server, &["publish", timeout], &lines(1..=6), Some(&run.journal));
     }
     assert_eq!(run.exit_code(), 0, "{}", run.stderr());
 }
@@ -81,16 +82,16 @@ fn failed_requests_are_executed_once_with_answers() {
 fn request_lost_at_each_byte_is_executed_once_with_keys() {
     let args = ["publish", "--idempotent", "-q", "--timeout=60"];
     let uninterrupted_server = Current.server();
-    run(&uninterrupted_server, &args, &lines(6), None).assert(0, "");
+    run(&uninterrupted_server, &args, &lines(1..=6), None).assert(0, "");
     let request = &uninterrupted_server.requests()[1];
     let request_bytes = request.head().len() + request.body().len();
     let faults = (1..request_bytes).step_by(3).map(|bytes| fail_during_request(bytes, Step::Close));
     let responses = (0..100).step_by(3).map(|bytes| fail_during_response(bytes, Step::Close));
     for fault in faults.chain(responses) {
         let server = Current.server().script(ok()).script(fault.clone());
-        let first = run(&server, &args, &lines(6), None);
+        let first = run(&server, &args, &lines(1..=6), None);
         assert_eq!(first.exit_code(), 4, "{fault:?}: {}", first.stderr());
-        assert_eq!(run_until_done(Current, &server, &args, &lines(6), Some(first.journal)), 1);
+        assert_eq!(run_until_done(Current, &server, &args, &lines(1..=6), Some(first.journal)), 1);
         assert_eq!(received(&server), numbers(1..=6), "{fault:?}");
     }
 }
@@ -102,7 +103,7 @@ fn retries_finish_in_one_run() {
         server.add_script(respond(&Response::new(500).header("Retry-After", "0")));
         server.add_script(ok());
     }
-    let run = run(&server, &["publish", "--idempotent", "--retry=3", "-q"], &lines(6), None);
+    let run = run(&server, &["publish", "--idempotent", "--retry=3", "-q"], &lines(1..=6), None);
     assert_eq!(run.exit_code(), 0, "{}", run.stderr());
     assert_eq!(received(&server), numbers(1..=6));
 }
@@ -113,9 +114,12 @@ fn unordered_lines_are_executed_once() {
         let server = Current.server();
         (0..failing).for_each(|_| server.add_script(ok()));
         server.add_script(executed_but_failed());
-        assert_eq!(run_until_done(Current, &server, &["publish", "--idempotent", "--unordered"], &lines(6), None), 2);
+        assert_eq!(
+            run_until_done(Current, &server, &["publish", "--idempotent", "--unordered"], &lines(1..=6), None),
+            2
+        );
         let mut all = received(&server);
-        all.sort();
+        all.sort_unstable();
         assert_eq!(all, numbers(1..=6));
     }
 }

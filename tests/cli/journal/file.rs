@@ -5,8 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use sha2::{Digest, Sha256};
 
-use super::{Run, call, finish, lines, numbers, received, run, run_until_done};
+use super::{Run, call, finish, run, run_until_done};
 use crate::Current;
+use crate::numbers::{lines, numbers, received};
 use crate::support::cli::Cent;
 use crate::support::server::{API_KEY, Server};
 
@@ -27,7 +28,7 @@ fn without_random(text: &str) -> String {
 #[test]
 fn journal_is_plain_text_with_mode_0600() {
     let server = Current.server();
-    let run = run(&server, &["publish", "-q"], &lines(3), None);
+    let run = run(&server, &["publish", "-q"], &lines(1..=3), None);
     run.assert(0, "");
     assert_eq!(
         without_random(&run.text()),
@@ -37,7 +38,7 @@ fn journal_is_plain_text_with_mode_0600() {
     let metadata = fs::metadata(run.output.home.path().join("state")).unwrap();
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
     // As sha256sum prints it for the input.
-    let digest = hex::encode(Sha256::digest(lines(3)));
+    let digest = hex::encode(Sha256::digest(lines(1..=3)));
     assert!(run.text().ends_with(&format!("done 3 sha256 {digest}\n")), "{}", run.text());
     assert!(!run.text().contains(API_KEY));
 }
@@ -47,11 +48,11 @@ fn journal_is_no_standard_stream() {
     let server = Current.server().expect_no_connection();
     let message = "cent: state: is also standard input, output or error; use another file for --journal\n";
     let empty = |cent: &Cent| File::options().read(true).append(true).create(true).open(cent.path("state")).unwrap();
-    let input = call(Current, &server, &["publish"], &lines(2), Some(b""));
+    let input = call(Current, &server, &["publish"], &lines(1..=2), Some(b""));
     let state = empty(&input);
     let input = finish(input.stdin(state));
     assert_eq!((input.exit_code(), input.stderr().as_str(), input.journal.as_slice()), (2, message, &b""[..]));
-    let output = call(Current, &server, &["publish"], &lines(2), Some(b""));
+    let output = call(Current, &server, &["publish"], &lines(1..=2), Some(b""));
     let state = empty(&output);
     let output = finish(output.stdout(state));
     assert_eq!((output.exit_code(), output.stderr().as_str(), output.journal.as_slice()), (2, message, &b""[..]));
@@ -60,7 +61,7 @@ fn journal_is_no_standard_stream() {
 #[test]
 fn foreign_or_damaged_file_is_left_as_it_is() {
     let server = Current.server();
-    let good = run(&server, &["publish", "-q"], &lines(3), None);
+    let good = run(&server, &["publish", "-q"], &lines(1..=3), None);
     let requests = server.requests().len();
     let text = good.text();
     let foreign = "not a journal of cent; use another file for --journal";
@@ -84,7 +85,7 @@ fn foreign_or_damaged_file_is_left_as_it_is() {
         ([text.as_bytes(), b"\n"].concat(), damaged(10)),
         ([text.as_bytes(), b"\xff\n"].concat(), damaged(10)),
     ] {
-        let run = run(&server, &["publish"], &lines(3), Some(&content));
+        let run = run(&server, &["publish"], &lines(1..=3), Some(&content));
         run.assert(2, &format!("cent: state: {problem}\n"));
         assert_eq!((&run.journal, server.requests().len()), (&content, requests));
     }
@@ -98,7 +99,7 @@ fn unusable_paths_are_errors_before_sending() {
         fs::create_dir(cent.path("dir")).unwrap();
         let fifo = std::process::Command::new("mkfifo").arg(cent.path("fifo")).status().unwrap();
         assert!(fifo.success());
-        cent.stdin_bytes(lines(3)).run()
+        cent.stdin_bytes(lines(1..=3)).run()
     };
     let another = "is not a regular file; use another file for --journal";
     for (path, problem) in [
@@ -117,7 +118,7 @@ fn unusable_paths_are_errors_before_sending() {
 #[test]
 fn journal_in_use_is_an_error() {
     let server = Current.server().expect_no_connection();
-    let cent = call(Current, &server, &["publish"], &lines(3), Some(b""));
+    let cent = call(Current, &server, &["publish"], &lines(1..=3), Some(b""));
     let other = File::open(cent.path("state")).unwrap();
     other.lock().unwrap();
     let run = finish(cent);
@@ -129,15 +130,15 @@ fn journal_in_use_is_an_error() {
 fn tilde_is_the_home_directory() {
     let server = Current.server();
     let args = ["bananas", "publish", "--lines", "--journal=~/state", "-q"];
-    finish(Current.cent(&server).args(&args).stdin_bytes(lines(1))).assert(0, "");
-    let run = finish(Current.cent(&server).args(&args).stdin_bytes(lines(1)));
+    finish(Current.cent(&server).args(&args).stdin_bytes(lines(1..=1))).assert(0, "");
+    let run = finish(Current.cent(&server).args(&args).stdin_bytes(lines(1..=1)));
     assert!(run.text().starts_with("cent journal 1\n"));
 }
 
 /// A call whose files can have so many blocks of 512 bytes.
 fn limited(blocks: usize, server: &Server, args: &[&str]) -> Run {
     let script = format!("ulimit -f {blocks}; exec \"$@\"");
-    let cent = call(Current, server, args, &lines(20), None).run_under(&["sh", "-c", &script, "sh"]);
+    let cent = call(Current, server, args, &lines(1..=20), None).run_under(&["sh", "-c", &script, "sh"]);
     let input = File::open(cent.path("input")).unwrap();
     finish(cent.stdin(input))
 }
@@ -160,7 +161,7 @@ fn disk_that_fills_up_ends_run_after_request() {
     );
     assert_eq!((received(&server), first.output.stdout().lines().count()), (numbers(1..=4), 4));
     assert!(first.text().ends_with('\n'));
-    assert_eq!(run_until_done(Current, &server, &["publish"], &lines(20), Some(first.journal)), 1);
+    assert_eq!(run_until_done(Current, &server, &["publish"], &lines(1..=20), Some(first.journal)), 1);
     assert_eq!(received(&server), numbers(1..=20));
 
     // That the eighth request was answered does not fit.
@@ -173,6 +174,6 @@ fn disk_that_fills_up_ends_run_after_request() {
          onwards not accepted\n",
     );
     assert_eq!((received(&server), first.output.stdout().lines().count()), (numbers(1..=16), 14));
-    assert_eq!(run_until_done(Current, &server, &["publish", "--idempotent"], &lines(20), Some(first.journal)), 1);
+    assert_eq!(run_until_done(Current, &server, &["publish", "--idempotent"], &lines(1..=20), Some(first.journal)), 1);
     assert_eq!(received(&server), numbers(1..=20));
 }

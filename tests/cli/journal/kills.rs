@@ -2,7 +2,8 @@
 
 use std::fs::{self, File};
 
-use super::{Run, call, finish, lines, numbers, ok, received, run, run_form, run_until_done, without_address};
+use super::{Run, call, finish, ok, run, run_form, run_until_done, without_address};
+use crate::numbers::{lines, numbers, received};
 use crate::support::server::{Server, Step};
 use crate::{ApiForm, Current};
 
@@ -16,7 +17,7 @@ fn kill_at_each_request(form: ApiForm, args: &[&str], finish_job: impl Fn(&Serve
             server.add_script(vec![first, Step::Hang]);
             let input = File::open("/dev/null").unwrap();
             let (mut child, home) = {
-                let cent = call(form, &server, args, &lines(6), None);
+                let cent = call(form, &server, args, &lines(1..=6), None);
                 let file = File::open(cent.path("input")).unwrap();
                 drop(input);
                 cent.spawn_with(file, std::process::Stdio::null(), std::process::Stdio::null())
@@ -35,7 +36,7 @@ fn kill_at_each_request(form: ApiForm, args: &[&str], finish_job: impl Fn(&Serve
 fn killed_runs_execute_each_line_once_with_keys() {
     let args = ["publish", "--idempotent", "--timeout=60"];
     kill_at_each_request(Current, &args, |server, _, journal| {
-        assert_eq!(run_until_done(Current, server, &args, &lines(6), Some(journal)), 1);
+        assert_eq!(run_until_done(Current, server, &args, &lines(1..=6), Some(journal)), 1);
     });
 }
 
@@ -44,10 +45,10 @@ fn killed_runs_execute_each_line_once_with_answers() {
     for form in ApiForm::ALL {
         let args = ["publish", "--timeout=60"];
         kill_at_each_request(form, &args, |server, is_executed, journal| {
-            let asked = run_form(form, server, &args, &lines(6), Some(&journal));
+            let asked = run_form(form, server, &args, &lines(1..=6), Some(&journal));
             assert_eq!(asked.exit_code(), 4, "{}", asked.stderr());
             let choice = if is_executed { "--unknown=skip" } else { "--unknown=send" };
-            let done = run_form(form, server, &[&args[..], &[choice]].concat(), &lines(6), Some(&asked.journal));
+            let done = run_form(form, server, &[&args[..], &[choice]].concat(), &lines(1..=6), Some(&asked.journal));
             assert_eq!(done.exit_code(), 0, "{}", done.stderr());
         });
     }
@@ -57,7 +58,7 @@ fn killed_runs_execute_each_line_once_with_answers() {
 fn with_injected(server: &Server, args: &[&str], calls: &str, inject: &str) -> Run {
     let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{inject}"));
     let strace = ["strace", "-f", "-qqq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
-    let cent = call(Current, server, args, &lines(6), None).run_under(&strace);
+    let cent = call(Current, server, args, &lines(1..=6), None).run_under(&strace);
     let input = File::open(cent.path("input")).unwrap();
     finish(cent.stdin(input))
 }
@@ -84,7 +85,7 @@ fn system_call_that_kills_executes_each_line_once() {
             }
             assert_eq!(first.output.exit_code(), None, "{calls}: {}", first.stderr());
             killed += 1;
-            assert_eq!(run_until_done(Current, &server, &args, &lines(6), Some(first.journal)), 1);
+            assert_eq!(run_until_done(Current, &server, &args, &lines(1..=6), Some(first.journal)), 1);
             assert_eq!(received(&server), numbers(1..=6), "{calls} {killed}");
         }
         assert!(killed >= at_least, "{calls}: {killed}");
@@ -113,7 +114,7 @@ fn system_call_that_fails_ends_run_as_the_account_says() {
             };
             assert_eq!(first.exit_code(), expected, "{calls} {when}: {}", first.stderr());
             assert!(first.stderr().starts_with("cent: state: cannot "), "{}", first.stderr());
-            assert_eq!(run_until_done(Current, &server, &args, &lines(6), Some(first.journal)), 1);
+            assert_eq!(run_until_done(Current, &server, &args, &lines(1..=6), Some(first.journal)), 1);
             assert_eq!(received(&server), numbers(1..=6), "{calls} {when}");
         }
     }
@@ -125,7 +126,7 @@ fn system_call_that_fails_ends_run_as_the_account_says() {
 fn journal_cut_at_each_byte_executes_each_line_once() {
     let args = ["publish", "--idempotent", "-q"];
     let centrifugo = Current.server();
-    let uninterrupted = run(&centrifugo, &args, &lines(6), None).text();
+    let uninterrupted = run(&centrifugo, &args, &lines(1..=6), None).text();
     let header_end = uninterrupted.match_indices('\n').nth(4).unwrap().0 + 1;
     let mut tested = 0;
     for end in (0..=uninterrupted.len()).filter(|&end| uninterrupted.is_char_boundary(end)) {
@@ -145,10 +146,10 @@ fn journal_cut_at_each_byte_executes_each_line_once() {
             let header = without_address(&uninterrupted.as_bytes()[..header_end], &server);
             // The same id, so the same keys.
             if executed > 0 {
-                run(&server, &args, &lines(executed), Some(&header)).assert(0, "");
+                run(&server, &args, &lines(1..=executed), Some(&header)).assert(0, "");
             }
             let cut = without_address_cut(&uninterrupted[..end], &server);
-            run(&server, &args, &lines(6), Some(&cut)).assert(0, "");
+            run(&server, &args, &lines(1..=6), Some(&cut)).assert(0, "");
             assert_eq!(received(&server), numbers(1..=6), "cut at {end}, {executed} executed");
             tested += 1;
         }

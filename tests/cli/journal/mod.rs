@@ -8,26 +8,10 @@ mod unknown;
 
 use std::fs::{self, File};
 
+use crate::numbers::{lines, without_duration};
 use crate::support::cli::{Cent, CentOutput};
 use crate::support::server::{Response, Script, Server, Step, respond};
 use crate::{ApiForm, Current};
-
-fn line(number: usize) -> String {
-    format!("{{\"channel\": \"plain:a\", \"data\": {number}}}\n")
-}
-
-/// Params of a publish for each number, one per line, with the number as data.
-fn lines(count: usize) -> String {
-    (1..=count).map(line).collect::<Vec<_>>().concat()
-}
-
-fn numbers(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
-    numbers.into_iter().map(|number| number.to_string()).collect()
-}
-
-fn received(server: &Server) -> Vec<String> {
-    server.centrifugo().messages_as_text("plain:a")
-}
 
 /// The outcome of a run, and its journal.
 struct Run {
@@ -46,13 +30,7 @@ impl Run {
 
     /// Standard error without durations.
     fn stderr(&self) -> String {
-        let without = |line: &str| match line.split_once("/s)") {
-            Some((before, after)) => {
-                format!("{}{after}\n", before.rsplit_once(" in ").expect("a rate has a duration").0)
-            }
-            None => format!("{line}\n"),
-        };
-        self.output.stderr().lines().map(without).collect()
+        without_duration(&self.output.stderr())
     }
 
     #[track_caller]
@@ -124,7 +102,7 @@ fn unknown_run(form: ApiForm, server: &Server, args: &[&str]) -> Run {
     for script in (0..=form.requests_before()).map(|_| ok()).chain([executed_but_failed()]) {
         server.add_script(script);
     }
-    run_form(form, server, args, &lines(6), None)
+    run_form(form, server, args, &lines(1..=6), None)
 }
 
 /// The journal with the address of another server.

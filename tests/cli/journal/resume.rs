@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::Write;
 
-use super::{call, finish, line, lines, numbers, ok, received, run, run_form, run_until_done, unknown_run};
+use super::{call, finish, ok, run, run_form, run_until_done, unknown_run};
+use crate::numbers::{line, lines, numbers, received};
 use crate::signals::send_signal;
 use crate::support::cli::cent;
 use crate::support::server::{Response, reject};
@@ -15,13 +16,13 @@ const SAME_INPUT: &str = "use the same input, or another file for --journal";
 fn finished_journal_leaves_nothing_to_do() {
     for form in ApiForm::ALL {
         let server = form.server();
-        let first = run_form(form, &server, &["publish"], &lines(5), None);
+        let first = run_form(form, &server, &["publish"], &lines(1..=5), None);
         first.assert(0, "cent: 5 commands accepted\n");
         let requests = server.requests().len();
-        let again = run_form(form, &server, &["publish"], &lines(5), Some(&first.journal));
+        let again = run_form(form, &server, &["publish"], &lines(1..=5), Some(&first.journal));
         again.assert(0, "cent: nothing left to do: lines 1-5 done earlier\n");
         assert_eq!((again.output.stdout(), &again.journal), (String::new(), &first.journal));
-        let quiet = run_form(form, &server, &["publish", "-q"], &lines(5), Some(&first.journal));
+        let quiet = run_form(form, &server, &["publish", "-q"], &lines(1..=5), Some(&first.journal));
         quiet.assert(0, "");
         assert_eq!((server.requests().len(), received(&server)), (requests, numbers(1..=5)));
     }
@@ -39,9 +40,9 @@ fn empty_input_is_no_job() {
 fn appended_lines_are_sent() {
     let server = Current.server();
     // The last line has no newline yet.
-    let first = run(&server, &["publish", "-q"], lines(3).trim_end(), None);
+    let first = run(&server, &["publish", "-q"], lines(1..=3).trim_end(), None);
     first.assert(0, "");
-    let second = run(&server, &["publish"], &lines(5), Some(&first.journal));
+    let second = run(&server, &["publish"], &lines(1..=5), Some(&first.journal));
     second.assert(0, "cent: 2 commands accepted\n");
     assert_eq!(second.output.stdout().lines().count(), 2);
     assert_eq!(received(&server), numbers(1..=5));
@@ -94,7 +95,7 @@ fn many_rejected_lines_are_counted() {
 fn run_resumes_after_temporary_rejection() {
     for form in ApiForm::ALL {
         let server = form.server().script_for(form, ok()).script(reject(&Response::new(503)));
-        let first = run_form(form, &server, &["publish"], &lines(6), None);
+        let first = run_form(form, &server, &["publish"], &lines(1..=6), None);
         let url = form.batch_url(&server.address());
         first.assert(
             5,
@@ -103,7 +104,7 @@ fn run_resumes_after_temporary_rejection() {
                  cent: lines 1-2 done; line 3 onwards not accepted: run the same command again\n"
             ),
         );
-        let second = run_form(form, &server, &["publish"], &lines(6), Some(&first.journal));
+        let second = run_form(form, &server, &["publish"], &lines(1..=6), Some(&first.journal));
         second.assert(0, "cent: 4 commands accepted\n");
         assert_eq!(second.output.stdout().lines().count(), 4);
         assert_eq!(received(&server), numbers(1..=6));
@@ -113,7 +114,7 @@ fn run_resumes_after_temporary_rejection() {
 #[test]
 fn nothing_accepted_is_status_3() {
     let server = Current.server().script(reject(&Response::new(503)));
-    let first = run(&server, &["publish"], &lines(6), None);
+    let first = run(&server, &["publish"], &lines(1..=6), None);
     let url = Current.batch_url(&server.address());
     first.assert(
         3,
@@ -122,7 +123,7 @@ fn nothing_accepted_is_status_3() {
              cent: no lines done; line 1 onwards not accepted: run the same command again\n"
         ),
     );
-    assert_eq!(run_until_done(Current, &server, &["publish"], &lines(6), Some(first.journal)), 1);
+    assert_eq!(run_until_done(Current, &server, &["publish"], &lines(1..=6), Some(first.journal)), 1);
     assert_eq!(received(&server), numbers(1..=6));
 }
 
@@ -131,20 +132,20 @@ fn invalid_line_can_be_fixed_and_resumed() {
     // The server rejects a batch for it, and the program finds the line.
     let invalid = "{\"channel\": 5, \"channel\": \"plain:a\", \"data\": 4}\n";
     let server = Current.server();
-    let first = run(&server, &["publish", "--batch=8"], &(lines(3) + invalid + &line(5)), None);
+    let first = run(&server, &["publish", "--batch=8"], &(lines(1..=3) + invalid + &line(5)), None);
     assert_eq!(first.exit_code(), 5, "{}", first.stderr());
     assert!(
         first.stderr().ends_with("cent: lines 1-3 done; line 4 onwards not accepted: run the same command again\n")
     );
-    let second = run(&server, &["publish", "--batch=8"], &lines(5), Some(&first.journal));
+    let second = run(&server, &["publish", "--batch=8"], &lines(1..=5), Some(&first.journal));
     second.assert(0, "cent: 2 commands accepted\n");
     assert_eq!(received(&server), numbers(1..=5));
     // So can one that is never sent.
     let server = Current.server();
-    let bad = lines(3) + "{}\n" + &line(5);
+    let bad = lines(1..=3) + "{}\n" + &line(5);
     let first = run(&server, &["publish", "-q"], &bad, None);
     assert_eq!(first.exit_code(), 5);
-    run(&server, &["publish"], &lines(5), Some(&first.journal)).assert(0, "cent: 2 commands accepted\n");
+    run(&server, &["publish"], &lines(1..=5), Some(&first.journal)).assert(0, "cent: 2 commands accepted\n");
     assert_eq!(received(&server), numbers(1..=5));
 }
 
@@ -153,12 +154,12 @@ fn changed_input_is_an_error() {
     let server = Current.server();
     let first = unknown_run(Current, &server, &["publish", "--idempotent"]);
     let requests = server.requests().len();
-    let changed = |number: usize| lines(6).replace(&format!("\"data\": {number}"), "\"data\": 7");
+    let changed = |number: usize| lines(1..=6).replace(&format!("\"data\": {number}"), "\"data\": 7");
     for (input, problem) in [
         (changed(1), "differs in lines 1-2 from what was sent before"),
         (changed(3), "differs in lines 3-4 from what was sent before"),
-        ("\n".to_owned() + &lines(6), "differs in lines 1-2 from what was sent before"),
-        (lines(3), "ends after 3 lines, but 4 were sent before"),
+        ("\n".to_owned() + &lines(1..=6), "differs in lines 1-2 from what was sent before"),
+        (lines(1..=3), "ends after 3 lines, but 4 were sent before"),
         (String::new(), "ends after 0 lines, but 4 were sent before"),
     ] {
         for args in [&["publish", "--idempotent"][..], &["publish", "--unknown=send"], &["publish", "--unknown=skip"]] {
@@ -176,7 +177,7 @@ fn changed_input_is_an_error() {
 #[test]
 fn journal_of_another_job_is_an_error() {
     let server = Current.server();
-    let first = run(&server, &["publish", "-q"], &lines(3), None);
+    let first = run(&server, &["publish", "-q"], &lines(1..=3), None);
     let address = server.address();
     let config =
         format!("[bananas]\naddress = {address}/rt\napi_key = k\n[apples]\naddress = {address}\napi_key = k\n");
@@ -186,7 +187,7 @@ fn journal_of_another_job_is_an_error() {
         (&["apples", "publish"], "section bananas, not apples".to_owned()),
     ] {
         let cent = cent().config(config.replace("/rt", "")).file("state", &first.journal);
-        let run = finish(cent.args(args).args(&["--lines", "--journal=state"]).stdin_bytes(lines(3)));
+        let run = finish(cent.args(args).args(&["--lines", "--journal=state"]).stdin_bytes(lines(1..=3)));
         run.assert(
             2,
             &format!(
@@ -196,7 +197,7 @@ fn journal_of_another_job_is_an_error() {
         assert_eq!(run.journal, first.journal);
     }
     let cent = cent().config(&config).file("state", &first.journal);
-    let run = finish(cent.args(&["bananas", "publish", "--lines", "--journal=state"]).stdin_bytes(lines(3)));
+    let run = finish(cent.args(&["bananas", "publish", "--lines", "--journal=state"]).stdin_bytes(lines(1..=3)));
     run.assert(
         2,
         &format!(
@@ -211,12 +212,12 @@ fn closed_output_can_be_resumed() {
     let server = Current.server();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let first = finish(call(Current, &server, &["publish"], &lines(6), None).stdout(writer));
+    let first = finish(call(Current, &server, &["publish"], &lines(1..=6), None).stdout(writer));
     first.assert(
         5,
         "cent: standard output closed: lines 1-2 done; line 3 onwards not accepted: run the same command again\n",
     );
-    assert_eq!(run_until_done(Current, &server, &["publish"], &lines(6), Some(first.journal)), 1);
+    assert_eq!(run_until_done(Current, &server, &["publish"], &lines(1..=6), Some(first.journal)), 1);
     assert_eq!(received(&server), numbers(1..=6));
 }
 
@@ -224,9 +225,9 @@ fn closed_output_can_be_resumed() {
 fn pipe_with_the_same_lines_works() {
     let server = Current.server().script(ok()).script(reject(&Response::new(503)));
     let args = ["bananas", "publish", "--lines", "--journal=state", "--batch=2", "-q"];
-    let first = finish(Current.cent(&server).args(&args).stdin_bytes(lines(6)));
+    let first = finish(Current.cent(&server).args(&args).stdin_bytes(lines(1..=6)));
     assert!([3, 5].contains(&first.exit_code()), "{}", first.stderr());
-    let second = Current.cent(&server).args(&args).file("state", &first.journal).stdin_bytes(lines(6));
+    let second = Current.cent(&server).args(&args).file("state", &first.journal).stdin_bytes(lines(1..=6));
     finish(second).assert(0, "");
     assert_eq!(received(&server), numbers(1..=6));
 }
@@ -234,9 +235,9 @@ fn pipe_with_the_same_lines_works() {
 #[test]
 fn legacy_server_needs_no_keys_for_journal() {
     let server = Legacy.server();
-    run_form(Legacy, &server, &["publish"], &lines(5), None).assert(0, "cent: 5 commands accepted\n");
+    run_form(Legacy, &server, &["publish"], &lines(1..=5), None).assert(0, "cent: 5 commands accepted\n");
     let server = V1.server();
-    run_form(V1, &server, &["publish"], &lines(5), None).assert(0, "cent: 5 commands accepted\n");
+    run_form(V1, &server, &["publish"], &lines(1..=5), None).assert(0, "cent: 5 commands accepted\n");
 }
 
 #[test]
@@ -245,12 +246,12 @@ fn interrupted_run_can_be_resumed() {
     let cent = call(Current, &server, &["publish"], "", None);
     let (reader, mut writer) = std::io::pipe().unwrap();
     let (mut child, home) = cent.spawn_with(reader, std::process::Stdio::null(), std::process::Stdio::piped());
-    writer.write_all(lines(2).as_bytes()).unwrap();
+    writer.write_all(lines(1..=2).as_bytes()).unwrap();
     server.wait_for_requests(1);
     send_signal(child.id(), "-TERM");
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(143));
     let journal = fs::read(home.path().join("state")).unwrap();
-    assert_eq!(run_until_done(Current, &server, &["publish"], &lines(6), Some(journal)), 1);
+    assert_eq!(run_until_done(Current, &server, &["publish"], &lines(1..=6), Some(journal)), 1);
     assert_eq!(received(&server), numbers(1..=6));
 }

@@ -2,9 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{
-    at, executed_but_failed, lines, numbers, ok, received, run, run_form, run_until_done, unknown_run, without_address,
-};
+use super::{at, executed_but_failed, ok, run, run_form, run_until_done, unknown_run, without_address};
+use crate::numbers::{lines, numbers, received};
 use crate::support::server::{Centrifugo, Response, Server, Step, reject, respond};
 use crate::{ApiForm, Current};
 
@@ -33,17 +32,17 @@ fn unknown_lines_wait_for_decision() {
         let question = format!(
             "cent: state: lines 3-4 may have been executed by an earlier run: check them (sed -n 3,4p), {CHOICE}\n"
         );
-        let asked = run_form(form, &server, &["publish"], &lines(6), Some(&first.journal));
+        let asked = run_form(form, &server, &["publish"], &lines(1..=6), Some(&first.journal));
         asked.assert(4, &question);
         assert_eq!(asked.journal, first.journal);
 
-        let skipped = run_form(form, &server, &["publish", "--unknown=skip"], &lines(6), Some(&first.journal));
+        let skipped = run_form(form, &server, &["publish", "--unknown=skip"], &lines(1..=6), Some(&first.journal));
         skipped.assert(0, "cent: lines 3-4 skipped: maybe never executed\ncent: 2 commands accepted\n");
         assert_eq!(received(&server), numbers(1..=6));
-        run_form(form, &server, &["publish"], &lines(6), Some(&skipped.journal))
+        run_form(form, &server, &["publish"], &lines(1..=6), Some(&skipped.journal))
             .assert(0, "cent: nothing left to do: lines 1-6 done earlier, but lines 3-4 skipped\n");
 
-        let sent = run_form(form, &server, &["publish", "--unknown=send"], &lines(6), Some(&first.journal));
+        let sent = run_form(form, &server, &["publish", "--unknown=send"], &lines(1..=6), Some(&first.journal));
         sent.assert(0, "cent: 4 commands accepted\n");
         assert_eq!(received(&server), numbers([1, 2, 3, 4, 5, 6, 3, 4, 5, 6]));
     }
@@ -69,15 +68,15 @@ fn unknown_lines_with_keys_are_repeated_for_4_minutes() {
     // Too long ago, and at a time that has not come yet.
     for time in [now() - 240, now() + 100] {
         let journal = at(&first.journal, time);
-        let asked = run(&server, &["publish", "--idempotent"], &lines(6), Some(&journal));
+        let asked = run(&server, &["publish", "--idempotent"], &lines(1..=6), Some(&journal));
         asked.assert(4, &question);
         assert_eq!(asked.journal, journal);
     }
     // Without the option the keys would be missing.
-    let asked = run(&server, &["publish"], &lines(6), Some(&first.journal));
+    let asked = run(&server, &["publish"], &lines(1..=6), Some(&first.journal));
     assert_eq!(asked.exit_code(), 4);
     let first_sent = now() - 200;
-    let second = run(&server, &["publish", "--idempotent"], &lines(6), Some(&at(&first.journal, first_sent)));
+    let second = run(&server, &["publish", "--idempotent"], &lines(1..=6), Some(&at(&first.journal, first_sent)));
     second.assert(0, "cent: 4 commands accepted\n");
     assert_eq!(received(&server), numbers(1..=6));
     // What is sent again has the time of the first attempt.
@@ -113,7 +112,7 @@ fn rejected_resend_stays_unknown() {
         "lines 3-4 may have been executed: run the same command again within 3 minutes; line 5 onwards not accepted";
     server.add_script(ok());
     server.add_script(vec![Step::ReadAll, Step::respond(&Response::new(401))]);
-    let unauthorized = run(&server, &["publish", "--idempotent"], &lines(6), Some(&first.journal));
+    let unauthorized = run(&server, &["publish", "--idempotent"], &lines(1..=6), Some(&first.journal));
     unauthorized.assert(4, &format!("cent: {url}: unauthorized (401); {earlier}\ncent: lines 1-2 done; {summary}\n"));
     // Also if the server rejects each of the commands.
     let checked =
@@ -121,10 +120,13 @@ fn rejected_resend_stays_unknown() {
     let error = r#"{"error":{"code":102,"message":"unknown channel"}}"#;
     server.add_script(ok());
     server.add_script(vec![Step::ReadAll, Step::respond(&Current.batch_replies(error, 2))]);
-    let rejected = run(&server, &["publish", "--idempotent"], &lines(6), Some(&unauthorized.journal));
+    let rejected = run(&server, &["publish", "--idempotent"], &lines(1..=6), Some(&unauthorized.journal));
     let line = |number| format!("cent: line {number}: publish: unknown channel (102); {earlier}\n");
     rejected.assert(4, &format!("{}{}cent: lines 1-2 done; {checked}\n", line(3), line(4)));
-    assert_eq!(run_until_done(Current, &server, &["publish", "--idempotent"], &lines(6), Some(rejected.journal)), 1);
+    assert_eq!(
+        run_until_done(Current, &server, &["publish", "--idempotent"], &lines(1..=6), Some(rejected.journal)),
+        1
+    );
     assert_eq!(received(&server), numbers(1..=6));
 }
 
@@ -132,7 +134,7 @@ fn rejected_resend_stays_unknown() {
 fn each_line_keeps_its_key() {
     let server = Current.server();
     let first = unknown_run(Current, &server, &["publish", "--idempotent"]);
-    run(&server, &["publish", "--idempotent", "--batch=1"], &lines(6), Some(&first.journal))
+    run(&server, &["publish", "--idempotent", "--batch=1"], &lines(1..=6), Some(&first.journal))
         .assert(0, "cent: 4 commands accepted\n");
     let bodies: String = server.requests().iter().map(|request| request.body_text()).collect();
     let mut keys: Vec<&str> = bodies.split("\"idempotency_key\":\"").skip(1).map(|rest| &rest[..32]).collect();
@@ -148,7 +150,7 @@ fn server_that_ignores_keys_is_not_sent_unknown_lines() {
         let form = ApiForm::of_version(major);
         let server = Server::start(Centrifugo::version(major).with_release(release));
         let first = unknown_run(form, &server, &["publish", "--idempotent"]);
-        let asked = run_form(form, &server, &["publish", "--idempotent"], &lines(6), Some(&first.journal));
+        let asked = run_form(form, &server, &["publish", "--idempotent"], &lines(1..=6), Some(&first.journal));
         asked.assert(
             4,
             &format!(
@@ -159,8 +161,13 @@ fn server_that_ignores_keys_is_not_sent_unknown_lines() {
         );
         assert_eq!(asked.journal, first.journal);
         assert_eq!(received(&server), numbers(1..=4));
-        let skipped =
-            run_form(form, &server, &["publish", "--idempotent", "--unknown=skip"], &lines(6), Some(&first.journal));
+        let skipped = run_form(
+            form,
+            &server,
+            &["publish", "--idempotent", "--unknown=skip"],
+            &lines(1..=6),
+            Some(&first.journal),
+        );
         skipped.assert(
             0,
             &format!(
@@ -178,7 +185,7 @@ fn unknown_lines_wait_for_server() {
     let first = unknown_run(Current, &server, &["publish", "--idempotent"]);
     server.add_script(reject(&Response::new(503)));
     let info = format!("{}/api/info", server.address());
-    let second = run(&server, &["publish", "--idempotent"], &lines(6), Some(&first.journal));
+    let second = run(&server, &["publish", "--idempotent"], &lines(1..=6), Some(&first.journal));
     second.assert(
         4,
         &format!(
@@ -191,7 +198,7 @@ fn unknown_lines_wait_for_server() {
     assert_eq!(second.journal, first.journal);
     // With a retry there is a second question.
     server.add_script(reject(&Response::new(503).header("Retry-After", "0")));
-    let third = run(&server, &["publish", "--idempotent", "--retry=1", "-q"], &lines(6), Some(&first.journal));
+    let third = run(&server, &["publish", "--idempotent", "--retry=1", "-q"], &lines(1..=6), Some(&first.journal));
     assert_eq!((third.exit_code(), third.stderr().lines().count()), (0, 1), "{}", third.stderr());
     assert_eq!(received(&server), numbers(1..=6));
 }
@@ -246,7 +253,7 @@ fn lines_that_only_read_are_always_repeated() {
 fn unknown_replies_stop_run_and_are_sent_alone() {
     let ok_and_error = r#"{"replies":[{"publish":{}},{"error":{"code":100,"message":"internal server error"}}]}"#;
     let server = Current.server().script(ok()).script(respond(&Response::json(ok_and_error)));
-    let first = run(&server, &["publish", "--idempotent"], &lines(6), None);
+    let first = run(&server, &["publish", "--idempotent"], &lines(1..=6), None);
     first.assert(
         4,
         &format!(
@@ -256,7 +263,7 @@ fn unknown_replies_stop_run_and_are_sent_alone() {
         ),
     );
     assert_eq!(first.output.stdout().lines().count(), 4);
-    let second = run(&server, &["publish", "--idempotent"], &lines(6), Some(&first.journal));
+    let second = run(&server, &["publish", "--idempotent"], &lines(1..=6), Some(&first.journal));
     second.assert(0, "cent: 3 commands accepted\n");
     let sizes: Vec<_> =
         server.requests().iter().map(|request| request.body_text().matches("\"data\"").count()).collect();
@@ -270,6 +277,6 @@ fn forgotten_keys_are_the_limit() {
     let server = Current.server();
     let first = unknown_run(Current, &server, &["publish", "--idempotent"]);
     server.centrifugo().forget_keys();
-    assert_eq!(run_until_done(Current, &server, &["publish", "--idempotent"], &lines(6), Some(first.journal)), 1);
+    assert_eq!(run_until_done(Current, &server, &["publish", "--idempotent"], &lines(1..=6), Some(first.journal)), 1);
     assert_eq!(received(&server), numbers([1, 2, 3, 4, 3, 4, 5, 6]));
 }

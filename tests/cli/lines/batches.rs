@@ -3,10 +3,8 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 
-use super::{
-    line, numbers, publish_lines, publish_params, received_numbers, reply, request_sizes, stderr_without_duration,
-    wait_for_exit, without_duration,
-};
+use super::{publish_lines, reply, request_sizes, wait_for_exit};
+use crate::numbers::{line, lines, numbers, received, without_duration};
 use crate::support::server::{Server, Step};
 use crate::{ApiForm, Current, Legacy, V1};
 
@@ -26,26 +24,26 @@ fn assert_max_commands(server: &Server, commands: usize) {
 fn lines_share_connection() {
     for form in ApiForm::ALL {
         let server = form.server();
-        let output = publish_lines(form, &server).stdin_bytes(publish_params(1..=1050)).run();
+        let output = publish_lines(form, &server).stdin_bytes(lines(1..=1050)).run();
         assert_eq!(
-            (output.exit_code(), stderr_without_duration(&output).as_str()),
-            (Some(0), "cent: 1050 commands accepted")
+            (output.exit_code(), without_duration(&output.stderr()).as_str()),
+            (Some(0), "cent: 1050 commands accepted\n")
         );
         assert_eq!(output.stdout(), reply(form).repeat(1050));
-        assert_eq!(received_numbers(&server), numbers(1, 1050));
+        assert_eq!(received(&server), numbers(1..=1050));
         assert_eq!(server.connections(), 1);
     }
 }
 
 /// Publishes this many lines from a file, which is read without delay; returns the sizes of the requests that were
 /// executed.
-fn sizes_of_run(form: ApiForm, lines: usize, args: &[&str]) -> Vec<usize> {
+fn sizes_of_run(form: ApiForm, count: usize, args: &[&str]) -> Vec<usize> {
     let server = form.server();
-    let cent = publish_lines(form, &server).args(args).file("input", publish_params(1..=lines));
+    let cent = publish_lines(form, &server).args(args).file("input", lines(1..=count));
     let input = File::open(cent.path("input")).unwrap();
     let output = cent.stdin(input).args(&["--quiet", "--timeout=60"]).run();
     output.assert_output(0, "", "");
-    assert!(received_numbers(&server) == numbers(1, lines));
+    assert!(received(&server) == numbers(1..=count));
     request_sizes(&server).split_off(form.requests_before())
 }
 
@@ -85,9 +83,8 @@ fn batches_are_fixed_with_secret_or_small_maximum() {
 fn batch_option_sets_size() {
     for (batch, min_requests) in [(1, 7), (3, 3), (1000, 1)] {
         let server = V1.server();
-        let output =
-            publish_lines(V1, &server).args(&["--batch", &batch.to_string()]).stdin_bytes(publish_params(1..=7)).run();
-        assert_eq!((output.exit_code(), received_numbers(&server)), (Some(0), numbers(1, 7)));
+        let output = publish_lines(V1, &server).args(&["--batch", &batch.to_string()]).stdin_bytes(lines(1..=7)).run();
+        assert_eq!((output.exit_code(), received(&server)), (Some(0), numbers(1..=7)));
         assert!(server.requests().len() >= min_requests);
         assert_max_commands(&server, batch);
     }
@@ -113,12 +110,12 @@ fn request_size_is_limited_to_one_megabyte() {
 fn older_versions_get_legacy_form_after_one_404() {
     for major in 2..=4 {
         let server = Server::version(major);
-        let output = publish_lines(Legacy, &server).arg("--compact").stdin_bytes(publish_params(1..=5000)).run();
-        let expected = (Some(0), "cent: 5000 commands accepted".to_owned());
-        assert_eq!((output.exit_code(), stderr_without_duration(&output)), expected);
+        let output = publish_lines(Legacy, &server).arg("--compact").stdin_bytes(lines(1..=5000)).run();
+        let expected = (Some(0), "cent: 5000 commands accepted\n".to_owned());
+        assert_eq!((output.exit_code(), without_duration(&output.stderr())), expected);
         let reply = if major == 2 { "{}\n" } else { "{\"result\":{}}\n" };
         assert!(output.stdout() == reply.repeat(5000));
-        assert_eq!((server.connections(), received_numbers(&server)), (1, numbers(1, 5000)));
+        assert_eq!((server.connections(), received(&server)), (1, numbers(1..=5000)));
         let (paths, sizes) = (paths(&server), request_sizes(&server));
         assert_eq!((paths[0].as_str(), sizes[0]), ("/api/batch", sizes[1]));
         assert!(paths.len() > 2 && paths[1..].iter().all(|path| path == "/api"), "{paths:?}");
@@ -152,8 +149,8 @@ fn reconnects_after_close_between_requests() {
         }
         drop(input);
         let (exit, text) = wait_for_exit(child);
-        assert_eq!((exit.code(), without_duration(&text).as_str()), (Some(0), "cent: 5 commands accepted"));
-        assert_eq!((received_numbers(&server), server.connections()), (numbers(1, 5), 5));
+        assert_eq!((exit.code(), without_duration(&text).as_str()), (Some(0), "cent: 5 commands accepted\n"));
+        assert_eq!((received(&server), server.connections()), (numbers(1..=5), 5));
     }
 }
 

@@ -1,6 +1,7 @@
 //! `--dry-run`: the requests are printed, and nothing is sent.
 
-use super::{line, publish_lines, publish_params};
+use super::publish_lines;
+use crate::numbers::{line, lines};
 use crate::{Current, V1};
 
 #[test]
@@ -8,7 +9,7 @@ fn dry_run_separates_requests_by_blank_line() {
     // Without a server, nobody knows that it has the legacy form only.
     for form in [V1, Current] {
         let server = form.server().expect_no_connection();
-        let output = publish_lines(form, &server).args(&["-n", "--batch=2"]).stdin_bytes(publish_params(1..=3)).run();
+        let output = publish_lines(form, &server).args(&["-n", "--batch=2"]).stdin_bytes(lines(1..=3)).run();
         assert_eq!(
             (output.exit_code(), output.stderr().as_str()),
             (Some(0), "cent: dry run: 3 commands in 2 requests, nothing sent\n")

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 
-use super::{line, numbers, publish_lines, publish_params, received_numbers, reply, stderr_without_duration};
+use super::{publish_lines, reply};
+use crate::numbers::{line, lines, numbers, received, without_duration};
 use crate::support::cli::cent;
 use crate::{ApiForm, Current, V1};
 
@@ -14,11 +15,11 @@ fn blank_lines_are_counted_but_not_sent() {
     let rejection = "line 5: publish: namespace not found; check the spelling, or add the channel's namespace (the \
                    part before the colon) to the server's config";
     assert_eq!(
-        stderr_without_duration(&output),
-        format!("cent: {rejection}\ncent: 3 commands: 2 accepted, 1 rejected")
+        without_duration(&output.stderr()),
+        format!("cent: {rejection}\ncent: 3 commands: 2 accepted, 1 rejected\n")
     );
     assert_eq!(output.exit_code(), Some(1));
-    assert_eq!(received_numbers(&server), [1, 2]);
+    assert_eq!(received(&server), [1, 2]);
 }
 
 #[test]
@@ -41,8 +42,8 @@ fn without_method_lines_are_complete_commands() {
         let input = "{\"method\": \"publish\", \"params\": {\"channel\": \"plain:a\", \"data\": 7}}\n{\"method\": \"channels\"}\n";
         let output = form.cent(&server).args(&["--lines", "bananas"]).stdin_bytes(input).run();
         assert_eq!(
-            (output.exit_code(), stderr_without_duration(&output).as_str()),
-            (Some(0), "cent: 2 commands accepted")
+            (output.exit_code(), without_duration(&output.stderr()).as_str()),
+            (Some(0), "cent: 2 commands accepted\n")
         );
         assert_eq!(server.centrifugo().executed(), ["publish", "channels"]);
     }
@@ -78,7 +79,7 @@ fn invalid_command_reports_line_number() {
 fn bad_line_stops_run_after_earlier_lines() {
     for form in ApiForm::ALL {
         let server = form.server();
-        let input = publish_params(1..=5000) + "{\"channel\": \"plain:a\", 5001}\n" + &publish_params(5002..=10_000);
+        let input = lines(1..=5000) + "{\"channel\": \"plain:a\", 5001}\n" + &lines(5002..=10_000);
         let output = publish_lines(form, &server).stdin_bytes(input).run();
         let object = "use an object such as {\"channel\": \"news\"}";
         assert_eq!(
@@ -91,7 +92,7 @@ fn bad_line_stops_run_after_earlier_lines() {
         );
         assert_eq!(output.exit_code(), Some(5));
         assert_eq!(output.stdout(), reply(form).repeat(5000));
-        assert_eq!(received_numbers(&server), numbers(1, 5000));
+        assert_eq!(received(&server), numbers(1..=5000));
     }
 }
 

@@ -15,17 +15,8 @@ use std::io::Read;
 use std::process::Child;
 
 use crate::ApiForm;
-use crate::support::cli::{Cent, CentOutput};
+use crate::support::cli::Cent;
 use crate::support::server::Server;
-
-/// Params of a publish for each number, one per line, with the number as data.
-fn publish_params(numbers: impl IntoIterator<Item = usize>) -> String {
-    numbers.into_iter().map(line).collect::<Vec<_>>().concat()
-}
-
-fn line(number: usize) -> String {
-    format!("{{\"channel\": \"plain:a\", \"data\": {number}}}\n")
-}
 
 fn publish_lines(form: ApiForm, server: &Server) -> Cent {
     form.cent(server).args(&["bananas", "publish", "--lines"])
@@ -33,29 +24,6 @@ fn publish_lines(form: ApiForm, server: &Server) -> Cent {
 
 fn reply(form: ApiForm) -> String {
     form.publish_reply().to_owned() + "\n"
-}
-
-/// Standard error without the duration, which differs in every run.
-fn stderr_without_duration(output: &CentOutput) -> String {
-    without_duration(&output.stderr())
-}
-
-fn without_duration(text: &str) -> String {
-    // As in "3 commands in 0.1 s (30/s): 2 accepted, 1 rejected".
-    let without = |line: &str| match line.split_once("/s)") {
-        Some((before, after)) => format!("{}{after}", before.rsplit_once(" in ").expect("a rate has a duration").0),
-        None => line.to_owned(),
-    };
-    text.lines().map(without).collect::<Vec<_>>().join("\n")
-}
-
-/// The numbers that the server received, in order.
-fn received_numbers(server: &Server) -> Vec<usize> {
-    server.centrifugo().messages_as_text("plain:a").iter().map(|text| text.parse().expect("it is a number")).collect()
-}
-
-fn numbers(from: usize, to: usize) -> Vec<usize> {
-    (from..=to).collect()
 }
 
 /// How many publishes each request has.

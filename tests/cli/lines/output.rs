@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::Write;
 
-use super::{line, numbers, parse_summary, publish_lines, publish_params, received_numbers, wait_for_exit};
+use super::{parse_summary, publish_lines, wait_for_exit};
+use crate::numbers::{line, lines, numbers, received};
 use crate::{ApiForm, V1};
 
 #[test]
@@ -12,14 +13,14 @@ fn closed_stdout_stops_run() {
         let server = form.server();
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let cent = publish_lines(form, &server).args(&["--batch=10"]).file("input", publish_params(1..=10_000));
+        let cent = publish_lines(form, &server).args(&["--batch=10"]).file("input", lines(1..=10_000));
         let input = File::open(cent.path("input")).unwrap();
         let output = cent.stdin(input).stdout(writer).run();
         let (accepted, unknown, next_line) = parse_summary(&output.stderr());
         assert_eq!((output.exit_code(), output.stderr().lines().count()), (Some(5), 1), "{}", output.stderr());
         assert!(output.stderr().starts_with("cent: standard output closed: lines 1-"), "{}", output.stderr());
         assert_eq!((unknown, next_line), (accepted, Some(accepted + 1)));
-        assert_eq!(received_numbers(&server), numbers(1, accepted));
+        assert_eq!(received(&server), numbers(1..=accepted));
         // The batch whose replies could not be written.
         assert_eq!(accepted, 10);
     }
@@ -30,7 +31,7 @@ fn closed_stdout_after_last_line_is_ignored() {
     let server = V1.server();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let cent = publish_lines(V1, &server).file("input", publish_params(1..=5));
+    let cent = publish_lines(V1, &server).file("input", lines(1..=5));
     let input = File::open(cent.path("input")).unwrap();
     let output = cent.stdin(input).stdout(writer).run();
     output.assert_output(0, "", "cent: standard output closed: lines 1-5 accepted; no lines remain\n");
@@ -39,7 +40,7 @@ fn closed_stdout_after_last_line_is_ignored() {
 #[test]
 fn full_disk_stops_run() {
     let server = V1.server();
-    let cent = publish_lines(V1, &server).args(&["--batch=10"]).file("input", publish_params(1..=10_000));
+    let cent = publish_lines(V1, &server).args(&["--batch=10"]).file("input", lines(1..=10_000));
     let input = File::open(cent.path("input")).unwrap();
     let output = cent.stdin(input).stdout(File::create("/dev/full").unwrap()).run();
     let text = output.stderr();
@@ -49,7 +50,7 @@ fn full_disk_stops_run() {
     );
     let (accepted, _, next_line) = parse_summary(&text);
     assert_eq!((output.exit_code(), next_line), (Some(4), Some(accepted + 1)));
-    assert_eq!(received_numbers(&server), numbers(1, accepted));
+    assert_eq!(received(&server), numbers(1..=accepted));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Replies with errors, each named by its line.
 
-use super::{line, publish_lines, publish_params, received_numbers, reply, stderr_without_duration};
+use super::{publish_lines, reply};
+use crate::numbers::{line, lines, received, without_duration};
 use crate::support::server::{Server, respond};
 use crate::{ApiForm, Current, Legacy};
 
@@ -10,7 +11,7 @@ fn reports_first_twenty_reply_errors_by_line() {
         let server = form.server();
         let bad = "{\"channel\": \"nope:a\", \"data\": 1}\n";
         let output = publish_lines(form, &server).stdin_bytes(line(1) + &bad.repeat(25) + &line(27)).run();
-        let text = stderr_without_duration(&output);
+        let text = without_duration(&output.stderr());
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 22, "{text}");
         for (number, line) in (2..).zip(&lines[..20]) {
@@ -18,7 +19,7 @@ fn reports_first_twenty_reply_errors_by_line() {
         }
         assert_eq!(lines[20..], ["cent: 5 more errors not shown", "cent: 27 commands: 2 accepted, 25 rejected"]);
         assert_eq!(output.exit_code(), Some(1));
-        assert_eq!(received_numbers(&server), [1, 27]);
+        assert_eq!(received(&server), [1, 27]);
     }
 }
 
@@ -42,7 +43,7 @@ fn unknown_reply_sets_exit_status_4() {
         let output = publish_lines(form, &server).stdin_bytes(input).run();
         assert_eq!(output.exit_code(), Some(4), "{}", output.stderr());
         assert!(
-            stderr_without_duration(&output).ends_with("\ncent: 3 commands: 0 accepted, 3 unknown"),
+            without_duration(&output.stderr()).ends_with("\ncent: 3 commands: 0 accepted, 3 unknown\n"),
             "{}",
             output.stderr()
         );
@@ -55,7 +56,7 @@ fn wrong_reply_count_is_unknown_and_printed() {
     let summary = "no lines accepted; lines 1-5 may have been executed: check them (sed -n 1,5p); no lines remain";
     for form in ApiForm::ALL {
         let server = form.server().script_for(form, respond(&form.batch_replies(form.publish_reply(), 2)));
-        let output = publish_lines(form, &server).stdin_bytes(publish_params(1..=5)).run();
+        let output = publish_lines(form, &server).stdin_bytes(lines(1..=5)).run();
         let url = form.batch_url(&server.address());
         let text = format!("cent: {url}: expected 5 replies, got 2; {hint}\ncent: {summary}\n");
         output.assert_output(4, &reply(form).repeat(2), &text);

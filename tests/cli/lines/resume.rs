@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::thread;
 
-use super::{numbers, parse_summary, publish_lines, publish_params, received_numbers, request_sizes};
+use super::{parse_summary, publish_lines, request_sizes};
+use crate::numbers::{lines, numbers, received};
 use crate::support::server::{Server, Step, fail_during_response};
 use crate::{ApiForm, Current, Legacy, V1};
 
@@ -16,22 +17,22 @@ fn resume_from_summary_line() {
             first.add_script(vec![Step::Execute, Step::SendRest]);
         }
         first.add_script(fail_during_response(0, Step::Reset));
-        let input = publish_params(1..=10_000);
+        let input = lines(1..=10_000);
         let stopped = publish_lines(form, &first).stdin_bytes(input.clone()).run();
         let (accepted, unknown, next_line) = parse_summary(&stopped.stderr());
         assert_eq!((stopped.exit_code(), next_line), (Some(4), Some(unknown + 1)), "{}", stopped.stderr());
         // What is unknown is the last request.
         let sizes = request_sizes(&first).split_off(form.requests_before());
         assert_eq!((sizes.len(), sizes.iter().sum(), sizes[10]), (11, unknown, unknown - accepted), "{sizes:?}");
-        let mut history = received_numbers(&first);
+        let mut history = received(&first);
         // A new server process, as after a crash.
         drop(first);
         let second = form.server();
         let rest: String = input.split_inclusive('\n').skip(next_line.unwrap() - 1).collect();
         let output = publish_lines(form, &second).stdin_bytes(rest).run();
         assert_eq!(output.exit_code(), Some(0), "{}", output.stderr());
-        history.extend(received_numbers(&second));
-        assert_eq!(history, numbers(1, 10_000));
+        history.extend(received(&second));
+        assert_eq!(history, numbers(1..=10_000));
     }
 }
 
@@ -46,10 +47,10 @@ fn killed_server_loses_at_most_named_batch() {
 
 /// Runs lines against a server that is killed twice, when it has received that many.
 #[track_caller]
-fn assert_kill_loses_one_batch(form: ApiForm, lines: usize, killed_at: [usize; 2], option: &str) {
+fn assert_kill_loses_one_batch(form: ApiForm, count: usize, killed_at: [usize; 2], option: &str) {
     // Shared by all servers of the test.
     let history = Arc::new(form.centrifugo());
-    let input = publish_params(1..=lines);
+    let input = lines(1..=count);
     let (mut done, mut unknown) = (0, Vec::new());
     for killed_at in killed_at.into_iter().chain([usize::MAX]) {
         let server = Server::start(Arc::clone(&history));
@@ -62,7 +63,7 @@ fn assert_kill_loses_one_batch(form: ApiForm, lines: usize, killed_at: [usize; 2
         drop(server);
         let output = running.join().unwrap();
         if output.exit_code() == Some(0) {
-            done = lines;
+            done = count;
             break;
         }
         let (accepted, unknown_to, next_line) = parse_summary(&output.stderr());
@@ -80,13 +81,13 @@ fn assert_kill_loses_one_batch(form: ApiForm, lines: usize, killed_at: [usize; 2
             output.stderr()
         );
         unknown.extend(done + accepted + 1..=done + unknown_to);
-        done += next_line.unwrap_or(lines + 1 - done) - 1;
+        done += next_line.unwrap_or(count + 1 - done) - 1;
     }
-    assert_eq!(done, lines);
+    assert_eq!(done, count);
     let history: Vec<usize> = history.messages_as_text("plain:a").iter().map(|text| text.parse().unwrap()).collect();
     // Each number once and in order; only unknown ones may be missing.
     assert!(history.is_sorted_by(|one, next| one < next), "{history:?}");
     let received: HashSet<usize> = history.into_iter().collect();
-    let missing: Vec<usize> = numbers(1, lines).into_iter().filter(|number| !received.contains(number)).collect();
+    let missing: Vec<usize> = numbers(1..=count).into_iter().filter(|number| !received.contains(number)).collect();
     assert!(missing.iter().all(|number| unknown.contains(number)), "{missing:?} of {unknown:?}");
 }

@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
 
-use super::{numbers, publish_lines, publish_params, received_numbers, wait_for_exit};
+use super::{publish_lines, wait_for_exit};
 use crate::V1;
+use crate::numbers::{lines, numbers, received};
 use crate::support::server::{Response, Step, respond};
 
 fn send_signal(child: &Child, name: &str) {
@@ -19,7 +20,7 @@ fn signal_stops_run_with_exact_summary() {
         let server = V1.server();
         let (mut child, _home) = publish_lines(V1, &server).spawn();
         let mut input = child.stdin.take().unwrap();
-        input.write_all(publish_params(1..=250).as_bytes()).unwrap();
+        input.write_all(lines(1..=250).as_bytes()).unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         assert_eq!(output.lines().take(250).flatten().count(), 250);
         send_signal(&child, name);
@@ -28,7 +29,7 @@ fn signal_stops_run_with_exact_summary() {
         let summary = "lines 1-250 accepted; line 251 onwards not accepted: resume with tail -n +251";
         assert_eq!((status.code(), text), (Some(exit), format!("cent: {reason}: {summary}\n")));
         drop(input);
-        assert_eq!(received_numbers(&server), numbers(1, 250));
+        assert_eq!(received(&server), numbers(1..=250));
     }
 }
 
@@ -37,7 +38,7 @@ fn second_signal_aborts_request_in_progress() {
     let hanging = || V1.server().script(vec![Step::Read(10), Step::Hang]);
     let server = hanging();
     let (mut child, _home) = publish_lines(V1, &server).args(&["--timeout=2", "--batch=2"]).spawn();
-    child.stdin.take().unwrap().write_all(publish_params(1..=6).as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(lines(1..=6).as_bytes()).unwrap();
     server.wait_for_requests(1);
     send_signal(&child, "-TERM");
     let (status, text) = wait_for_exit(child);
@@ -49,7 +50,7 @@ fn second_signal_aborts_request_in_progress() {
     let server = hanging();
     let (mut child, _home) = publish_lines(V1, &server).args(&["--timeout=600"]).spawn();
     let mut input = child.stdin.take().unwrap();
-    input.write_all(publish_params(1..=100).as_bytes()).unwrap();
+    input.write_all(lines(1..=100).as_bytes()).unwrap();
     server.wait_for_requests(1);
     // Two signals may merge if the first has not been handled yet, so they are sent until the exit.
     while child.try_wait().unwrap().is_none() {
@@ -64,7 +65,7 @@ fn signal_during_backoff_cancels_retry() {
     let server = V1.server().script(respond(&Response::new(503).header("Retry-After", "60")));
     let (mut child, _home) = publish_lines(V1, &server).args(&["--retry=3"]).spawn();
     let mut input = child.stdin.take().unwrap();
-    input.write_all(publish_params(1..=2).as_bytes()).unwrap();
+    input.write_all(lines(1..=2).as_bytes()).unwrap();
     let mut output = BufReader::new(child.stderr.take().unwrap());
     let mut text = String::new();
     output.read_line(&mut text).unwrap();
@@ -83,7 +84,7 @@ fn signal_during_backoff_cancels_retry() {
 fn signal_stops_dry_run() {
     let (mut child, _home) = publish_lines(V1, &V1.server().expect_no_connection()).args(&["-n"]).spawn();
     let mut input = child.stdin.take().unwrap();
-    input.write_all(publish_params(1..=1).as_bytes()).unwrap();
+    input.write_all(lines(1..=1).as_bytes()).unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
     output.read_line(&mut String::new()).unwrap();
     send_signal(&child, "-TERM");

@@ -1,6 +1,7 @@
 //! The exact summary of a run that a failed request ends.
 
-use super::{numbers, parse_summary, publish_lines, publish_params, received_numbers, reply};
+use super::{parse_summary, publish_lines, reply};
+use crate::numbers::{lines, numbers, received};
 use crate::support::server::{
     Centrifugo, Response, Script, Server, Step, corrupt_response, fail_during_request, fail_during_response, reject,
     respond,
@@ -18,7 +19,7 @@ fn assert_exact_summary(form: ApiForm, index: usize, script: Script, exit: i32) 
     // Short where the timeout has to expire, else long enough for a busy machine.
     let limit = if script.contains(&Step::Hang) { "--timeout=2" } else { "--timeout=60" };
     server.add_script(script);
-    let output = publish_lines(form, &server).args(&["--batch=50", limit]).stdin_bytes(publish_params(1..=250)).run();
+    let output = publish_lines(form, &server).args(&["--batch=50", limit]).stdin_bytes(lines(1..=250)).run();
     let text = output.stderr();
     // Later requests leave a run that stopped part-way.
     let expected = if index > 0 && exit != 4 { 5 } else { exit };
@@ -31,10 +32,10 @@ fn assert_exact_summary(form: ApiForm, index: usize, script: Script, exit: i32) 
     assert!(next_line.is_some() || text.ends_with("; no lines remain\n"), "{text}");
     let requests = form.requests_before() + index + 1;
     server.wait_for_requests(requests);
-    let received_numbers = received_numbers(&server);
+    let received = received(&server);
     assert!(
-        received_numbers == numbers(1, accepted) || (exit == 4 && received_numbers == numbers(1, unknown)),
-        "{text}: {received_numbers:?}"
+        received == numbers(1..=accepted) || (exit == 4 && received == numbers(1..=unknown)),
+        "{text}: {received:?}"
     );
     assert_eq!(output.stdout(), reply(form).repeat(accepted));
     assert_eq!(server.requests().len(), requests);
@@ -79,9 +80,9 @@ fn failed_request_stops_run_with_exact_summary() {
 #[test]
 fn quiet_hides_summary_unless_stopped() {
     let server = V1.server();
-    publish_lines(V1, &server).args(&["--quiet"]).stdin_bytes(publish_params(1..=3)).run().assert_output(0, "", "");
+    publish_lines(V1, &server).args(&["--quiet"]).stdin_bytes(lines(1..=3)).run().assert_output(0, "", "");
     let server = Server::start(Centrifugo::version(1).with_credential("another"));
-    let output = publish_lines(V1, &server).args(&["--quiet"]).stdin_bytes(publish_params(1..=3)).run();
+    let output = publish_lines(V1, &server).args(&["--quiet"]).stdin_bytes(lines(1..=3)).run();
     assert_eq!((output.exit_code(), output.stdout().as_str()), (Some(1), ""));
     assert_eq!(parse_summary(&output.stderr()), (0, 0, Some(1)));
 }

@@ -1,6 +1,7 @@
 //! `--unordered`: the server may run the commands of a request concurrently.
 
-use super::{publish_lines, publish_params, request_sizes};
+use super::{publish_lines, request_sizes};
+use crate::numbers::lines;
 use crate::support::server::Server;
 use crate::{Current, Legacy, V1};
 
@@ -32,11 +33,11 @@ fn unordered_replies_keep_input_order() {
 #[test]
 fn unordered_requires_current_form() {
     let server = V1.server().expect_no_connection();
-    let output = publish_lines(V1, &server).arg("--unordered").stdin_bytes(publish_params(1..=3)).run();
+    let output = publish_lines(V1, &server).arg("--unordered").stdin_bytes(lines(1..=3)).run();
     output.assert_output(2, "", "cent: --unordered requires api_key and Centrifugo 5.2 or later, not secret\n");
     for major in 2..=4 {
         let server = Server::version(major);
-        let output = publish_lines(Legacy, &server).arg("--unordered").stdin_bytes(publish_params(1..=300)).run();
+        let output = publish_lines(Legacy, &server).arg("--unordered").stdin_bytes(lines(1..=300)).run();
         let hint = "concurrent batches need Centrifugo 5.2 or later: send them in order";
         let text = format!("cent: {}/api/batch: not found (404); {hint}\n", server.address());
         output.assert_output(1, "", &(text + "cent: no lines accepted: run again from line 1\n"));
