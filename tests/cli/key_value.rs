@@ -124,6 +124,9 @@ fn invalid_keys_name_argument_and_column() {
         "d[[a]]=x",
         r"'d[[a]]=x': column 3: [ in brackets; close them with ] first, or write \[ for the character itself",
     );
+    let (deep, shown) = ("[]".repeat(1001), "[]".repeat(18));
+    let message = format!("'data{shown}…': column 2005: more than 1,000 brackets; set the inner part as JSON with :=");
+    rejected(&format!("data{deep}=x"), &message);
 }
 
 #[test]

@@ -9,11 +9,11 @@ use serde::de::IgnoredAny;
 use crate::home::{expand_tilde, home_dir};
 use crate::input::{self, MAX_PARAMS_BYTES};
 use crate::stderr;
-use builder::{Builder, to_json_string};
 use parser::{KeyValue, Operator, parse};
+use tree::{Tree, to_json_string};
 
-mod builder;
 mod parser;
+mod tree;
 
 pub(crate) use parser::{has_operator, param_hint, shorten};
 
@@ -23,16 +23,22 @@ pub(crate) use parser::{has_operator, param_hint, shorten};
 /// For arguments that cannot be split, contradict each other or have an invalid value, and for files that cannot be read.
 pub(crate) fn read_params(arguments: &[OsString], notes: bool) -> anyhow::Result<String> {
     let arguments = arguments.iter().map(parse_argument).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut reader = Reader { stdin_argument: None, remaining_bytes: MAX_PARAMS_BYTES };
-    let mut builder = Builder::new();
+    let mut tree = Tree::default();
     for argument in &arguments {
         if let Some(note) = note(argument, is_file).filter(|_| notes) {
             stderr::print_message(&note);
         }
-        let json = reader.json(argument)?;
-        builder.insert(argument, json).map_err(|error| anyhow!("{error}"))?;
+        // Where the shell removed the quotes, there are often two arguments with the same key.
+        if argument.operator == Operator::Json {
+            checked_json(argument, argument.value.as_bytes())?;
+        }
+        tree.insert(argument).map_err(|error| anyhow!("{error}"))?;
     }
-    let json = builder.into_json();
+    let mut reader = Reader { stdin_argument: None, remaining_bytes: MAX_PARAMS_BYTES };
+    let json = tree.to_json(|argument, json| {
+        json.push_str(&reader.json(argument)?);
+        anyhow::Ok(())
+    })?;
     if json.len() as u64 > MAX_PARAMS_BYTES {
         bail!("params are larger than 1 GB; they must be smaller");
     }
@@ -78,7 +84,7 @@ impl<'a> Reader<'a> {
     fn json(&mut self, argument: &KeyValue<'a>) -> anyhow::Result<String> {
         match argument.operator {
             Operator::Text => Ok(to_json_string(argument.value)),
-            Operator::Json => checked_json(argument, argument.value.as_bytes()),
+            Operator::Json => Ok(trimmed(argument.value)),
             Operator::TextFile => {
                 let text = self.content(argument)?;
                 Ok(to_json_string(cent::check_utf8(&text).with_context(|| quoted(argument))?))
@@ -109,13 +115,18 @@ fn quoted(argument: &KeyValue<'_>) -> String {
     format!("'{}'", shorten(argument.argument))
 }
 
-/// JSON as written, white space around it apart.
+/// JSON as written, without the white space around it.
 fn checked_json(argument: &KeyValue<'_>, text: &[u8]) -> anyhow::Result<String> {
     if let Some(problem) = json_problem(argument, text) {
         bail!("{}: {problem}", quoted(argument));
     }
     let json = cent::check_json(text).with_context(|| quoted(argument))?;
-    Ok(json.trim_matches([' ', '\t', '\r', '\n']).to_owned())
+    Ok(trimmed(json))
+}
+
+/// JSON without the white space around it.
+fn trimmed(json: &str) -> String {
+    json.trim_matches([' ', '\t', '\r', '\n']).to_owned()
 }
 
 /// Why a text is not JSON, where the error of the JSON would not help.

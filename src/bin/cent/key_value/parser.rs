@@ -26,6 +26,9 @@ use serde::de::IgnoredAny;
 /// How much of an argument is printed, in characters.
 const MAX_PRINTED_CHARS: usize = 40;
 
+/// How many brackets a key may have. The JSON is built and read without a limit of its own.
+pub(super) const MAX_DEPTH: usize = 1000;
+
 /// What a backslash makes plain.
 pub(super) const SPECIAL: [char; 6] = ['[', ']', '=', ':', '@', '\\'];
 
@@ -107,11 +110,14 @@ fn is_json(text: &str) -> bool {
 /// Splits an argument.
 ///
 /// # Errors
-/// For a missing key or operator, and for brackets that do not match.
+/// For a missing key or operator, for brackets that do not match, and for too many of them.
 pub(crate) fn parse(argument: &str) -> Result<KeyValue<'_>, KeyError> {
     let mut parser = Parser { argument, offset: 0 };
     let mut path = vec![Step::Key(parser.root()?)];
-    while parser.skip("[") {
+    while parser.rest().starts_with('[') {
+        if path.len() > MAX_DEPTH {
+            return parser.error("more than 1,000 brackets; set the inner part as JSON with :=");
+        }
         path.push(parser.subkey()?);
     }
     let operator = parser.operator()?;
@@ -172,9 +178,10 @@ impl<'a> Parser<'a> {
         if name.is_empty() { self.error("missing key; params are KEY=VALUE") } else { Ok(name) }
     }
 
-    /// What is in brackets, after the opening one.
+    /// What is in brackets.
     fn subkey(&mut self) -> Result<Step, KeyError> {
-        let start = self.offset - 1;
+        let start = self.offset;
+        self.skip("[");
         let mut name = String::new();
         while !self.skip("]") {
             if self.rest().starts_with('[') {
@@ -310,6 +317,8 @@ mod tests {
         assert_error("ab", 3, "missing operator");
         assert_error(r"a\=b", 5, "missing operator");
         assert_error("", 1, "missing operator");
+        assert!(parse(&format!("a{}=1", "[]".repeat(MAX_DEPTH))).is_ok());
+        assert_error(&format!("a{}=1", "[]".repeat(MAX_DEPTH + 1)), 2002, "more than 1,000 brackets");
     }
 
     proptest::proptest! {

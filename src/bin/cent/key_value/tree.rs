@@ -1,41 +1,39 @@
 //! Makes one JSON object of the keys and values of the arguments.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use super::parser::{KeyValue, Step, shorten};
 
-/// The objects and lists so far. They refer to each other by number, because a key can have tens of thousands of levels.
-#[derive(Debug)]
-pub(crate) struct Builder<'a> {
-    /// The first one is the object that is built.
-    nodes: Vec<Node<'a>>,
-    /// The value of each key of each object.
-    members: HashMap<(usize, Cow<'a, str>), usize>,
+/// What the arguments so far describe. It is only as deep as a key can be, so that recursion is safe.
+#[derive(Debug, Default)]
+pub(crate) struct Tree<'a> {
+    root: Option<Node<'a>>,
+    arguments: usize,
 }
 
 #[derive(Debug)]
 struct Node<'a> {
+    /// What set it first, and how many arguments came before that.
+    argument: &'a KeyValue<'a>,
+    order: usize,
     content: Content<'a>,
-    /// What set it first, and how many steps of its key lead here; none for the object that is built.
-    origin: Option<(&'a KeyValue<'a>, usize)>,
 }
 
 #[derive(Debug)]
 enum Content<'a> {
-    /// Not known yet.
-    Unset,
-    /// A value as JSON text.
-    Value(String),
-    Object(Vec<(&'a str, usize)>),
-    List(Vec<usize>),
+    /// The value of the argument.
+    Value,
+    Object(BTreeMap<Cow<'a, str>, Node<'a>>),
+    List(Vec<Node<'a>>),
 }
 
 impl Content<'_> {
     fn name(&self) -> &'static str {
         match self {
-            Self::Unset | Self::Value(_) => "a value",
+            Self::Value => "a value",
             Self::Object(_) => "an object",
             Self::List(_) => "a list",
         }
@@ -62,126 +60,104 @@ impl fmt::Display for ConflictError {
     }
 }
 
-/// A piece of the JSON text.
-enum Piece<'a> {
-    Node(usize),
-    Key(&'a str),
-    Punctuation(char),
-}
-
-impl<'a> Builder<'a> {
-    pub(crate) fn new() -> Self {
-        Self { nodes: vec![Node { content: Content::Object(Vec::new()), origin: None }], members: HashMap::new() }
-    }
-
-    /// Puts a value, as JSON text, where the key of its argument says.
+impl<'a> Tree<'a> {
+    /// Adds an argument where its key says.
     ///
     /// # Errors
     /// For a key that is set already, and for one that is a value and a container, or an object and a list.
-    pub(crate) fn insert(&mut self, argument: &'a KeyValue<'a>, json: String) -> Result<(), ConflictError> {
-        let mut current = 0;
-        for (index, step) in argument.path.iter().enumerate() {
-            let next = self.nodes.len();
-            current = match step {
-                Step::Key(key) => self.member(current, key, argument)?,
-                Step::Append => self.element(current, argument)?,
+    pub(crate) fn insert(&mut self, argument: &'a KeyValue<'a>) -> Result<(), ConflictError> {
+        let new = Node::new(argument, self.arguments);
+        self.arguments += 1;
+        if let Some(root) = &mut self.root {
+            return root.merge(new, 0);
+        }
+        self.root = Some(new);
+        Ok(())
+    }
+
+    /// The object as JSON text, with the keys in the order in which they were first set. `push_value` adds the value of
+    /// an argument.
+    pub(crate) fn to_json<E>(
+        &self,
+        mut push_value: impl FnMut(&'a KeyValue<'a>, &mut String) -> Result<(), E>,
+    ) -> Result<String, E> {
+        let mut json = String::new();
+        match &self.root {
+            Some(root) => root.push(0, &mut json, &mut push_value)?,
+            None => json.push_str("{}"),
+        }
+        Ok(json)
+    }
+}
+
+impl<'a> Node<'a> {
+    /// What an argument describes by itself: its value in a container for each step of its key.
+    fn new(argument: &'a KeyValue<'a>, order: usize) -> Self {
+        let value = Self { argument, order, content: Content::Value };
+        argument.path.iter().enumerate().rev().fold(value, |inner, (depth, step)| {
+            let content = match step {
+                Step::Append => Content::List(vec![inner]),
+                // The servers read a param in any case, but not what is inside of it.
+                Step::Key(key) if depth == 0 => Content::Object([(key.to_ascii_lowercase().into(), inner)].into()),
+                Step::Key(key) => Content::Object([(key.into(), inner)].into()),
             };
-            if current == next {
-                self.nodes.push(Node { content: Content::Unset, origin: Some((argument, index + 1)) });
+            Self { argument, order, content }
+        })
+    }
+
+    /// Adds what another argument describes here, after so many steps of its key.
+    fn merge(&mut self, new: Self, depth: usize) -> Result<(), ConflictError> {
+        match (&mut self.content, new.content) {
+            (Content::Object(members), Content::Object(new_members)) => {
+                for (name, new_member) in new_members {
+                    match members.entry(name) {
+                        Entry::Occupied(member) => member.into_mut().merge(new_member, depth + 1)?,
+                        Entry::Vacant(place) => drop(place.insert(new_member)),
+                    }
+                }
             }
-        }
-        self.set(current, Content::Value(json), argument)
-    }
-
-    /// The node of a key in an object: an earlier one, or the next.
-    fn member(&mut self, object: usize, key: &'a str, argument: &KeyValue<'_>) -> Result<usize, ConflictError> {
-        self.set(object, Content::Object(Vec::new()), argument)?;
-        let next = self.nodes.len();
-        // The servers read a param in any case.
-        let name = if object == 0 { Cow::Owned(key.to_ascii_lowercase()) } else { Cow::Borrowed(key) };
-        let id = *self.members.entry((object, name)).or_insert(next);
-        if let Some(Node { content: Content::Object(members), .. }) = self.nodes.get_mut(object).filter(|_| id == next)
-        {
-            members.push((key, id));
-        }
-        Ok(id)
-    }
-
-    /// The next node, at the end of a list.
-    fn element(&mut self, list: usize, argument: &KeyValue<'_>) -> Result<usize, ConflictError> {
-        self.set(list, Content::List(Vec::new()), argument)?;
-        let next = self.nodes.len();
-        if let Some(Node { content: Content::List(elements), .. }) = self.nodes.get_mut(list) {
-            elements.push(next);
-        }
-        Ok(next)
-    }
-
-    /// Gives a node its content, unless it is a container of this kind already.
-    fn set(&mut self, id: usize, content: Content<'a>, argument: &KeyValue<'_>) -> Result<(), ConflictError> {
-        let Some(node) = self.nodes.get_mut(id) else { return Ok(()) };
-        match (&node.content, &content) {
-            (Content::Object(_), Content::Object(_)) | (Content::List(_), Content::List(_)) => {}
-            (Content::Unset, _) => node.content = content,
-            (found, new) => return Err(conflict(node.origin, found, argument, new)),
+            (Content::List(elements), Content::List(new_elements)) => elements.extend(new_elements),
+            (content, new_content) => {
+                let path = self.argument.path.get(..depth).unwrap_or_default();
+                return Err(ConflictError {
+                    key: shorten(&display(path)),
+                    first: (shorten(self.argument.argument), content.name()),
+                    second: (shorten(new.argument.argument), new_content.name()),
+                });
+            }
         }
         Ok(())
     }
 
-    /// The object as JSON text, with the keys in the order in which they were first set.
-    pub(crate) fn into_json(self) -> String {
-        let mut json = String::new();
-        let mut pieces = vec![Piece::Node(0)];
-        while let Some(piece) = pieces.pop() {
-            match piece {
-                Piece::Punctuation(c) => json.push(c),
-                Piece::Key(key) => {
-                    json.push_str(&to_json_string(key));
-                    json.push(':');
-                }
-                Piece::Node(id) => self.push_node(id, &mut json, &mut pieces),
+    /// Adds the JSON text of this node, which is so many steps deep.
+    fn push<E>(
+        &self,
+        depth: usize,
+        json: &mut String,
+        push_value: &mut impl FnMut(&'a KeyValue<'a>, &mut String) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let ([open, close], nodes) = match &self.content {
+            Content::Value => return push_value(self.argument, json),
+            Content::List(elements) => (['[', ']'], elements.iter().collect()),
+            Content::Object(members) => {
+                let mut members: Vec<_> = members.values().collect();
+                members.sort_unstable_by_key(|member| member.order);
+                (['{', '}'], members)
             }
+        };
+        json.push(open);
+        for (index, node) in nodes.into_iter().enumerate() {
+            if index > 0 {
+                json.push(',');
+            }
+            if let Some(Step::Key(key)) = node.argument.path.get(depth) {
+                json.push_str(&to_json_string(key));
+                json.push(':');
+            }
+            node.push(depth + 1, json, push_value)?;
         }
-        json
-    }
-
-    /// Writes the beginning of a node, and plans the rest in reverse order: without recursion, for any depth.
-    fn push_node(&self, id: usize, json: &mut String, pieces: &mut Vec<Piece<'a>>) {
-        match self.nodes.get(id).map(|node| &node.content) {
-            None | Some(Content::Unset) => {}
-            Some(Content::Value(text)) => json.push_str(text),
-            Some(Content::Object(members)) => {
-                json.push('{');
-                pieces.push(Piece::Punctuation('}'));
-                for (index, &(key, id)) in members.iter().enumerate().rev() {
-                    pieces.extend([Piece::Node(id), Piece::Key(key)]);
-                    pieces.extend((index > 0).then_some(Piece::Punctuation(',')));
-                }
-            }
-            Some(Content::List(elements)) => {
-                json.push('[');
-                pieces.push(Piece::Punctuation(']'));
-                for (index, &id) in elements.iter().enumerate().rev() {
-                    pieces.push(Piece::Node(id));
-                    pieces.extend((index > 0).then_some(Piece::Punctuation(',')));
-                }
-            }
-        }
-    }
-}
-
-fn conflict(
-    origin: Option<(&KeyValue<'_>, usize)>,
-    found: &Content<'_>,
-    argument: &KeyValue<'_>,
-    new: &Content<'_>,
-) -> ConflictError {
-    let (first, depth) = origin.unwrap_or((argument, 0));
-    let path = first.path.get(..depth).unwrap_or_default();
-    ConflictError {
-        key: shorten(&display(path)),
-        first: (shorten(first.argument), found.name()),
-        second: (shorten(argument.argument), new.name()),
+        json.push(close);
+        Ok(())
     }
 }
 
@@ -208,21 +184,22 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    use super::super::parser::{Operator, SPECIAL, parse};
+    use super::super::parser::{MAX_DEPTH, Operator, SPECIAL, parse};
     use super::*;
 
     fn build(arguments: &[&str]) -> Result<String, String> {
         let arguments: Vec<_> = arguments.iter().map(|argument| parse(argument).unwrap()).collect();
-        let mut builder = Builder::new();
+        let mut tree = Tree::default();
         for argument in &arguments {
-            let json = if argument.operator == Operator::Text {
-                to_json_string(argument.value)
-            } else {
-                argument.value.to_owned()
-            };
-            builder.insert(argument, json).map_err(|error| error.to_string())?;
+            tree.insert(argument).map_err(|error| error.to_string())?;
         }
-        Ok(builder.into_json())
+        tree.to_json(|argument, json| {
+            match argument.operator {
+                Operator::Text => json.push_str(&to_json_string(argument.value)),
+                _ => json.push_str(argument.value),
+            }
+            Ok(())
+        })
     }
 
     #[track_caller]
@@ -281,10 +258,12 @@ mod tests {
     }
 
     #[test]
-    fn keys_may_be_deep() {
-        let depth = 40_000;
-        let json = build(&[&format!("a{}=x", "[]".repeat(depth))]).unwrap();
-        assert_eq!(json, format!(r#"{{"a":{}"x"{}}}"#, "[".repeat(depth), "]".repeat(depth)));
+    fn deepest_key_is_built() {
+        let json = build(&[&format!("a{}=x", "[]".repeat(MAX_DEPTH))]).unwrap();
+        assert_eq!(json, format!(r#"{{"a":{}"x"{}}}"#, "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH)));
+        let deepest = format!("a{}=x", "[b]".repeat(MAX_DEPTH));
+        let message = format!("'{0}…' and '{0}…' both set {0}…", "a".to_owned() + &"[b]".repeat(13));
+        assert_eq!(build(&[&deepest, &deepest]).unwrap_err().split(';').next(), Some(&*message));
     }
 
     /// A name as it is typed.
