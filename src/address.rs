@@ -1,6 +1,5 @@
 //! The address of a server.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -50,16 +49,14 @@ pub struct Address {
     scheme: Scheme,
     /// Without the brackets of an IPv6 address.
     host: String,
-    /// The zone of a link-local IPv6 address, such as `eth0`: for this machine alone, so it is never sent.
-    zone: Option<String>,
     port: Option<u16>,
     /// Empty, or with a leading and without a trailing slash.
     prefix: String,
 }
 
 impl Address {
-    /// Parses an address. A trailing `/`, `/api` or `/api/` is ignored; any other path is kept as a prefix. A link-local
-    /// IPv6 address may have a zone: `http://[fe80::1%25eth0]:8000` (RFC 6874).
+    /// Parses an address. A trailing `/`, `/api` or `/api/` is ignored; any other path is kept as a prefix. An IPv6 address
+    /// is in brackets, and has no zone.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for
@@ -107,14 +104,12 @@ impl Address {
             None => (rest, ""),
         };
         let (host, port) = split_port(authority)?;
-        let (host, zone) = split_zone(host);
-        check_host(&host)?;
+        check_host(host)?;
         let path = path.trim_end_matches('/');
         let prefix = path.strip_suffix("/api").unwrap_or(path).trim_end_matches('/');
         Ok(Self {
             scheme,
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-            zone: zone.map(str::to_owned),
             port,
             prefix: prefix.to_owned(),
         })
@@ -125,7 +120,7 @@ impl Address {
         self.scheme
     }
 
-    /// The host: a name or an IP address; an IPv6 address has no brackets and no zone.
+    /// The host: a name or an IP address; an IPv6 address has no brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -133,19 +128,6 @@ impl Address {
     /// The port, by default that of the scheme: 80 or 443.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(self.scheme.default_port())
-    }
-
-    /// The host as the system looks it up, with the zone: `fe80::1%eth0`.
-    pub(crate) fn scoped_host(&self) -> String {
-        self.zone.as_ref().map_or_else(|| self.host.clone(), |zone| format!("{}%{zone}", self.host))
-    }
-
-    /// A URL of this server without the zone.
-    pub(crate) fn without_zone<'a>(&self, url: &'a str) -> Cow<'a, str> {
-        match &self.zone {
-            Some(zone) => url.replacen(&format!("%25{zone}]"), "]", 1).into(),
-            None => url.into(),
-        }
     }
 
     /// Host and port as in a URL; the port only if it was given.
@@ -167,11 +149,7 @@ impl FromStr for Address {
 /// The address as a URL, without a trailing slash and without `/api`.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut authority = self.authority();
-        if let Some(zone) = &self.zone {
-            authority = authority.replace(']', &format!("%25{zone}]"));
-        }
-        write!(f, "{}://{authority}{}", self.scheme.as_str(), self.prefix)
+        write!(f, "{}://{}{}", self.scheme.as_str(), self.authority(), self.prefix)
     }
 }
 
@@ -191,19 +169,6 @@ pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), Error> 
         Ok(number @ 1..) if port[1..].bytes().all(|b| b.is_ascii_digit()) => Ok((host, Some(number))),
         _ => Err(Error::invalid("invalid port in address (expected 1 to 65535)")
             .with_hint("use HOST:PORT, with brackets around an IPv6 address")),
-    }
-}
-
-/// Splits the zone from an IPv6 address in brackets; curl takes it without the encoding too.
-fn split_zone(host: &str) -> (Cow<'_, str>, Option<&str>) {
-    let is_zone_char = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
-    let scoped =
-        host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).and_then(|scoped| scoped.split_once('%'));
-    match scoped.map(|(ip, zone)| (ip, zone.strip_prefix("25").filter(|zone| !zone.is_empty()).unwrap_or(zone))) {
-        Some((ip, zone)) if !zone.is_empty() && zone.chars().all(is_zone_char) => {
-            (format!("[{ip}]").into(), Some(zone))
-        }
-        _ => (host.into(), None),
     }
 }
 
@@ -282,25 +247,11 @@ mod tests {
             "http://[marked]",
             "http://h]:1",
             "http://[::1]x:1",
+            "http://[fe80::1%25marked]",
         ] {
             let error = Address::parse(bad).unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::Invalid, "{bad}");
             assert!(!error.to_string().contains("marked"), "{bad}");
-        }
-    }
-
-    #[test]
-    fn zone_is_kept_but_not_sent() {
-        for text in ["http://[fe80::1%25eth0]:8000/rt", "http://[fe80::1%eth0]:8000/rt/"] {
-            let address = Address::parse(text).unwrap();
-            assert_eq!(address.to_string(), "http://[fe80::1%25eth0]:8000/rt");
-            assert_eq!((address.host(), address.scoped_host().as_str()), ("fe80::1", "fe80::1%eth0"));
-            assert_eq!(address.authority(), "[fe80::1]:8000");
-            assert_eq!(address.without_zone(&format!("{address}/api")), "http://[fe80::1]:8000/rt/api");
-        }
-        assert_eq!(Address::parse("https://[fe80::1%25]").unwrap().scoped_host(), "fe80::1%25");
-        for bad in ["http://[fe80::1%]", "http://[%25eth0]", "http://[fe80::1%25e/h]", "http://h%25eth0"] {
-            assert!(Address::parse(bad).is_err(), "{bad}");
         }
     }
 

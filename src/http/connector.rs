@@ -27,7 +27,6 @@ pub(super) fn connector(
     let tcp = TcpConnector {
         scheme: address.scheme(),
         host: address.host().to_owned(),
-        scoped_host: address.scoped_host(),
         port: address.port(),
         route: route.clone(),
         attempt: Arc::clone(attempt),
@@ -44,8 +43,6 @@ pub(super) fn connector(
 struct TcpConnector {
     scheme: Scheme,
     host: String,
-    /// With the zone of an IPv6 address.
-    scoped_host: String,
     port: u16,
     route: Route,
     attempt: Arc<Attempt>,
@@ -90,7 +87,7 @@ impl TcpConnector {
 
     /// Host and port of the server, for messages.
     fn name(&self) -> String {
-        format!("{}:{}", bracketed(&self.scoped_host), self.port)
+        format!("{}:{}", bracketed(&self.host), self.port)
     }
 
     /// Host and port of the server, for a proxy.

@@ -32,7 +32,7 @@ impl DnsResolver {
     pub(super) fn new(address: &Address, route: &Route, attempt: &Arc<Attempt>) -> Self {
         let (host, port, description) = match route.proxy() {
             Some(proxy) => (proxy.host.clone(), proxy.port, format!("proxy {}", proxy.name())),
-            None => (address.scoped_host(), address.port(), address.scoped_host()),
+            None => (address.host().to_owned(), address.port(), address.host().to_owned()),
         };
         Self { host, port, description, attempt: Arc::clone(attempt) }
     }

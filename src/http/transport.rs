@@ -25,7 +25,6 @@ const MAX_PREALLOC_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Transport {
     agent: Agent,
-    address: Address,
     route: Route,
     attempt: Arc<Attempt>,
 }
@@ -48,7 +47,7 @@ impl Transport {
         let (route, attempt) = (Route::new(address, proxy), Arc::new(Attempt::new()));
         let resolver = DnsResolver::new(address, &route, &attempt);
         let agent = Agent::with_parts(config, connector(address, &route, &attempt), resolver);
-        Self { agent, address: address.clone(), route, attempt }
+        Self { agent, route, attempt }
     }
 
     /// What the last connection observed.
@@ -70,7 +69,7 @@ impl Transport {
     }
 
     fn exchange(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, ureq::Error> {
-        let mut post = self.agent.post(&*self.address.without_zone(request.url()));
+        let mut post = self.agent.post(request.url());
         for (name, value) in &request.plain_headers {
             post = post.header(*name, value);
         }
