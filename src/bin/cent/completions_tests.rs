@@ -2,7 +2,7 @@
 
 use cent::{KnownParam, ParamKind};
 
-use crate::args;
+use crate::command_line;
 use crate::completions::Shell;
 
 const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
@@ -53,7 +53,7 @@ fn contains(text: &str, name: &str) -> bool {
 #[test]
 fn completions_have_all_options_and_values() {
     // Includes the arguments that clap adds.
-    let mut command = args::command();
+    let mut command = command_line::command();
     command.build();
     for shell in SHELLS {
         for option in command.get_arguments().filter(|arg| !arg.is_positional()) {
@@ -70,7 +70,7 @@ fn completions_have_all_options_and_values() {
 /// Bash shows no descriptions. Defaults and hints in brackets are left out: brackets have a meaning in zsh.
 #[test]
 fn descriptions_match_help() {
-    let mut command = args::command();
+    let mut command = command_line::command();
     command.build();
     let zsh = Shell::Zsh.script().replace("\\:", ":");
     for option in command.get_arguments().filter(|arg| !arg.is_positional()) {

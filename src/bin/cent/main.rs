@@ -8,22 +8,22 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use cent::{Client, Proxy};
-use clap::CommandFactory;
 use signal_hook::consts::SIGXFSZ;
 
-use args::{Args, Invocation};
+use args::Args;
 use check::Report;
 use color::ColorChoice;
+use command_line::Invocation;
 use config::{Config, Section};
 use exit::{ExitStatus, exit_status_for, exit_status_of_printing};
 use output::JsonLayout;
 use stderr::ErrorPrinter;
 
 mod args;
-mod argument_hints;
 mod blocking;
 mod check;
 mod color;
+mod command_line;
 mod completions;
 #[cfg(test)]
 mod completions_tests;
@@ -38,6 +38,7 @@ mod lines;
 #[cfg(test)]
 mod man_page_tests;
 mod method_help;
+mod mistakes;
 mod output;
 mod params;
 mod proxy_env;
@@ -46,12 +47,12 @@ mod retry;
 mod seconds;
 mod single;
 mod stderr;
-mod usage_error;
+mod usage_errors;
 
 fn main() -> ExitCode {
     survive_file_size_limit();
     let command_line: Vec<OsString> = env::args_os().collect();
-    let errors = ErrorPrinter { color: use_color(args::color(&command_line), &io::stderr()) };
+    let errors = ErrorPrinter { color: use_color(command_line::color(&command_line), &io::stderr()) };
     let status = run(&command_line, errors).unwrap_or_else(|error| {
         errors.print_error(&error);
         exit_status_for(&error)
@@ -65,7 +66,7 @@ fn survive_file_size_limit() {
 }
 
 fn run(command_line: &[OsString], errors: ErrorPrinter) -> anyhow::Result<ExitStatus> {
-    let args = match args::parse(command_line)? {
+    let args = match command_line::parse(command_line)? {
         Invocation::Run(args) => args,
         Invocation::Print(text) => return exit_status_of_printing(blocking::stdout().write_all(text.as_bytes())),
     };
@@ -106,10 +107,7 @@ fn check_call(args: &Args, report: &mut Report) -> anyhow::Result<()> {
 fn read_config(args: &Args) -> anyhow::Result<Config> {
     let locate = || config::locate(args.config.clone(), env::var_os("CENT_CONFIG"), home::home_dir());
     config::read(locate()?).or_else(|error| {
-        let hint = args
-            .section
-            .as_deref()
-            .and_then(|name| argument_hints::option_as_section(name, args.method.as_deref(), Args::command));
+        let hint = args.section.as_deref().and_then(|name| mistakes::option_as_section(name, args.method.as_deref()));
         match hint {
             Some(message) if !locate()?.exists() => bail!(message),
             _ => Err(error),
@@ -127,9 +125,7 @@ fn print_config(config: &Config, section: &str) {
 fn find_section(args: &Args, config: &Config, name: &str) -> anyhow::Result<Section> {
     if !config.has_section(name) {
         let exists = |name: &str| config.has_section(name);
-        if let Some(message) =
-            argument_hints::unknown_section(name, args.method.as_deref(), args.lines, exists, Args::command)
-        {
+        if let Some(message) = mistakes::unknown_section(name, args.method.as_deref(), args.lines, exists) {
             bail!(message);
         }
     }

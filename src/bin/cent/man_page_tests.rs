@@ -6,7 +6,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
 use crate::help::HelpEntry;
-use crate::{args, exit, help};
+use crate::{command_line, exit, help};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man/cent.1");
 
@@ -14,7 +14,7 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man/cent.1");
 const SECTIONS: &str = include_str!("../../../man/sections.roff");
 
 fn page(version: &str) -> String {
-    let mut command = args::command();
+    let mut command = command_line::command();
     command.build();
     let mut page = Vec::new();
     let mut roff = Roff::new();

@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::{Arg, Command};
+use clap::{Arg, CommandFactory};
 
+use crate::args::Args;
 use crate::did_you_mean::did_you_mean;
-use crate::key_value::shorten;
+use crate::key_value::{self, shorten};
 
 /// Hyphens, dashes and minus signs that word processors and web pages put in the place of one or two ASCII ones.
 const TYPOGRAPHIC_DASHES: [char; 8] =
@@ -14,13 +15,45 @@ const TYPOGRAPHIC_DASHES: [char; 8] =
 
 const TYPOGRAPHIC_QUOTES: [char; 8] = ['“', '”', '„', '‟', '‘', '’', '‚', '‛'];
 
-/// Checks SECTION and METHOD without the config file.
-pub(crate) fn check(
-    section: Option<&str>,
-    method: Option<&str>,
-    lines: bool,
-    command: impl FnOnce() -> Command,
-) -> Option<String> {
+/// Found once the section is known, before anything is sent.
+pub(crate) const IDEMPOTENT_REQUIRES_KEY: &str =
+    "--idempotent requires api_key and Centrifugo 5.2 or later, not secret";
+
+/// What is wrong with arguments that the parser accepts.
+pub(crate) fn find(args: &Args, command_line: &[OsString]) -> Option<String> {
+    if let Some(mistake) = find_in_options(args) {
+        return Some(mistake.to_owned());
+    }
+    if args.params.is_some() && has_single_dash_params(command_line) {
+        return Some("unknown option -params; did you mean --params?".to_owned());
+    }
+    let in_names = || find_in_names(args.section.as_deref(), args.method.as_deref(), args.lines);
+    let in_key_values = |conflict| find_in_key_values(&args.key_values, conflict, command_line);
+    if args.lines {
+        // METHOD may be a file that was put after --lines.
+        in_key_values(Some("--lines")).or_else(in_names)
+    } else {
+        in_names().or_else(|| in_key_values(args.params.as_ref().map(|_| "--params")))
+    }
+}
+
+/// An option without the one that it belongs to. clap's own `requires` is dropped where --lines conflicts with another
+/// option.
+fn find_in_options(args: &Args) -> Option<&'static str> {
+    match &args.journal {
+        _ if args.batch.is_some() && !args.lines => Some("--batch requires --lines"),
+        _ if args.unordered && !args.lines => Some("--unordered requires --lines"),
+        Some(_) if !args.lines => Some("--journal requires --lines"),
+        Some(path) if path.is_empty() => Some("--journal: missing file name"),
+        // It reads no journal, so it would print other requests than a real run.
+        Some(_) if args.dry_run => Some("--journal cannot be used with --dry-run"),
+        None if args.unknown.is_some() => Some("--unknown requires --journal"),
+        _ => None,
+    }
+}
+
+/// What is wrong with SECTION and METHOD, without the config file.
+fn find_in_names(section: Option<&str>, method: Option<&str>, lines: bool) -> Option<String> {
     let empty = |name| Some(format!("{name} is empty; is a variable unset?"));
     if section.is_some_and(str::is_empty) {
         return empty("SECTION");
@@ -29,8 +62,8 @@ pub(crate) fn check(
     if method.trim().is_empty() {
         return empty("METHOD");
     }
-    let option = not_an_option(method, command).or_else(|| lines_file_as("METHOD", method, lines));
-    option.or_else(|| section.filter(|_| method.contains('=')).map(|section| missing_before_key_value(section, method)))
+    let unread = find_unread_option(method).or_else(|| find_lines_file("METHOD", method, lines));
+    unread.or_else(|| section.filter(|_| method.contains('=')).map(|section| missing_before_key_value(section, method)))
 }
 
 /// KEY=VALUE in the place of METHOD. A method's name in the place of SECTION is rather METHOD.
@@ -43,14 +76,14 @@ fn missing_before_key_value(section: &str, arg: &str) -> String {
 }
 
 /// An option that is read as SECTION or METHOD.
-fn not_an_option(arg: &str, command: impl FnOnce() -> Command) -> Option<String> {
+fn find_unread_option(arg: &str) -> Option<String> {
     if arg.starts_with(TYPOGRAPHIC_DASHES) {
-        return typographic_option([arg], &command());
+        return typographic_option([arg]);
     }
-    (arg.starts_with('-') && arg != "-").then(|| after_double_dash(arg))
+    (arg.starts_with('-') && arg != "-").then(|| double_dash_message(arg))
 }
 
-fn lines_file_as(name: &str, arg: &str, lines: bool) -> Option<String> {
+fn find_lines_file(name: &str, arg: &str, lines: bool) -> Option<String> {
     (lines && is_path_like(arg)).then(|| lines_file(&format!("unexpected {name}"), arg))
 }
 
@@ -60,7 +93,6 @@ pub(crate) fn unknown_section(
     method: Option<&str>,
     lines: bool,
     exists: impl Fn(&str) -> bool,
-    command: impl Fn() -> Command,
 ) -> Option<String> {
     let is_method = cent::known_methods().any(|known| known == section);
     match method.filter(|_| is_method) {
@@ -71,21 +103,87 @@ pub(crate) fn unknown_section(
         _ if is_method => return Some(format!("section [{section}] not found; usage: cent SECTION {section}")),
         _ => {}
     }
-    not_an_option(section, &command)
-        .or_else(|| lines_file_as("SECTION", section, lines))
-        .or_else(|| option_as_section(section, method, command))
+    find_unread_option(section)
+        .or_else(|| find_lines_file("SECTION", section, lines))
+        .or_else(|| option_as_section(section, method))
 }
 
 /// A SECTION with the name of an option, as in `cent help publish`.
-pub(crate) fn option_as_section(
-    section: &str,
-    method: Option<&str>,
-    command: impl FnOnce() -> Command,
-) -> Option<String> {
-    let option = option_named(section, &command()).filter(|option| option.starts_with("--"))?;
+pub(crate) fn option_as_section(section: &str, method: Option<&str>) -> Option<String> {
+    let option = option_named(section).filter(|option| option.starts_with("--"))?;
     let method = method.filter(|method| option == "--help" && cent::known_methods().any(|known| known == *method));
     let about_method = method.map_or_else(String::new, |method| format!(" or cent SECTION {method} --help"));
     Some(format!("section [{section}] not found; did you mean cent {option}{about_method}?"))
+}
+
+/// What is wrong with the arguments after METHOD. `conflict` is an option that excludes them.
+fn find_in_key_values(key_values: &[OsString], conflict: Option<&str>, command_line: &[OsString]) -> Option<String> {
+    let first = key_values.first()?.to_string_lossy();
+    let args = || key_values.iter().filter_map(|arg| arg.to_str());
+    if args().any(|arg| arg.starts_with('-') || !arg.is_ascii())
+        && let Some(message) = find_option_after_method(args(), command_line)
+    {
+        return Some(message);
+    }
+    let mut previous = None;
+    for arg in key_values.iter().map(|arg| arg.to_string_lossy()) {
+        if !is_key_value(&arg) {
+            return Some(unexpected_argument(&arg, previous.as_deref(), command_line));
+        }
+        previous = Some(arg);
+    }
+    match conflict? {
+        "--lines" if file_after_lines(command_line).is_some() => Some(unexpected_with_lines(&first, command_line)),
+        option => Some(format!("'{}' cannot be used with {option}", shorten(&first))),
+    }
+}
+
+/// An option among the arguments after METHOD.
+fn find_option_after_method<'a>(
+    args: impl Iterator<Item = &'a str> + Clone,
+    command_line: &[OsString],
+) -> Option<String> {
+    let is_meant = |arg: &str| arg.len() > 1 && arg.starts_with('-') && (!is_key_value(arg) || is_option(arg));
+    let unread = args.clone().any(is_meant).then(|| option_after_double_dash(command_line)).flatten();
+    unread.or_else(|| typographic_option(args))
+}
+
+/// Whether an argument is meant as KEY=VALUE, though perhaps with an error in its key.
+fn is_key_value(arg: &str) -> bool {
+    key_value::has_operator(arg) && !arg.trim_start().starts_with(['{', '@'])
+}
+
+fn unexpected_argument(arg: &str, previous: Option<&str>, command_line: &[OsString]) -> String {
+    let is_params = |arg: &str| arg.starts_with("--params") || arg.starts_with("-p");
+    let has_params = command_line.iter().filter_map(|arg| arg.to_str()).any(is_params);
+    let shown = shorten(arg);
+    if has_lines(command_line) {
+        unexpected_with_lines(arg, command_line)
+    } else if has_typographic_quotes(command_line) {
+        let example = if has_params { "--params='{…}'" } else { "KEY=\"…\"" };
+        format!("unexpected argument '{shown}'; use straight quotes: {example}")
+    } else if arg.starts_with('@') || arg == "-" {
+        format!("unexpected argument '{shown}'; use --params={shown}")
+    } else if arg.trim_start().starts_with('{') {
+        format!("unexpected argument '{shown}'; pass params with --params='{{…}}'")
+    } else if has_params {
+        format!("unexpected argument '{shown}'; quote the params: --params='{{…}}'")
+    } else if let Some((key, _)) = previous.and_then(|previous| previous.split_once(":=")) {
+        // Double quotes outside would end at those of the JSON.
+        format!("unexpected argument '{shown}'; quote the value: '{}:=…'", shorten(key))
+    } else if let Some((key, _)) = previous.and_then(|previous| previous.split_once('=')) {
+        format!("unexpected argument '{shown}'; quote a value with spaces: {}=\"…\"", shorten(key))
+    } else {
+        format!("unexpected argument '{shown}'; params are KEY=VALUE without spaces around the =, such as channel=news")
+    }
+}
+
+fn unexpected_with_lines(arg: &str, command_line: &[OsString]) -> String {
+    let file = file_after_lines(command_line).or_else(|| Some(arg).filter(|arg| is_file_like(arg)));
+    match file {
+        Some(file) => lines_file("unexpected argument", file),
+        None => format!("unexpected argument '{}'; --lines reads params from standard input", shorten(arg)),
+    }
 }
 
 /// A file where no argument or METHOD is expected.
@@ -98,7 +196,7 @@ pub(crate) fn lines_file(what: &str, arg: &str) -> String {
 }
 
 /// Whether an argument that has no other meaning seems to be a file, or standard input.
-pub(crate) fn is_file_like(arg: &str) -> bool {
+fn is_file_like(arg: &str) -> bool {
     is_path_like(arg) || Path::new(arg).is_file()
 }
 
@@ -109,23 +207,23 @@ fn is_path_like(arg: &str) -> bool {
 }
 
 /// The file that follows `--lines`.
-pub(crate) fn file_after_lines(command_line: &[OsString]) -> Option<&str> {
+fn file_after_lines(command_line: &[OsString]) -> Option<&str> {
     let mut args = command_line.iter().skip(1).map_while(|arg| arg.to_str());
     args.by_ref().find(|arg| matches!(*arg, "--lines" | "-l"))?;
     args.next().filter(|arg| is_file_like(arg))
 }
 
 /// Whether `--params` has one dash only, so that it is read as `-p` with a value.
-pub(crate) fn has_single_dash_params(command_line: &[OsString]) -> bool {
+fn has_single_dash_params(command_line: &[OsString]) -> bool {
     let mut args = command_line.iter().filter_map(|arg| arg.to_str());
     args.any(|arg| arg == "-params" || arg.starts_with("-params="))
 }
 
-pub(crate) fn has_lines(command_line: &[OsString]) -> bool {
+fn has_lines(command_line: &[OsString]) -> bool {
     command_line.iter().any(|arg| arg == "--lines" || arg == "-l")
 }
 
-fn after_double_dash(arg: &str) -> String {
+fn double_dash_message(arg: &str) -> String {
     let name = arg.split('=').next().unwrap_or_default();
     format!("{name} is not read as an option after --; remove the --")
 }
@@ -133,28 +231,29 @@ fn after_double_dash(arg: &str) -> String {
 /// The first option after `--`.
 pub(crate) fn option_after_double_dash(command_line: &[OsString]) -> Option<String> {
     let after = command_line.iter().skip_while(|arg| *arg != "--").skip(1).filter_map(|arg| arg.to_str());
-    after.into_iter().find(|arg| arg.len() > 1 && arg.starts_with('-')).map(after_double_dash)
+    after.into_iter().find(|arg| arg.len() > 1 && arg.starts_with('-')).map(double_dash_message)
 }
 
 /// An option that begins with a typographic dash.
-pub(crate) fn typographic_option<'a>(args: impl IntoIterator<Item = &'a str>, command: &Command) -> Option<String> {
+pub(crate) fn typographic_option<'a>(args: impl IntoIterator<Item = &'a str>) -> Option<String> {
     args.into_iter().find_map(|arg| {
         let dash = arg.chars().next().filter(|dash| TYPOGRAPHIC_DASHES.contains(dash))?;
         let typed = arg.split('=').next().unwrap_or_default();
-        let option = option_named(typed.trim_start_matches(|c| c == '-' || TYPOGRAPHIC_DASHES.contains(&c)), command)?;
+        let option = option_named(typed.trim_start_matches(|c| c == '-' || TYPOGRAPHIC_DASHES.contains(&c)))?;
         Some(format!("'{typed}' begins with a typographic dash (U+{:04X}); use {option}", u32::from(dash)))
     })
 }
 
 /// Whether an argument begins as this program's options do.
-pub(crate) fn is_option(arg: &str, command: &Command) -> bool {
+fn is_option(arg: &str) -> bool {
     let name = arg.split('=').next().unwrap_or_default();
-    let option = option_named(name.trim_start_matches('-'), command);
+    let option = option_named(name.trim_start_matches('-'));
     option.is_some_and(|option| option == name)
 }
 
 /// The option with this long or short name.
-fn option_named(name: &str, command: &Command) -> Option<String> {
+fn option_named(name: &str) -> Option<String> {
+    let command = Args::command();
     if let Some(long) = command.get_arguments().filter_map(Arg::get_long).find(|long| *long == name) {
         return Some(format!("--{long}"));
     }
@@ -163,19 +262,19 @@ fn option_named(name: &str, command: &Command) -> Option<String> {
 }
 
 /// A word such as `help` in the place of SECTION: "did you mean cent --help?".
-pub(crate) fn option_without_dashes(command_line: &[OsString], command: &Command) -> Option<String> {
-    let word = command_line.get(1)?.to_str()?;
-    let mut longs = command.get_arguments().filter_map(Arg::get_long);
-    longs.find(|long| *long == word).map(|long| format!("did you mean cent --{long}?"))
+pub(crate) fn option_without_dashes(command_line: &[OsString]) -> Option<String> {
+    let option = option_named(command_line.get(1)?.to_str()?).filter(|option| option.starts_with("--"))?;
+    Some(format!("did you mean cent {option}?"))
 }
 
 /// Whether any argument contains a typographic quote, which the shell does not take for a quote.
-pub(crate) fn has_typographic_quotes(command_line: &[OsString]) -> bool {
+fn has_typographic_quotes(command_line: &[OsString]) -> bool {
     command_line.iter().any(|arg| arg.to_string_lossy().contains(TYPOGRAPHIC_QUOTES))
 }
 
 /// "did you mean --params?"
-pub(crate) fn closest_option(typed: &str, command: &Command) -> Option<String> {
+pub(crate) fn closest_option(typed: &str) -> Option<String> {
+    let command = Args::command();
     let long_options = command.get_arguments().filter_map(Arg::get_long);
     let options: Vec<String> = long_options.map(|long| format!("--{long}")).collect();
     did_you_mean(&format!("--{}", typed.trim_start_matches('-')), options.iter().map(String::as_str))
@@ -193,15 +292,7 @@ mod tests {
 
     #[test]
     fn swapped_section_and_method_are_recognized() {
-        let unknown = |section, method, lines| {
-            unknown_section(
-                section,
-                method,
-                lines,
-                |name| name == "live",
-                || Command::new("cent").arg(Arg::new("help").long("help")),
-            )
-        };
+        let unknown = |section, method, lines| unknown_section(section, method, lines, |name| name == "live");
         assert_eq!(
             unknown("publish", Some("live"), false).as_deref(),
             Some("SECTION comes before METHOD; did you mean cent live publish?")

@@ -16,12 +16,12 @@ use crate::blocking;
 use crate::did_you_mean::did_you_mean;
 use crate::exit::{Effect, ExitStatus, OutputError, exit_status_for, exit_status_of_printing};
 use crate::key_value;
+use crate::mistakes::IDEMPOTENT_REQUIRES_KEY;
 use crate::output::{self, JsonLayout};
 use crate::params;
 use crate::reply_errors::ReplyErrors;
 use crate::retry::{self, FirstAttempt, Retrier};
 use crate::stderr::{self, ErrorPrinter};
-use crate::usage_error::IDEMPOTENT_REQUIRES_KEY;
 
 const EMPTY_HISTORY_NOTE: &str = "history: without limit, Centrifugo 3 and later return no publications; add \"limit\" to the params (limit:=-1 for all)";
 

@@ -21,11 +21,11 @@ use crate::args::Args;
 use crate::blocking;
 use crate::exit::{Effect, ExitStatus, LinesOutcome, OutputError, exit_status_for, lines_status};
 use crate::home::{expand_tilde, home_dir};
+use crate::mistakes::IDEMPOTENT_REQUIRES_KEY;
 use crate::output::{self, JsonLayout};
 use crate::reply_errors::ReplyErrors;
 use crate::retry::{self, FirstAttempt, Resend, Retrier};
 use crate::stderr::{self, ErrorPrinter};
-use crate::usage_error::IDEMPOTENT_REQUIRES_KEY;
 
 /// Sends the commands of standard input; prints no replies without a layout.
 pub(crate) fn run(
