@@ -229,11 +229,11 @@ impl Config {
 
     /// The one credential. Any in the section overrides all in `[DEFAULT]`.
     fn credential(&self, section: &str) -> anyhow::Result<ConfigValue<'_>> {
-        let all_in =
+        let find_all =
             |section| CREDENTIAL_KEYS.iter().filter_map(|key| self.get_in_section(section, key)).collect::<Vec<_>>();
-        let mut found = all_in(section);
+        let mut found = find_all(section);
         if found.is_empty() {
-            found = all_in(DEFAULT);
+            found = find_all(DEFAULT);
         }
         found.sort_by_key(|value| value.line);
         match found.as_slice() {
@@ -253,18 +253,19 @@ impl Config {
         }
     }
 
+    /// The endpoint with the credential that this key sets: the text itself, or the content of the file that it names.
     fn endpoint(&self, address: Address, key: &str, text: &str) -> anyhow::Result<Endpoint> {
-        let Some(key) = key.strip_suffix("_file") else { return endpoint(address, key, text) };
+        let Some(inline_key) = key.strip_suffix("_file") else { return endpoint(address, key, text) };
         let path = expand_tilde(Path::new(text), self.path.home_dir.as_deref())
-            .with_context(|| format!("{key}_file: HOME is not set; use an absolute path"))?;
+            .with_context(|| format!("{key}: HOME is not set; use an absolute path"))?;
         let file = self.path.file.parent().unwrap_or(Path::new("")).join(path);
         let read = || {
             let bytes = read_limited(&file, "create it or fix the path")?;
             let text = decode_utf8(&bytes)?;
             ensure!(!text.starts_with('\u{feff}'), "starts with a byte order mark; save the file without it");
-            endpoint(address, key, strip_newline(text))
+            endpoint(address, inline_key, strip_newline(text))
         };
-        read().with_context(|| format!("{key}_file: {}", file.display()))
+        read().with_context(|| format!("{key}: {}", file.display()))
     }
 }
 

@@ -103,7 +103,7 @@ struct Parser<'a> {
     out: Zeroizing<String>,
     section: Option<&'a str>,
     /// The last key since the section header: a line that is indented deeper continues its value.
-    last_key: Option<Key>,
+    last_key: Option<KeyLine>,
     /// The indentation of the last header or key, in characters.
     indent: usize,
     sections: HashMap<&'a str, usize>,
@@ -111,7 +111,8 @@ struct Parser<'a> {
     near_misses: Vec<NearMiss>,
 }
 
-struct Key {
+/// Where a key is.
+struct KeyLine {
     line: usize,
     /// None if it is not a known key.
     known_key: Option<&'static str>,
@@ -170,12 +171,12 @@ impl<'a> Parser<'a> {
         if let Some(key) = known_key {
             let _ = writeln!(self.out, "{key} = {number}|{}|", value.trim_matches(is_space));
         }
-        self.last_key = Some(Key { line: number, known_key });
+        self.last_key = Some(KeyLine { line: number, known_key });
         Ok(())
     }
 }
 
-impl Key {
+impl KeyLine {
     /// Values of known keys must be on one line. Those of unknown keys are ignored.
     fn reject_continuation(&self) -> anyhow::Result<()> {
         let Some(key) = self.known_key else { return Ok(()) };
