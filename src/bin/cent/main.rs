@@ -10,44 +10,29 @@ use anyhow::bail;
 use cent::{Client, Proxy};
 use signal_hook::consts::SIGXFSZ;
 
-use args::Args;
 use check::Report;
 use color::ColorChoice;
-use command_line::Invocation;
-use config::{Config, Section};
+use command_line::args::Args;
+use command_line::{Invocation, mistakes};
+use config::{Config, Section, home, proxy_env};
 use exit::{ExitStatus, exit_status_for, exit_status_of_printing};
 use output::JsonLayout;
 use stderr::ErrorPrinter;
 
-mod args;
 mod blocking;
 mod check;
 mod color;
 mod command_line;
-mod completions;
-#[cfg(test)]
-mod completions_tests;
 mod config;
 mod did_you_mean;
 mod exit;
-mod help;
-mod home;
-mod input;
-mod key_value;
 mod lines;
-#[cfg(test)]
-mod man_page_tests;
-mod method_help;
-mod mistakes;
 mod output;
 mod params;
-mod proxy_env;
 mod reply_errors;
 mod retry;
-mod seconds;
 mod single;
 mod stderr;
-mod usage_errors;
 
 fn main() -> ExitCode {
     survive_file_size_limit();

@@ -11,14 +11,14 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::args::Args;
 use crate::blocking;
+use crate::command_line::args::Args;
+use crate::command_line::mistakes::IDEMPOTENT_REQUIRES_KEY;
 use crate::did_you_mean::did_you_mean;
 use crate::exit::{Effect, ExitStatus, OutputError, exit_status_for, exit_status_of_printing};
-use crate::key_value;
-use crate::mistakes::IDEMPOTENT_REQUIRES_KEY;
 use crate::output::{self, JsonLayout};
 use crate::params;
+use crate::params::key_value;
 use crate::reply_errors::ReplyErrors;
 use crate::retry::{self, FirstAttempt, Retrier};
 use crate::stderr::{self, ErrorPrinter};

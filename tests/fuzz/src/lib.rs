@@ -13,7 +13,6 @@ mod program {
     pub(crate) mod config;
     pub(crate) mod did_you_mean;
     pub(crate) mod exit;
-    pub(crate) mod home;
     pub(crate) mod lines {
         pub(crate) mod journal {
             pub(crate) mod format;
@@ -22,10 +21,9 @@ mod program {
         }
     }
     pub(crate) mod output;
-    pub(crate) mod seconds;
 }
 
-pub(crate) use program::{color, did_you_mean, exit, home, seconds};
+pub(crate) use program::{color, did_you_mean, exit};
 
 use std::collections::BTreeMap;
 use std::fs;

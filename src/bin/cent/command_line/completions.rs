@@ -13,9 +13,9 @@ pub(crate) enum Shell {
 impl Shell {
     pub(crate) fn script(self) -> &'static str {
         match self {
-            Self::Bash => include_str!("../../../completions/cent.bash"),
-            Self::Zsh => include_str!("../../../completions/_cent"),
-            Self::Fish => include_str!("../../../completions/cent.fish"),
+            Self::Bash => include_str!("../../../../completions/cent.bash"),
+            Self::Zsh => include_str!("../../../../completions/_cent"),
+            Self::Fish => include_str!("../../../../completions/cent.fish"),
         }
     }
 }

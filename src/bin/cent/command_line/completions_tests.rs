@@ -2,8 +2,8 @@
 
 use cent::{KnownParam, ParamKind};
 
+use super::completions::Shell;
 use crate::command_line;
-use crate::completions::Shell;
 
 const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 
 use crate::blocking::{self, Blocking};
-use crate::home::{expand_tilde, home_dir};
+use crate::config::home::{expand_tilde, home_dir};
 
 /// The largest params that are read, whatever they are read from.
 pub(crate) const MAX_PARAMS_BYTES: u64 = 1_000_000_000;

@@ -5,13 +5,13 @@ use std::fs;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
-use crate::help::HelpEntry;
-use crate::{command_line, exit, help};
+use super::help::{self, HelpEntry};
+use crate::{command_line, exit};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man/cent.1");
 
 /// The sections that are written by hand.
-const SECTIONS: &str = include_str!("../../../man/sections.roff");
+const SECTIONS: &str = include_str!("../../../../man/sections.roff");
 
 fn page(version: &str) -> String {
     let mut command = command_line::command();

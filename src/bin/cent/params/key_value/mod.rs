@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail};
 use serde::de::IgnoredAny;
 
-use crate::home::{expand_tilde, home_dir};
-use crate::input::{self, MAX_PARAMS_BYTES};
+use crate::config::home::{expand_tilde, home_dir};
+use crate::params::input::{self, MAX_PARAMS_BYTES};
 use crate::stderr;
 use parser::{KeyValue, Operator, parse};
 use tree::{Tree, to_json_string};

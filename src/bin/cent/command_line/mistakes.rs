@@ -5,9 +5,9 @@ use std::path::Path;
 
 use clap::{Arg, CommandFactory};
 
-use crate::args::Args;
+use super::args::Args;
 use crate::did_you_mean::did_you_mean;
-use crate::key_value::{self, shorten};
+use crate::params::key_value::{self, shorten};
 
 /// Hyphens, dashes and minus signs that word processors and web pages put in the place of one or two ASCII ones.
 const TYPOGRAPHIC_DASHES: [char; 8] =

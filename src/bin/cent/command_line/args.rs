@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser};
 
+use super::completions::Shell;
+use super::help;
 use crate::color::ColorChoice;
-use crate::completions::Shell;
-use crate::help;
+use crate::config::seconds::parse_seconds;
 use crate::lines::journal::resume::UnknownChoice;
-use crate::seconds::parse_seconds;
 
 /// The options. Help and man page are generated from them, and a test compares the completions with them.
 #[derive(Debug, Parser)]

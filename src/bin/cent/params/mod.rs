@@ -12,9 +12,12 @@ use cent::{Command, Endpoint};
 use rustix::fs::FileType;
 use serde::de::IgnoredAny;
 
-use crate::input::{self, MAX_PARAMS_BYTES};
-use crate::key_value::{self, LOST_QUOTES, lost_quotes};
 use crate::stderr;
+use input::MAX_PARAMS_BYTES;
+use key_value::{LOST_QUOTES, lost_quotes};
+
+mod input;
+pub(crate) mod key_value;
 
 /// How long standard input is read before a note says so.
 const WAITING_NOTE_DELAY: Duration = Duration::from_secs(1);

@@ -19,13 +19,16 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::did_you_mean::did_you_mean;
 use crate::exit::is_temporary;
-use crate::home::expand_tilde;
-use crate::seconds::parse_seconds;
+use home::expand_tilde;
 use parser::{DEFAULT, KNOWN_KEYS, NearMiss};
+use seconds::parse_seconds;
 
+pub(crate) mod home;
 mod parser;
+pub(crate) mod proxy_env;
 #[cfg(test)]
 mod python_compat_tests;
+pub(crate) mod seconds;
 
 /// A section needs exactly one of these.
 const CREDENTIAL_KEYS: [&str; 4] = ["secret", "secret_file", "api_key", "api_key_file"];
@@ -413,13 +416,13 @@ mod tests {
             keys.sort_unstable();
             keys
         };
-        let page = include_str!("../../../man/sections.roff");
+        let page = include_str!("../../../../man/sections.roff");
         let (_, page) = page.split_once("\n.SH \"CONFIGURATION FILE\"\n").unwrap();
         let page = page.split("\n.SH ").next().unwrap();
         let headings = page.split("\n.TP\n.B").skip(1).filter_map(|entry| entry.lines().next());
         let keys = headings.flat_map(|line| line.trim_start_matches('R').split([' ', ',', '"']));
         assert_eq!(sorted(keys.filter(|key| !key.is_empty()).collect()), known, "man/sections.roff");
-        let readme = include_str!("../../../README.md");
+        let readme = include_str!("../../../../README.md");
         let (_, readme) = readme.split_once("\n## Configure\n").unwrap();
         let readme = readme.split("\n## ").next().unwrap();
         let rows = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split("` | ").next());

@@ -6,9 +6,19 @@ use anyhow::bail;
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, ValueEnum};
 
-use crate::args::Args;
 use crate::color::ColorChoice;
-use crate::{help, method_help, mistakes, usage_errors};
+use args::Args;
+
+pub(crate) mod args;
+mod completions;
+#[cfg(test)]
+mod completions_tests;
+mod help;
+#[cfg(test)]
+mod man_page_tests;
+mod method_help;
+pub(crate) mod mistakes;
+mod usage_errors;
 
 /// What to do: run with these arguments, or print a text such as the help.
 #[derive(Debug)]
