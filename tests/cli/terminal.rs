@@ -1,7 +1,7 @@
 //! What differs if a standard stream is a terminal.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::process::Stdio;
@@ -60,4 +60,33 @@ fn open_pipe_on_stdin_gets_a_note_on_a_terminal() {
         assert_eq!(io::read_to_string(child.stdout.take().unwrap()).unwrap(), form.published());
         assert!(child.wait().unwrap().success());
     }
+}
+
+#[test]
+fn progress_bar_is_erased_before_the_summary() {
+    for form in ApiForm::ALL {
+        let server = form.server();
+        let (mut user, program) = terminal();
+        let cent = form.cent(&server).args(&["bananas", "publish", "--lines"]).env("TERM", "xterm");
+        let input = cent.home().join("lines");
+        fs::write(&input, format!("{PLAIN}\n")).unwrap();
+        let (mut child, _home) = cent.spawn_with(File::open(input).unwrap(), Stdio::null(), program);
+        let seen = read_until(&mut user, "\n");
+        let bar = "█".repeat(24);
+        let rest = seen.strip_prefix(&format!("\r\x1b[K\x1b[?7l{bar} 100 %  1 command, "));
+        assert!(rest.is_some_and(|rest| rest.contains("/s\x1b[?7h\r\x1b[Kcent: 1 command accepted in 0")), "{seen:?}");
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn terminal_without_escape_sequences_gets_no_progress_bar() {
+    let server = ApiForm::V1.server();
+    let (mut user, program) = terminal();
+    let cent = ApiForm::V1.cent(&server).args(&["bananas", "publish", "--lines"]).env("TERM", "dumb");
+    let (mut child, _home) = cent.spawn_with(Stdio::piped(), Stdio::null(), program);
+    writeln!(child.stdin.take().unwrap(), "{PLAIN}").unwrap();
+    let seen = read_until(&mut user, "\n");
+    assert!(seen.starts_with("cent: 1 command accepted in 0"), "{seen:?}");
+    assert!(child.wait().unwrap().success());
 }

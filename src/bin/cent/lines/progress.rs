@@ -1,24 +1,26 @@
-//! The progress bar, and messages above it.
+//! The progress bar, and messages in its place.
 
+use std::env;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
 use super::tally;
+use crate::blocking;
 use crate::stderr::{self, ErrorPrinter};
 
-/// The bar draws itself up to ten times a second, but lets twenty draws through at once, and each update draws twice, for
-/// its message and its length.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(200);
 
-const BAR_TEMPLATE: &str = "{bar:24} {percent:>3} %  {msg}";
-const SPINNER_TEMPLATE: &str = "{spinner} {msg}";
+/// In characters.
+const BAR_WIDTH: usize = 24;
+
+/// Erases the line. Drawn text does not wrap, so there is only one.
+const CLEAR: &str = "\r\x1b[K";
 
 #[derive(Debug, Clone)]
 pub(super) struct Progress {
     errors: ErrorPrinter,
-    /// None if it is hidden.
-    bar: Option<ProgressBar>,
+    is_visible: bool,
+    input_bytes: Option<u64>,
     start: Instant,
     drawn_at: Option<Instant>,
 }
@@ -26,47 +28,41 @@ pub(super) struct Progress {
 impl Progress {
     /// Draws nothing yet. With the size of the input, in bytes, it shows a percentage.
     pub(super) fn new(errors: ErrorPrinter, is_visible: bool, input_bytes: Option<u64>) -> Self {
-        let bar = is_visible.then(|| {
-            let style =
-                ProgressStyle::with_template(if input_bytes.is_some() { BAR_TEMPLATE } else { SPINNER_TEMPLATE });
-            let bar = ProgressBar::with_draw_target(input_bytes, ProgressDrawTarget::stderr());
-            match style {
-                Ok(style) => bar.with_style(style),
-                Err(_) => bar,
-            }
-        });
-        Self { errors, bar, start: Instant::now(), drawn_at: None }
+        // A terminal without escape sequences.
+        let is_dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        Self { errors, is_visible: is_visible && !is_dumb, input_bytes, start: Instant::now(), drawn_at: None }
     }
 
     /// Shows how many commands have a reply and how far in the input they are, in bytes.
     pub(super) fn update(&mut self, replies: u64, input_end: u64) {
-        let is_due = self.drawn_at.is_none_or(|drawn_at| drawn_at.elapsed() >= REDRAW_INTERVAL);
-        if let Some(bar) = self.bar.as_ref().filter(|_| is_due) {
+        if self.drawn_at.is_none_or(|drawn_at| drawn_at.elapsed() >= REDRAW_INTERVAL) {
             self.drawn_at = Some(Instant::now());
-            bar.set_message(format!("{replies} commands, {}", tally::rate(replies, self.start.elapsed())));
-            bar.set_position(input_end);
+            let bar = self.input_bytes.map_or_else(String::new, |bytes| bar(input_end, bytes));
+            let commands = tally::command_count(replies);
+            let rate = tally::rate(replies, self.start.elapsed());
+            self.write(&format!("{CLEAR}\x1b[?7l{bar}{commands}, {rate}\x1b[?7h"));
         }
     }
 
     pub(super) fn print_message(&self, message: &str) {
-        self.suspend(|| stderr::print_message(message));
+        self.clear();
+        stderr::print_message(message);
     }
 
     pub(super) fn print_error(&self, message: &str) {
-        self.suspend(|| self.errors.print(message));
+        self.clear();
+        self.errors.print(message);
     }
 
-    fn suspend(&self, print: impl FnOnce()) {
-        match &self.bar {
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
-    }
-
-    /// Removes the bar.
+    /// Removes the bar until the next update.
     pub(super) fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        self.write(CLEAR);
+    }
+
+    fn write(&self, text: &str) {
+        if self.is_visible {
+            // There is nowhere to report that standard error fails.
+            let _ = blocking::stderr().write_all(text.as_bytes());
         }
     }
 
@@ -75,17 +71,22 @@ impl Progress {
     }
 }
 
+fn bar(position: u64, end: u64) -> String {
+    // Input that grew while it was read ends later.
+    let percent = usize::try_from(position.min(end).saturating_mul(100) / end.max(1)).unwrap_or(100);
+    format!("{:░<BAR_WIDTH$} {percent:>3} %  ", "█".repeat(percent * BAR_WIDTH / 100))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn templates_are_valid() {
-        for input_bytes in [None, Some(100)] {
-            let mut progress = Progress::new(ErrorPrinter { color: false }, true, input_bytes);
-            progress.update(1, 50);
-            progress.clear();
-        }
-        assert!([BAR_TEMPLATE, SPINNER_TEMPLATE].into_iter().all(|text| ProgressStyle::with_template(text).is_ok()));
+    fn bar_shows_share_of_input() {
+        let empty = "░".repeat(24);
+        assert_eq!(bar(0, 200), format!("{empty}   0 %  "));
+        assert_eq!(bar(99, 200), "███████████░░░░░░░░░░░░░  49 %  ");
+        assert_eq!(bar(300, 200), format!("{} 100 %  ", "█".repeat(24)));
+        assert_eq!(bar(0, 0), bar(0, 1));
     }
 }

@@ -152,7 +152,7 @@ pub(super) fn rate(commands: u64, elapsed: Duration) -> String {
     if tenths < 100 { format!("{}.{}/s", tenths / 10, tenths % 10) } else { format!("{}/s", tenths / 10) }
 }
 
-fn command_count(count: u64) -> String {
+pub(super) fn command_count(count: u64) -> String {
     format!("{count} command{}", if count == 1 { "" } else { "s" })
 }
 
