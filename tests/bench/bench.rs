@@ -4,9 +4,10 @@
 //! machines. Before a figure is printed, the stub server has checked what was sent and the launcher what was printed.
 //! Figures are lower deciles, with the medians beside them.
 //!
-//! `cargo bench -- lines` measures one part; the parts are `call`, `params`, `tls`, `lines`, `journal`, `distance` and
-//! `servers`. `cargo bench -- budget` compares the instructions of one call and of 10,000 lines with `budget.txt` in this
-//! directory. `servers` are real ones, specified by variables: see [`real_servers`].
+//! `cargo bench -- lines` measures one part; the parts are `call`, `params`, `tls`, `lines`, `journal`, `distance`, `old`
+//! and `servers`. `cargo bench -- budget` compares the instructions of one call and of 10,000 lines with `budget.txt` in this
+//! directory. `servers` are real ones, specified by variables: see [`real_servers`]. `old` is an older build of the
+//! program: see [`old`].
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ mod distance;
 mod form;
 mod harness;
 mod lines;
+mod old;
 mod real_servers;
 mod single_call;
 mod stub_server;
@@ -51,7 +53,7 @@ fn parse_ip(ip: &str) -> IpAddr {
     ip.parse().expect("the benchmark passes an IP address")
 }
 
-const PARTS: [&str; 7] = ["call", "params", "tls", "lines", "journal", "distance", "servers"];
+const PARTS: [&str; 8] = ["call", "params", "tls", "lines", "journal", "distance", "old", "servers"];
 
 /// Measures these parts, or all of them if there are none.
 fn print_figures(parts: &[&str]) {
@@ -65,6 +67,7 @@ fn print_figures(parts: &[&str]) {
             "lines" => bench.lines_figures(),
             "journal" => bench.journal_figures(),
             "distance" => bench.distant_stub(),
+            "old" => bench.against_old(),
             _ => bench.real_servers(),
         }
     }
@@ -119,6 +122,11 @@ fn publish(cent: &str, form: Form, section: &str, params: &str) -> Invocation {
     Invocation::new(&[cent, section, "publish", "--params", params]).expects_output(form.printed())
 }
 
+fn publish_lines(cent: &str, form: Form, input: &Path, lines: usize) -> Invocation {
+    let printed = format!("{}\n", form.reply()).repeat(lines);
+    Invocation::new(&[cent, "ip", "publish", "--lines"]).input(input).expects_output(&printed)
+}
+
 struct Bench {
     dir: WorkDir,
     /// A copy of the program, as an installation leaves it. A call of the freshly linked file takes a seventh longer:
@@ -139,8 +147,7 @@ impl Bench {
     }
 
     fn publish_lines(&self, form: Form, input: &Path, lines: usize) -> Invocation {
-        let printed = format!("{}\n", form.reply()).repeat(lines);
-        Invocation::new(&[&self.cent, "ip", "publish", "--lines"]).input(input).expects_output(&printed)
+        publish_lines(&self.cent, form, input, lines)
     }
 
     /// Starts a stub server and writes a config file with sections for it: `ip`, `name` and, over TLS, `tls`.

@@ -17,8 +17,54 @@ const LOOP_LINES: usize = 5_000;
 
 const ROUNDS: usize = 5;
 
+/// Of the runs that are compared with the ideal.
+const IDEAL_ROUNDS: usize = 5;
+
+/// Round trips in milliseconds.
+const ROUND_TRIPS: [u64; 3] = [5, 20, 100];
+
+/// Requests of 100, 200, 400, … commands up to 10,000, each at once as large as the response times allow.
+fn ideal_requests(lines: usize) -> u64 {
+    let (mut size, mut sent, mut requests) = (100, 0, 0);
+    while sent < lines {
+        sent += size;
+        size = (2 * size).min(10_000);
+        requests += 1;
+    }
+    requests
+}
+
 impl Bench {
+    /// Against the ideal: the round trips of requests that grow at once, and what the lines take without distance.
+    fn ideal_distances(&self) {
+        let form = Form::Key;
+        for lines in [1_000, 10_000, 30_000, 100_000] {
+            let mut stub = self.stub(form, Cores::All, &[]);
+            let near = self.fastest_lines(stub.address(), 0, lines);
+            print_row(&format!("--lines, {lines} lines without distance: milliseconds"), near, None, Target::None);
+            for round_trip in ROUND_TRIPS {
+                let ideal = number(ideal_requests(lines) * round_trip) + near;
+                let found = self.fastest_lines(stub.address(), round_trip, lines);
+                let name = format!("--lines, {lines} lines, round trip of {round_trip} ms: times the ideal");
+                let target = if round_trip == 100 { Target::AtMost(1.3) } else { Target::None };
+                print_row(&name, found / ideal, None, target);
+            }
+            let runs = (1 + ROUND_TRIPS.len()) * IDEAL_ROUNDS;
+            stub.expect_commands((runs * lines) as u64, runs as u64);
+        }
+    }
+
+    /// The milliseconds of the fastest run.
+    fn fastest_lines(&self, server: SocketAddr, round_trip: u64, lines: usize) -> f64 {
+        let form = Form::Key;
+        let port = delaying_proxy::start(server, Duration::from_millis(round_trip) / 2).expect("the proxy starts");
+        self.config(form, form.credential(), SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
+        let publish = self.publish_lines(form, &self.input(CHANNEL, lines), lines).discard_output();
+        (0..IDEAL_ROUNDS).map(|_| nanoseconds(self.dir.run(&publish)) / 1e6).fold(f64::MAX, f64::min)
+    }
+
     pub(crate) fn distant_stub(&self) {
+        self.ideal_distances();
         let form = Form::Key;
         let mut stub = self.stub(form, Cores::All, &[]);
         self.distant_lines("", form.credential(), stub.address(), CHANNEL);
