@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::support::cli::cent;
+use crate::support::cli::{cent, start};
 
 const CONFIG: &str = r#"[bananas]
 address = http://bananas
@@ -125,19 +125,19 @@ impl Terminal {
         let (rc, text, command) = shell.start(home.path());
         write(rc, &text);
         // script provides the terminal.
-        let mut child = Command::new("script")
-            .args(["--quiet", "--command", command, "/dev/null"])
-            .env_clear()
-            .env("HOME", home.path())
-            .env("PATH", format!("{}/bin:/usr/bin:/bin", home.path().display()))
-            .env("SHELL", "/bin/sh")
-            .envs([("LANG", "C.UTF-8"), ("TERM", "xterm"), ("COLUMNS", "500")])
-            .current_dir(home.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("script runs");
+        let mut child = start(
+            Command::new("script")
+                .args(["--quiet", "--command", command, "/dev/null"])
+                .env_clear()
+                .env("HOME", home.path())
+                .env("PATH", format!("{}/bin:/usr/bin:/bin", home.path().display()))
+                .env("SHELL", "/bin/sh")
+                .envs([("LANG", "C.UTF-8"), ("TERM", "xterm"), ("COLUMNS", "500")])
+                .current_dir(home.path())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null()),
+        );
         let stdin = child.stdin.take().expect("the stream is piped");
         let stdout = read_in_background(child.stdout.take().expect("the stream is piped"));
         let mut terminal = Self { home, child, stdin, stdout, output: String::new() };

@@ -8,7 +8,7 @@ use std::{fs, iter};
 
 use tempfile::TempDir;
 
-use crate::support::cli::cent;
+use crate::support::cli::{cent, start};
 use crate::support::server::{API_KEY, Response, Script, Server, Step, fail_during_response, reject, respond};
 
 const README: &str = include_str!("../../README.md");
@@ -183,19 +183,19 @@ impl Sandbox {
     }
 
     fn try_shell(&self, script: &str, input: &str) -> ScriptOutput {
-        let mut shell = Command::new("sh")
-            .args(["-c", script])
-            .env_clear()
-            .env("HOME", self.home.path())
-            .env("PATH", format!("{}/bin:/usr/bin:/bin", self.home.path().display()))
-            .env("TITLE", r#"World "Cup" 2018"#)
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.home.path())
-            .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("sh starts");
+        let mut shell = start(
+            Command::new("sh")
+                .args(["-c", script])
+                .env_clear()
+                .env("HOME", self.home.path())
+                .env("PATH", format!("{}/bin:/usr/bin:/bin", self.home.path().display()))
+                .env("TITLE", r#"World "Cup" 2018"#)
+                .envs(self.variables.iter().map(|(name, value)| (name, value)))
+                .current_dir(self.home.path())
+                .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped()),
+        );
         if let Some(mut stdin) = shell.stdin.take() {
             stdin.write_all(input.as_bytes()).expect("the shell reads");
         }

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::cli::{Cent, cent};
+use crate::support::cli::{Cent, cent, start};
 use crate::support::server::API_KEY;
 use crate::{ApiForm, Current, Legacy, PLAIN, V1};
 
@@ -12,18 +12,18 @@ const CONFIG: &str = "[live]\naddress = http://127.0.0.1:1\napi_key = marked\n";
 
 /// Starts this command line of a shell on a terminal, with `cent` as `$CENT`.
 fn start_on_terminal(cent: &Cent, command_line: &str) -> Child {
-    Command::new("script")
-        .args(["--quiet", "--command", command_line, "/dev/null"])
-        .env_clear()
-        .env("HOME", cent.home())
-        .env("CENT", env!("CARGO_BIN_EXE_cent"))
-        .env("SHELL", "/bin/sh")
-        .env("TERM", "dumb")
-        .current_dir(cent.home())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("script runs")
+    start(
+        Command::new("script")
+            .args(["--quiet", "--command", command_line, "/dev/null"])
+            .env_clear()
+            .env("HOME", cent.home())
+            .env("CENT", env!("CARGO_BIN_EXE_cent"))
+            .env("SHELL", "/bin/sh")
+            .env("TERM", "dumb")
+            .current_dir(cent.home())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped()),
+    )
 }
 
 fn run_on_terminal(cent: &Cent, command_line: &str) -> String {

@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::ApiForm;
 use crate::numbers::line;
-use crate::support::cli::Cent;
+use crate::support::cli::{Cent, cent, kill_after};
 use crate::support::server::{Server, Step};
 
 fn publish_lines(form: ApiForm, server: &Server) -> Cent {
@@ -100,7 +102,9 @@ fn wait_until_caught(process: u32) {
         let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim);
         mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or_default()
     };
+    let start = Instant::now();
     while caught() & ALL != ALL {
+        assert!(start.elapsed() < Duration::from_secs(60), "no handlers");
         thread::yield_now();
     }
 }
@@ -117,6 +121,23 @@ fn ignored_signal_stays_ignored() {
         send_signal(run.child.id(), &format!("-{other}"));
         assert_eq!(run.wait(), (Some(exit), summary(&format!("SIG{other}"), 50)), "{ignored} ignored");
     }
+}
+
+#[test]
+fn tests_reset_signals_that_their_caller_ignores() {
+    let tests = std::env::current_exe().unwrap();
+    let ignore = r#"trap "" HUP INT TERM; exec "$0" --exact "$@""#;
+    let own = "signals::each_signal_ends_run_with_summary";
+    let output = Command::new("sh").args(["-c", ignore]).arg(tests).arg(own).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+}
+
+#[test]
+fn program_that_does_not_end_is_killed() {
+    let (mut child, _home) = cent().replace_command(&["sleep", "600"]).env("PATH", "/usr/bin:/bin").spawn();
+    kill_after(Duration::from_millis(10), &child);
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
 }
 
 /// The process that `unshare` has started, by its number outside.

@@ -5,8 +5,16 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Once};
+use std::thread;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tempfile::TempDir;
+
+/// Longer than any call takes on a busy machine.
+const MAX_RUN: Duration = Duration::from_secs(180);
 
 /// A call of the program in an empty home directory. Standard input is `/dev/null` by default.
 pub struct Cent {
@@ -21,7 +29,7 @@ pub struct Cent {
 pub fn cent() -> Cent {
     let home = tempfile::tempdir().expect("a temporary directory is created");
     let mut command = Command::new(env!("CARGO_BIN_EXE_cent"));
-    command.env_clear().env("HOME", home.path()).current_dir(home.path());
+    command.env_clear().env("HOME", home.path()).current_dir(home.path()).stdin(Stdio::null());
     Cent { home, command, stdin_bytes: None, stdout: None }
 }
 
@@ -76,7 +84,7 @@ impl Cent {
     /// Runs another command in the same home and environment.
     pub fn replace_command(mut self, args: &[&str]) -> Self {
         let mut command = Command::new(args[0]);
-        command.args(&args[1..]).env_clear().current_dir(self.home.path());
+        command.args(&args[1..]).env_clear().current_dir(self.home.path()).stdin(Stdio::null());
         command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         self.command = command;
         self
@@ -108,7 +116,7 @@ impl Cent {
         self.command.stdout(self.stdout.take().unwrap_or_else(Stdio::piped)).stderr(Stdio::piped());
         let output = match self.stdin_bytes.take() {
             Some(content) => run_with_stdin(&mut self.command, content),
-            None => self.command.output().expect("the program starts"),
+            None => start(&mut self.command).wait_with_output().expect("the program ends"),
         };
         CentOutput { output, home: self.home }
     }
@@ -127,15 +135,51 @@ impl Cent {
         stderr: impl Into<Stdio>,
     ) -> (Child, TempDir) {
         self.command.stdin(stdin).stdout(stdout).stderr(stderr);
-        (self.command.spawn().expect("the program starts"), self.home)
+        (start(&mut self.command), self.home)
     }
+}
+
+/// Starts a program with the default action for each signal, and kills it if it does not end.
+pub fn start(command: &mut Command) -> Child {
+    reset_ignored_signals();
+    let child = command.spawn().expect("the program starts");
+    kill_after(MAX_RUN, &child);
+    child
+}
+
+/// Kills a program that still runs then, so that no test waits for it without end.
+pub fn kill_after(limit: Duration, child: &Child) {
+    let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).expect("the program is not reaped yet");
+    let limit = Timespec::try_from(limit).expect("the limit fits");
+    thread::spawn(move || {
+        if poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit)) == Ok(0) {
+            // It may have ended since.
+            let _ = pidfd_send_signal(&process, Signal::KILL);
+        }
+    });
+}
+
+/// A program inherits the signals that its parent ignores, but not those that the parent handles. `nohup` and shells
+/// without job control ignore some.
+fn reset_ignored_signals() {
+    static RESET: Once = Once::new();
+    RESET.call_once(|| {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map(str::trim);
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or_default();
+        for signal in [signal_hook::consts::SIGHUP, signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            if mask >> (signal - 1) & 1 == 1 {
+                signal_hook::flag::register(signal, Arc::default()).expect("the signal can be handled");
+            }
+        }
+    });
 }
 
 /// Writes standard input from a thread, because reading and writing in turn could deadlock.
 fn run_with_stdin(command: &mut Command, content: Vec<u8>) -> Output {
-    let mut child = command.stdin(Stdio::piped()).spawn().expect("the program starts");
+    let mut child = start(command.stdin(Stdio::piped()));
     let mut stdin = child.stdin.take().expect("the stream is piped");
-    let writer = std::thread::spawn(move || {
+    let writer = thread::spawn(move || {
         // The program may exit before it has read everything.
         let _ = stdin.write_all(&content);
     });

@@ -184,7 +184,9 @@ impl Server {
     /// out may be faster than the server.
     pub fn wait_for_requests(&self, count: usize) -> Vec<Arc<Request>> {
         let connections = lock(&self.shared.connections);
-        drop(self.shared.changed.wait_while(connections, |connections| connections.handled_requests < count));
+        let is_waiting = |connections: &mut Connections| connections.handled_requests < count;
+        let wait = self.shared.changed.wait_timeout_while(connections, DEADLINE, is_waiting);
+        assert!(wait.is_ok_and(|(_, wait)| !wait.timed_out()), "fewer than {count} requests");
         self.requests()
     }
 
@@ -210,7 +212,8 @@ impl Server {
         let probe = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the server listens");
         let address = probe.local_addr().expect("the socket is connected");
         connections.probes.push(address);
-        drop(self.shared.changed.wait_while(connections, |connections| connections.probes.contains(&address)));
+        let is_waiting = |connections: &mut Connections| connections.probes.contains(&address);
+        drop(self.shared.changed.wait_timeout_while(connections, DEADLINE, is_waiting));
         self.accepted_connections()
     }
 
@@ -343,6 +346,8 @@ impl Drop for Exchange<'_> {
 const MAX_UNREAD_BYTES: usize = 256 * 1024;
 /// Go's server waits half a second so that a client can read the response before the reset.
 const RESET_DELAY: Duration = Duration::from_millis(100);
+/// How long a request is waited for that has to come.
+const DEADLINE: Duration = Duration::from_secs(60);
 /// How long a request is waited for that may never come: longer than a busy machine needs.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Up to this size a request is read to its end before the connection closes or hangs; a larger one blocks the client.
