@@ -2,12 +2,12 @@
 
 use std::io::Write;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{fs, iter};
 
 use tempfile::TempDir;
 
+use crate::sources::files;
 use crate::support::cli::{cent, start};
 use crate::support::server::{API_KEY, Response, Script, Server, Step, fail_during_response, reject, respond};
 
@@ -526,26 +526,12 @@ fn short_help_example_runs() {
     assert_eq!(sandbox.published_data("news"), [r#"{"text":"Hello!","n":1}"#]);
 }
 
-/// The files below a directory, as paths from there.
-fn source_files(root: &Path, dir: &str, files: &mut Vec<String>) {
-    for entry in fs::read_dir(root.join(dir)).expect("the directory can be read") {
-        let entry = entry.expect("the directory can be read");
-        let path = format!("{dir}{}", entry.file_name().to_string_lossy());
-        if entry.path().is_dir() {
-            source_files(root, &format!("{path}/"), files);
-        } else {
-            files.push(path);
-        }
-    }
-}
-
 #[test]
 fn contributing_lists_all_source_files() {
     let (_, tables) = CONTRIBUTING.split_once("\n## Where things are\n").expect("it says where things are");
     let (library, rest) = tables.split_once("\nThe program:\n").expect("it lists the program's files");
     let (program, _) = rest.split_once("\nThe tests:\n").expect("it lists the tests");
-    let mut files = Vec::new();
-    source_files(Path::new(env!("CARGO_MANIFEST_DIR")), "src/", &mut files);
+    let mut files = files("src");
     assert!(files.iter().any(|file| file == "src/lib.rs"), "{files:?}");
     let is_listed = |file: &String| {
         let (table, name) = match file.strip_prefix("src/bin/cent/") {

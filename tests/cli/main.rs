@@ -26,6 +26,7 @@ mod proxy;
 mod retry;
 mod secrets;
 mod signals;
+mod sources;
 mod streams;
 mod system_calls;
 mod terminal;

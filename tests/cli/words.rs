@@ -1,7 +1,8 @@
 //! Texts that users read are in the terms of the field.
 
-use std::fs;
 use std::path::Path;
+
+use crate::sources::{files, read, without_comments_and_tests};
 
 /// Private words of earlier versions, and what to write instead.
 const PRIVATE_WORDS: [(&str, &str); 48] = [
@@ -69,60 +70,11 @@ fn private_words(text: &str) -> Vec<(&'static str, &'static str)> {
     PRIVATE_WORDS.into_iter().filter(|(word, _)| contains(word)).collect()
 }
 
-/// The contents of the string literals in Rust code; without comments, and without the tests at its end.
-fn string_literals(code: &str) -> Vec<String> {
-    let code = code.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    let mut literals = Vec::new();
-    let mut rest = code;
-    while let Some(first) = rest.chars().next() {
-        let hashes = rest.strip_prefix('r').map(|raw| &raw[..raw.len() - raw.trim_start_matches('#').len()]);
-        let length = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if let Some(hashes) = hashes.filter(|hashes| rest[1 + hashes.len()..].starts_with('"')) {
-            let start = hashes.len() + 2;
-            let length = rest[start..].find(&format!("\"{hashes}")).expect("the literal ends");
-            literals.push(rest[start..start + length].to_owned());
-            start + length + 1 + hashes.len()
-        } else if first == '"' {
-            let length = literal_length(&rest[1..]);
-            literals.push(rest[1..=length].replace("\\n", "\n"));
-            length + 2
-        } else if rest.starts_with("'\"'") || rest.starts_with("b'\"'") {
-            rest.find("\"'").expect("the literal ends") + 2
-        } else {
-            // A whole name, so that its last letter does not look like the beginning of a raw string.
-            let name = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-            name.max(first.len_utf8())
-        };
-        rest = &rest[length..];
-    }
-    literals
-}
-
-/// How long a literal is up to its closing quote, which no backslash escapes.
-fn literal_length(text: &str) -> usize {
-    let mut is_escaped = false;
-    let mut is_end = |c: char| {
-        let ends = c == '"' && !is_escaped;
-        is_escaped = c == '\\' && !is_escaped;
-        ends
-    };
-    text.find(&mut is_end).expect("the literal ends")
-}
-
-/// The files below a directory of this project, or the file itself.
-fn files(path: &str) -> Vec<String> {
-    let full = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    if !full.is_dir() {
-        return vec![path.to_owned()];
-    }
-    let entries = fs::read_dir(full).expect("the directory can be read");
-    let names = entries.map(|entry| entry.expect("the directory can be read").file_name());
-    names.flat_map(|name| files(&format!("{path}/{}", name.to_string_lossy()))).collect()
-}
-
-fn read(file: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("the file can be read")
+/// The texts between quotes in Rust code; of a text with quotes in it, the parts between them.
+fn quoted_texts(code: &str) -> Vec<String> {
+    let code = without_comments_and_tests(code).replace("\\\\", "").replace("\\\"", "'").replace("'\"'", "");
+    assert_eq!(code.matches('"').count() % 2, 0, "a quote is not closed: {code}");
+    code.split('"').skip(1).step_by(2).map(|text| text.replace("\\n", "\n")).collect()
 }
 
 #[track_caller]
@@ -136,7 +88,7 @@ fn assert_plain(file: &str, text: &str) {
 fn printed_texts_have_no_private_words() {
     let mut count = 0;
     for file in files("src").into_iter().filter(|file| !file.ends_with("_tests.rs")) {
-        for text in string_literals(&read(&file)) {
+        for text in quoted_texts(&read(&file)) {
             assert_plain(&file, &text);
             count += 1;
         }
@@ -173,7 +125,7 @@ fn library_texts_do_not_mention_the_program() {
         let is_doc = |line: &&str| ["//!", "///"].iter().any(|start| line.trim_start().starts_with(start));
         let is_page = Path::new(&file).extension().is_some_and(|extension| extension == "md");
         let docs = code.lines().filter(|line| is_page || is_doc(line)).map(str::to_owned);
-        let literals = if is_page { Vec::new() } else { string_literals(&code) };
+        let literals = if is_page { Vec::new() } else { quoted_texts(&code) };
         for text in docs.chain(literals) {
             assert_eq!(program_words(&text), [""; 0], "{file}: {text}");
             count += 1;
@@ -196,15 +148,15 @@ fn private_words_are_found() {
 }
 
 #[test]
-fn string_literals_are_found() {
+fn quoted_texts_are_found() {
     let code = r##"
         // "comment"
         let name = "a\"b"; let bar = 'x'; let quote = '"'; let byte = b'"';
-        let raw = r#"c"d"#; let lifetime: &'static str = r"e\"; // don't
+        let raw = r#"c "d" e"#; let lifetime: &'static str = "http://f"; // don't
         let backslash = "\\";
 #[cfg(test)]
 mod tests {
     const X: &str = "test";
 "##;
-    assert_eq!(string_literals(code), [r#"a\"b"#, r#"c"d"#, r"e\", r"\\"]);
+    assert_eq!(quoted_texts(code), ["a'b", "c ", " e", "http://f", ""]);
 }
