@@ -13,6 +13,7 @@ mod hints;
 mod http;
 mod http_compat;
 mod idempotent;
+mod imports;
 mod journal;
 mod keep_alive;
 mod key_value;
