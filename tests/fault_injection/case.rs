@@ -1,7 +1,7 @@
 //! One case: a request, what the server does with it and with what follows from it, and the expected outcome.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cent::{Client, Command, Error, ErrorKind, HttpRequest, Reply, ReplyError};
 
@@ -11,6 +11,9 @@ use crate::server::{ApiForm, Script, Server, Step};
 pub(crate) const LONG_TIMEOUT: Duration = Duration::from_secs(20);
 /// The timeout for a hanging server.
 pub(crate) const SHORT_TIMEOUT: Duration = Duration::from_millis(60);
+
+/// For how long the client uses a connection again.
+const MAX_IDLE: Duration = Duration::from_millis(500);
 
 /// A request to send: commands that publish 1, 2 and so on to `news`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -248,6 +251,7 @@ impl Case {
                 executed: server.centrifugo().messages("news").len(),
             };
             self.scripts.iter().for_each(|script| server.add_script(script.clone()));
+            let start = Instant::now();
             let mut client = client.with_timeout(timeout);
             let mut request = self.spec.request(&client, self.spec.commands());
             let result = client.send_request(&mut request);
@@ -268,7 +272,7 @@ impl Case {
                 if outcome.is_retryable {
                     self.verify_retry(&server, &baseline, &mut client, &mut request)?;
                 }
-                self.verify_follow_up(&server, &baseline, &outcome, &mut client)?;
+                self.verify_follow_up(&server, &baseline, &outcome, &mut client, start)?;
                 servers.0.insert(self.spec.major, server);
             }
             return Ok(());
@@ -361,6 +365,7 @@ impl Case {
         baseline: &Baseline,
         outcome: &Outcome,
         client: &mut Client,
+        start: Instant,
     ) -> Result<(), String> {
         let executed = |channel| server.centrifugo().messages(channel).len();
         let (news, others, requests) = (executed("news"), executed("after"), server.requests().len());
@@ -371,7 +376,10 @@ impl Case {
         let is_sent_twice = self.spec.falls_back() && outcome.is_error;
         let expected = 1 + usize::from(is_sent_twice);
         let is_expected = outcome.is_retryable || requests == expected;
-        let is_expected = is_expected && self.expected.connections.is_none_or(|expected| connections == expected);
+        // On a busy machine a connection can get too old to be used again.
+        let is_slow = start.elapsed() >= MAX_IDLE;
+        let is_count = |expected| connections == expected || is_slow && connections > expected;
+        let is_expected = is_expected && self.expected.connections.is_none_or(is_count);
         if executed("after") == others + 1 && executed("news") == news && is_expected {
             Ok(())
         } else {

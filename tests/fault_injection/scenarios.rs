@@ -13,6 +13,7 @@ use crate::case::{
 use crate::server::{ApiForm, GARBAGE, Response, Script, Step, reject};
 
 mod fallback;
+mod faults;
 mod invalid_batch;
 mod probe;
 mod transport_errors;
@@ -167,6 +168,7 @@ fn with_headers(headers: &str, body: &[u8]) -> Vec<u8> {
     [format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
 }
 
+const SOME: &[&str] = &["may have been executed"];
 const CLOSED: &[&str] = &["connection closed before the response was complete"];
 const RESET: &[&str] =
     &["connection lost: connection reset by peer", "connection closed before the response was complete"];

@@ -1,15 +1,13 @@
 //! A server, or a proxy in front of it, that does not have the current form of the API: the response that says so, and the
 //! request in the legacy form that follows it.
 
-use std::time::Duration;
-
+use super::faults::{Fault, decline, faults};
 use super::{
-    CLOSED, CORRUPT, Expected, INVALID_HTTP, LARGE_BYTES, LONG_TIMEOUT, NOT_REPLIES, RESET, RequestSpec, Response,
-    SHORT_TIMEOUT, Scenarios, Script, Step, TIMED_OUT, no_fault, not_accepted, rejected, success, success_or_unknown,
-    unknown,
+    CLOSED, CORRUPT, LARGE_BYTES, LONG_TIMEOUT, NOT_REPLIES, RESET, RequestSpec, Response, SHORT_TIMEOUT, SOME,
+    Scenarios, Step, TIMED_OUT, no_fault, rejected, success, success_or_unknown, unknown,
 };
 use crate::case::Executed;
-use crate::server::{GARBAGE, corrupt_response, fail_during_request, fail_during_response};
+use crate::server::GARBAGE;
 
 /// What Centrifugo 2 to 4 say.
 fn not_found() -> Response {
@@ -24,11 +22,6 @@ fn html(status: u16) -> Response {
 /// What a server whose API is at `/` says to a batch.
 pub(super) fn misunderstood() -> Response {
     Response::json(r#"{"error":{"code":107,"message":"bad request"}}"#)
-}
-
-/// Responds without executing the request, and keeps the connection open.
-pub(super) fn decline(response: &Response) -> Script {
-    vec![Step::ReadAll, Step::respond(response)]
 }
 
 impl Scenarios {
@@ -94,10 +87,12 @@ impl Scenarios {
             let connections = if matches!(response.status, 200 | 404) { 1 } else { 2 };
             let scripts = vec![first.clone(), no_fault()];
             self.add_conversation(LONG_TIMEOUT, &name, spec, scripts, success().on_connections(connections));
-            for (fault, timeout, script, expected) in faults(spec) {
-                let name = format!("{name}, then {fault}");
-                let expected = expected.on_connections(connections + 1);
-                self.add_conversation(timeout, name, spec, vec![first.clone(), script], expected);
+            let invalid = if spec.commands == 1 { rejected(&["; "]) } else { unknown(SOME).not_executed() };
+            let invalid = Fault::declined("status 400", &Response::new(400), invalid);
+            for fault in faults().into_iter().chain([invalid]) {
+                let (timeout, name) = (fault.timeout(), format!("{name}, then {}", fault.name));
+                let expected = fault.expected.on_connections(connections + 1);
+                self.add_conversation(timeout, name, spec, vec![first.clone(), fault.script], expected);
             }
             for (page, response) in [("404", not_found()), ("404 in HTML", html(404))] {
                 let mut scripts = vec![first.clone(), decline(&response)];
@@ -164,56 +159,9 @@ impl Scenarios {
         let expected = rejected(hint).on_connections(1);
         self.add_conversation(LONG_TIMEOUT, "unordered, an older server", older, vec![], expected);
         self.add("unordered", spec, no_fault(), success().on_connections(1));
-        for (name, timeout, script, expected) in faults(spec) {
-            let expected = expected.on_connections(2);
-            if !name.starts_with("status") {
-                self.add_conversation(timeout, format!("unordered, {name}"), spec, vec![script], expected);
-            }
+        for fault in faults().into_iter().filter(|fault| !fault.name.starts_with("status")) {
+            let (timeout, name) = (fault.timeout(), format!("unordered, {}", fault.name));
+            self.add_conversation(timeout, name, spec, vec![fault.script], fault.expected.on_connections(2));
         }
     }
-}
-
-/// Faults in one of several requests; each ends its connection.
-fn faults(spec: RequestSpec) -> Vec<(String, Duration, Script, Expected)> {
-    let mut faults = Vec::new();
-    let mut add = |name: String, script: Script, expected: Expected| {
-        let timeout = if expected.messages == TIMED_OUT { SHORT_TIMEOUT } else { LONG_TIMEOUT };
-        faults.push((name, timeout, script, expected));
-    };
-    for bytes in [0, 1, 100, 200] {
-        let name = |end: &str| format!("{end} after {bytes} bytes of the request");
-        let during = |end: Step| fail_during_request(bytes, end);
-        add(name("closed"), during(Step::Close), unknown(CLOSED).not_executed());
-        add(name("reset"), during(Step::Reset), unknown(RESET).not_executed());
-        add(name("silent"), during(Step::Hang), unknown(TIMED_OUT).not_executed());
-        let garbled = vec![Step::Read(bytes), Step::Send(GARBAGE.to_vec()), Step::Close];
-        add(name("garbage"), garbled, unknown(INVALID_HTTP).not_executed());
-    }
-    for bytes in [0, 1, 20, 100, 130] {
-        let name = |end: &str| format!("{end} after {bytes} bytes of the response");
-        let during = |end: Step| fail_during_response(bytes, end);
-        add(name("closed"), during(Step::Close), unknown(CLOSED));
-        add(name("reset"), during(Step::Reset), unknown(RESET));
-        add(name("silent"), during(Step::Hang), unknown(TIMED_OUT));
-        add(name("garbage"), corrupt_response(bytes), unknown(CORRUPT));
-    }
-    let later: &[&str] = &["nothing was accepted: try again later"];
-    let some: &[&str] = &["may have been executed"];
-    for (status, expected) in [
-        (301, rejected(&["redirects are not followed"])),
-        (400, if spec.commands == 1 { rejected(&["; "]) } else { unknown(some).not_executed() }),
-        (401, rejected(&["unauthorized (401)"])),
-        (403, rejected(&["forbidden (403)"])),
-        (405, rejected(&["method not allowed (405)"])),
-        (429, not_accepted(later)),
-        (500, unknown(some).not_executed()),
-        (503, not_accepted(later)),
-    ] {
-        add(format!("status {status}"), decline(&Response::new(status)), expected);
-    }
-    for status in [500, 502] {
-        let script = vec![Step::Execute, Step::respond(&Response::new(status))];
-        add(format!("status {status}, executed"), script, unknown(some));
-    }
-    faults
 }

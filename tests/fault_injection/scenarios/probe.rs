@@ -1,6 +1,7 @@
 //! Faults in the requests that ask what a server has: they execute nothing, and their failure changes nothing.
 
-use super::fallback::{decline, misunderstood};
+use super::fallback::misunderstood;
+use super::faults::decline;
 use super::{
     Expected, LONG_TIMEOUT, RequestSpec, Response, SHORT_TIMEOUT, Scenarios, Script, Step, capture_last, no_fault,
     rejected, success,

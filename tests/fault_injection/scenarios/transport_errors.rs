@@ -1,6 +1,6 @@
 //! A server in transport error mode: an error has a status of its own, and its code and message are the body.
 
-use super::fallback::decline;
+use super::faults::decline;
 use super::{LONG_TIMEOUT, RequestSpec, Response, Scenarios, Step, no_fault, not_accepted, rejected, unknown};
 
 impl Scenarios {
