@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// A stream whose reads and writes wait, whether it is non-blocking or not.
+/// A stream whose writes wait, whether it is non-blocking or not.
 #[derive(Debug)]
 pub(crate) struct Blocking<Stream>(Stream);
 
@@ -34,23 +34,6 @@ fn duplicate(stream: &impl AsFd) -> io::Result<File> {
     stream.as_fd().try_clone_to_owned().map(File::from)
 }
 
-impl<Stream> Blocking<Stream> {
-    pub(crate) fn new(stream: Stream) -> Self {
-        Self(stream)
-    }
-}
-
-impl<Stream: Read + AsFd> Read for Blocking<Stream> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.0.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(self.0.as_fd(), PollFlags::IN, None)?,
-                result => return result,
-            };
-        }
-    }
-}
-
 impl<Stream: Write + AsFd> Write for Blocking<Stream> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
@@ -71,9 +54,19 @@ impl<Stream: Write + AsFd> Write for Blocking<Stream> {
     }
 }
 
-impl<Stream: AsFd> AsFd for Blocking<Stream> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+/// Appends what there is to read up to the end, and at most this many bytes. Waits if the input is non-blocking.
+///
+/// # Errors
+/// If it cannot be read. What was read before that is kept.
+pub(crate) fn read_to_end(mut input: impl Read + AsFd, max_bytes: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let end = max_bytes.saturating_add(bytes.len() as u64);
+    loop {
+        let remaining = end.saturating_sub(bytes.len() as u64);
+        // Of the input itself: for a reader of our own, the standard library fills the buffer with zeros, twice the memory.
+        match input.by_ref().take(remaining).read_to_end(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(input.as_fd(), PollFlags::IN, None)?,
+            result => return result.map(drop),
+        };
     }
 }
 
@@ -110,11 +103,11 @@ mod tests {
         reader.set_nonblocking(true).unwrap();
         writer.set_nonblocking(true).unwrap();
         let writing = thread::spawn(move || {
-            let mut writer = Blocking::new(writer);
+            let mut writer = Blocking(writer);
             writer.write_all(&vec![b'x'; BYTES]).and_then(|()| writer.flush())
         });
         let mut text = Vec::new();
-        Blocking::new(reader).read_to_end(&mut text).unwrap();
+        read_to_end(reader, u64::MAX, &mut text).unwrap();
         writing.join().unwrap().unwrap();
         assert_eq!(text.len(), BYTES);
     }
@@ -124,6 +117,6 @@ mod tests {
         let (reader, writer) = UnixStream::pair().unwrap();
         writer.set_nonblocking(true).unwrap();
         drop(reader);
-        assert_eq!(Blocking::new(writer).write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(Blocking(writer).write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 }

@@ -2,24 +2,31 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::blocking::{self, Blocking};
+use crate::blocking;
 use crate::config::home::{expand_tilde, home_dir};
 
-/// The largest params that are read, whatever they are read from.
-pub(crate) const MAX_PARAMS_BYTES: u64 = 1_000_000_000;
+/// The largest params, whatever they are read from.
+pub(super) const MAX_PARAMS_BYTES: u64 = 1_000_000_000;
 
 /// Standard input, as a path. It cannot be opened if it is a socket or belongs to another user.
 const STDIN_PATHS: [&str; 4] = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "/proc/thread-self/fd/0"];
 
-/// Reads a file to its end. `argument` is what names the file, `stdin_argument` what to use for standard input.
+/// Appends a file to `bytes`: params are large, and held once. `argument` is what names the file, `stdin_argument` what to use
+/// for standard input.
 ///
 /// # Errors
-/// For a file that cannot be read, or is larger.
-pub(crate) fn read_file(path: &Path, argument: &str, stdin_argument: &str, max_bytes: u64) -> anyhow::Result<Vec<u8>> {
+/// For a file that cannot be read, or makes the bytes more than [`MAX_PARAMS_BYTES`].
+pub(crate) fn append_file(
+    bytes: &mut Vec<u8>,
+    path: &Path,
+    argument: &str,
+    stdin_argument: &str,
+) -> anyhow::Result<()> {
     if path.as_os_str().is_empty() {
         bail!("{argument}: missing file name after @; use @FILE, or - for standard input");
     }
@@ -29,34 +36,42 @@ pub(crate) fn read_file(path: &Path, argument: &str, stdin_argument: &str, max_b
     let is_stdin = STDIN_PATHS.iter().any(|stdin| Path::new(stdin) == file);
     let hint = if is_stdin { format!(" (for standard input use {stdin_argument})") } else { String::new() };
     let context = || format!("{argument}: cannot read {}{hint}", path.display());
-    File::open(file).map_err(Into::into).and_then(|file| read_limited(file, max_bytes)).with_context(context)
+    File::open(file).map_err(Into::into).and_then(|file| append(bytes, file, MAX_PARAMS_BYTES)).with_context(context)
 }
 
-/// Reads standard input to its end.
+/// Appends standard input to `bytes`.
 ///
 /// # Errors
-/// If it cannot be read, or is larger.
-pub(crate) fn read_stdin(context: &str, max_bytes: u64) -> anyhow::Result<Vec<u8>> {
+/// If it cannot be read, or makes the bytes more than [`MAX_PARAMS_BYTES`].
+pub(crate) fn append_stdin(bytes: &mut Vec<u8>, context: &str) -> anyhow::Result<()> {
     let input = blocking::stdin().map_err(Into::into);
-    input.and_then(|input| read_limited(Blocking::new(input), max_bytes)).with_context(|| context.to_owned())
+    input.and_then(|input| append(bytes, input, MAX_PARAMS_BYTES)).with_context(|| context.to_owned())
 }
 
 /// Reads to the end, unless it is too far: a device such as /dev/zero has none.
-fn read_limited(input: impl Read, max_bytes: u64) -> anyhow::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    input.take(max_bytes + 1).read_to_end(&mut text)?;
-    ensure!(text.len() as u64 <= max_bytes, "larger than 1 GB; params must be smaller");
-    Ok(text)
+fn append(bytes: &mut Vec<u8>, input: impl Read + AsFd, max_bytes: u64) -> anyhow::Result<()> {
+    let remaining = (max_bytes + 1).saturating_sub(bytes.len() as u64);
+    blocking::read_to_end(input, remaining, bytes)?;
+    ensure!(bytes.len() as u64 <= max_bytes, "larger than 1 GB; params must be smaller");
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Write};
+
     use super::*;
 
     #[test]
     fn too_large_params_are_not_read_to_the_end() {
-        assert_eq!(read_limited(&b"12345"[..], 5).unwrap(), b"12345");
-        let error = read_limited(std::io::repeat(b' '), 5).unwrap_err().to_string();
-        assert_eq!(error, "larger than 1 GB; params must be smaller");
+        let mut bytes = b"12".to_vec();
+        let (input, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"345").unwrap();
+        drop(writer);
+        append(&mut bytes, input, 5).unwrap();
+        assert_eq!(bytes, b"12345");
+        let endless = File::open("/dev/zero").unwrap();
+        let error = append(&mut bytes, endless, 8).unwrap_err().to_string();
+        assert_eq!((error.as_str(), bytes.len()), ("larger than 1 GB; params must be smaller", 9));
     }
 }

@@ -13,7 +13,6 @@ use rustix::fs::FileType;
 use serde::de::IgnoredAny;
 
 use crate::stderr;
-use input::MAX_PARAMS_BYTES;
 use key_value::{LOST_QUOTES, lost_quotes};
 
 mod input;
@@ -97,18 +96,21 @@ pub(crate) fn read_command(
 ) -> anyhow::Result<Command> {
     let source = params_source(option, !key_values.is_empty(), method, stdin_kind);
     let name = name(&source);
-    let text = match &source {
-        Source::None => b"{}".to_vec(),
+    let mut text = Vec::new();
+    match &source {
+        Source::None => text.extend_from_slice(b"{}"),
         Source::UnreadTerminal => return command_without_params(method, endpoint),
-        Source::Text(text) => text.clone(),
-        Source::KeyValues => key_value::read_params(key_values, notes)?.into_bytes(),
-        Source::File(path) => input::read_file(path, "--params", "--params=-", MAX_PARAMS_BYTES)?,
-        Source::ExplicitStdin => read_stdin()?,
+        Source::Text(option) => text.clone_from(option),
+        Source::KeyValues => text = key_value::read_params(key_values, notes)?,
+        Source::File(path) => input::append_file(&mut text, path, "--params", "--params=-")?,
+        Source::ExplicitStdin => read_stdin(&mut text)?,
         Source::ImplicitStdin => {
-            let text = if notes { with_waiting_note(read_stdin) } else { read_stdin() }?;
-            if is_blank(&text) { b"{}".to_vec() } else { text }
+            if notes { with_waiting_note(|| read_stdin(&mut text)) } else { read_stdin(&mut text) }?;
+            if is_blank(&text) {
+                text = b"{}".to_vec();
+            }
         }
-    };
+    }
     if let Some(problem) = problem(&source, &text) {
         bail!("{name}: {problem}");
     }
@@ -172,8 +174,8 @@ fn file_name(text: &[u8], exists: impl Fn(&Path) -> bool) -> Option<&str> {
     (looks_like_file || exists(Path::new(name))).then_some(name)
 }
 
-fn read_stdin() -> anyhow::Result<Vec<u8>> {
-    input::read_stdin("standard input: cannot read params", MAX_PARAMS_BYTES)
+fn read_stdin(text: &mut Vec<u8>) -> anyhow::Result<()> {
+    input::append_stdin(text, "standard input: cannot read params")
 }
 
 /// Reads, and prints a note if that takes more than a second: a user may not know that standard input is read.

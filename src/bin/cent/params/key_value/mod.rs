@@ -10,7 +10,7 @@ use crate::config::home::{expand_tilde, home_dir};
 use crate::params::input::{self, MAX_PARAMS_BYTES};
 use crate::stderr;
 use parser::{KeyValue, Operator, parse};
-use tree::{Tree, to_json_string};
+use tree::{Tree, quote_from, to_json_string};
 
 mod parser;
 mod tree;
@@ -21,7 +21,7 @@ pub(crate) use parser::{has_operator, param_hint, shorten};
 ///
 /// # Errors
 /// For arguments that cannot be split, contradict each other or have an invalid value, and for files that cannot be read.
-pub(crate) fn read_params(arguments: &[OsString], notes: bool) -> anyhow::Result<String> {
+pub(crate) fn read_params(arguments: &[OsString], notes: bool) -> anyhow::Result<Vec<u8>> {
     let arguments = arguments.iter().map(parse_argument).collect::<anyhow::Result<Vec<_>>>()?;
     let mut tree = Tree::default();
     for argument in &arguments {
@@ -30,15 +30,12 @@ pub(crate) fn read_params(arguments: &[OsString], notes: bool) -> anyhow::Result
         }
         // Where the shell removed the quotes, there are often two arguments with the same key.
         if argument.operator == Operator::Json {
-            checked_json(argument, argument.value.as_bytes())?;
+            check_json(argument, argument.value.as_bytes())?;
         }
         tree.insert(argument).map_err(|error| anyhow!("{error}"))?;
     }
-    let mut reader = Reader { stdin_argument: None, remaining_bytes: MAX_PARAMS_BYTES };
-    let json = tree.to_json(|argument, json| {
-        json.push_str(&reader.json(argument)?);
-        anyhow::Ok(())
-    })?;
+    let mut reader = Reader::default();
+    let json = tree.to_json(|argument, json| reader.append(argument, json))?;
     if json.len() as u64 > MAX_PARAMS_BYTES {
         bail!("params are larger than 1 GB; they must be smaller");
     }
@@ -73,40 +70,46 @@ fn note(argument: &KeyValue<'_>, is_file: impl Fn(&Path) -> bool) -> Option<Stri
     }
 }
 
+#[derive(Default)]
 struct Reader<'a> {
     /// The argument that standard input is for.
     stdin_argument: Option<&'a str>,
-    remaining_bytes: u64,
 }
 
 impl<'a> Reader<'a> {
-    /// The value of an argument, as JSON text.
-    fn json(&mut self, argument: &KeyValue<'a>) -> anyhow::Result<String> {
+    /// Appends the value of an argument, as JSON text.
+    fn append(&mut self, argument: &KeyValue<'a>, json: &mut Vec<u8>) -> anyhow::Result<()> {
+        let start = json.len();
         match argument.operator {
-            Operator::Text => Ok(to_json_string(argument.value)),
-            Operator::Json => Ok(trimmed(argument.value)),
+            Operator::Text => json.extend_from_slice(to_json_string(argument.value).as_bytes()),
+            Operator::Json => json.extend_from_slice(argument.value.as_bytes().trim_ascii()),
             Operator::TextFile => {
-                let text = self.content(argument)?;
-                Ok(to_json_string(cent::check_utf8(&text).with_context(|| quoted(argument))?))
+                self.append_content(argument, json)?;
+                cent::check_utf8(&json[start..]).with_context(|| quoted(argument))?;
+                quote_from(json, start);
             }
-            Operator::JsonFile => checked_json(argument, &self.content(argument)?),
+            Operator::JsonFile => {
+                self.append_content(argument, json)?;
+                check_json(argument, &json[start..])?;
+                json.truncate(json.trim_ascii_end().len());
+                let white_space = json[start..].len() - json[start..].trim_ascii_start().len();
+                json.drain(start..start + white_space);
+            }
         }
+        Ok(())
     }
 
-    /// The content of an argument's file.
-    fn content(&mut self, argument: &KeyValue<'a>) -> anyhow::Result<Vec<u8>> {
+    /// Appends the content of an argument's file.
+    fn append_content(&mut self, argument: &KeyValue<'a>, json: &mut Vec<u8>) -> anyhow::Result<()> {
         let name = quoted(argument);
-        let bytes = if argument.value == "-" {
+        if argument.value == "-" {
             if let Some(first) = self.stdin_argument.replace(argument.argument) {
                 bail!("'{}' and {name} both read standard input; keep one of them", shorten(first));
             }
-            input::read_stdin(&format!("{name}: cannot read standard input"), self.remaining_bytes)?
-        } else {
-            let stdin = argument.argument.strip_suffix(argument.value).unwrap_or_default();
-            input::read_file(Path::new(argument.value), &name, &format!("{stdin}-"), self.remaining_bytes)?
-        };
-        self.remaining_bytes = self.remaining_bytes.saturating_sub(bytes.len() as u64);
-        Ok(bytes)
+            return input::append_stdin(json, &format!("{name}: cannot read standard input"));
+        }
+        let stdin = argument.argument.strip_suffix(argument.value).unwrap_or_default();
+        input::append_file(json, Path::new(argument.value), &name, &format!("{stdin}-"))
     }
 }
 
@@ -115,18 +118,12 @@ fn quoted(argument: &KeyValue<'_>) -> String {
     format!("'{}'", shorten(argument.argument))
 }
 
-/// JSON as written, without the white space around it.
-fn checked_json(argument: &KeyValue<'_>, text: &[u8]) -> anyhow::Result<String> {
+fn check_json(argument: &KeyValue<'_>, text: &[u8]) -> anyhow::Result<()> {
     if let Some(problem) = json_problem(argument, text) {
         bail!("{}: {problem}", quoted(argument));
     }
-    let json = cent::check_json(text).with_context(|| quoted(argument))?;
-    Ok(trimmed(json))
-}
-
-/// JSON without the white space around it.
-fn trimmed(json: &str) -> String {
-    json.trim_matches([' ', '\t', '\r', '\n']).to_owned()
+    cent::check_json(text).with_context(|| quoted(argument))?;
+    Ok(())
 }
 
 /// Why a text is not JSON, where the error of the JSON would not help.

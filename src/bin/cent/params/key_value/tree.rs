@@ -79,12 +79,12 @@ impl<'a> Tree<'a> {
     /// an argument.
     pub(crate) fn to_json<E>(
         &self,
-        mut push_value: impl FnMut(&'a KeyValue<'a>, &mut String) -> Result<(), E>,
-    ) -> Result<String, E> {
-        let mut json = String::new();
+        mut push_value: impl FnMut(&'a KeyValue<'a>, &mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Vec<u8>, E> {
+        let mut json = Vec::new();
         match &self.root {
             Some(root) => root.push(0, &mut json, &mut push_value)?,
-            None => json.push_str("{}"),
+            None => json.extend_from_slice(b"{}"),
         }
         Ok(json)
     }
@@ -133,26 +133,26 @@ impl<'a> Node<'a> {
     fn push<E>(
         &self,
         depth: usize,
-        json: &mut String,
-        push_value: &mut impl FnMut(&'a KeyValue<'a>, &mut String) -> Result<(), E>,
+        json: &mut Vec<u8>,
+        push_value: &mut impl FnMut(&'a KeyValue<'a>, &mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
         let ([open, close], nodes) = match &self.content {
             Content::Value => return push_value(self.argument, json),
-            Content::List(elements) => (['[', ']'], elements.iter().collect()),
+            Content::List(elements) => ([b'[', b']'], elements.iter().collect()),
             Content::Object(members) => {
                 let mut members: Vec<_> = members.values().collect();
                 members.sort_unstable_by_key(|member| member.order);
-                (['{', '}'], members)
+                ([b'{', b'}'], members)
             }
         };
         json.push(open);
         for (index, node) in nodes.into_iter().enumerate() {
             if index > 0 {
-                json.push(',');
+                json.push(b',');
             }
             if let Some(Step::Key(key)) = node.argument.path.get(depth) {
-                json.push_str(&to_json_string(key));
-                json.push(':');
+                json.extend_from_slice(to_json_string(key).as_bytes());
+                json.push(b':');
             }
             node.push(depth + 1, json, push_value)?;
         }
@@ -164,6 +164,30 @@ impl<'a> Node<'a> {
 /// A text as a JSON string.
 pub(crate) fn to_json_string(text: &str) -> String {
     serde_json::to_string(text).expect("any text is a JSON string")
+}
+
+/// Makes the text from `start` on a JSON string, in place: it may be large, and is held once.
+pub(crate) fn quote_from(json: &mut Vec<u8>, start: usize) {
+    let ascii: Vec<String> = (0..128u8).map(|byte| to_json_string(char::from(byte).encode_utf8(&mut [0; 4]))).collect();
+    // What is between the quotes; other bytes are as they are.
+    let escape = |byte: u8| ascii.get(usize::from(byte)).map(|quoted| &quoted.as_bytes()[1..quoted.len() - 1]);
+    let needs_escape = |byte: &u8| escape(*byte).is_some_and(|escape| escape.len() > 1);
+    let growth = |byte: &u8| escape(*byte).map_or(0, |escape| escape.len() - 1);
+    let (mut from, growth) = (json.len(), json[start..].iter().map(growth).sum::<usize>());
+    // The closing quote stays.
+    json.resize(from + growth + 2, b'"');
+    let mut to = json.len() - 1;
+    while let Some(index) = json[start..from].iter().rposition(needs_escape) {
+        let index = start + index;
+        to -= from - index - 1;
+        json.copy_within(index + 1..from, to);
+        let escape = escape(json[index]).unwrap_or_default();
+        to -= escape.len();
+        json[to..to + escape.len()].copy_from_slice(escape);
+        from = index;
+    }
+    json.copy_within(start..from, start + 1);
+    json[start] = b'"';
 }
 
 /// A key as it is typed, without backslashes.
@@ -193,13 +217,14 @@ mod tests {
         for argument in &arguments {
             tree.insert(argument).map_err(|error| error.to_string())?;
         }
-        tree.to_json(|argument, json| {
+        let json = tree.to_json(|argument, json| {
             match argument.operator {
-                Operator::Text => json.push_str(&to_json_string(argument.value)),
-                _ => json.push_str(argument.value),
+                Operator::Text => json.extend_from_slice(to_json_string(argument.value).as_bytes()),
+                _ => json.extend_from_slice(argument.value.as_bytes()),
             }
             Ok(())
-        })
+        });
+        json.map(|json| String::from_utf8(json).unwrap())
     }
 
     #[track_caller]
@@ -327,6 +352,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn text_is_quoted_in_place(text in any::<String>()) {
+            let mut json = format!("{{\"a\":{text}").into_bytes();
+            quote_from(&mut json, 5);
+            prop_assert_eq!(String::from_utf8(json).unwrap(), format!("{{\"a\":{}", to_json_string(&text)));
+        }
+
         #[test]
         fn any_text_arrives_exactly(text in any::<String>(), name in any_name()) {
             let json = build(&[&format!("{}[a]={text}", escape(&name))]).unwrap();
