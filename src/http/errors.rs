@@ -4,15 +4,61 @@ use std::io;
 use std::time::Duration;
 
 use super::attempt::Attempt;
-use super::connect_error::ConnectError;
-use super::response_head::ForeignProtocol;
+use super::foreign_protocol::ForeignProtocol;
 use super::socket::{BUFFER_BYTES, MAX_HEAD_BYTES};
-use super::{os_errors, tls_errors};
+use super::tls_errors;
 use crate::api::MAX_RESPONSE_BYTES;
-
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
 use crate::reply::HINT_CHECK_BEFORE_RETRY;
+
+/// What prevents a connection, where ureq's own errors cannot say it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    #[error("could not resolve host {0}")]
+    Dns(String, #[source] io::Error),
+    /// No address of the host accepted the connection; the error is that of the last one.
+    #[error("could not connect to {0}")]
+    Connect(String, #[source] io::Error),
+    /// The time was up; the text says during what.
+    #[error("timed out {0}")]
+    TimedOut(String),
+    /// The TLS handshake failed.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    /// TLS needs a name that certificates can hold.
+    #[error("hostname is not valid for TLS")]
+    InvalidServerName,
+    /// There are no CA certificates; the text says where they could not be read.
+    #[error("no CA certificates")]
+    NoRoots(Option<String>),
+    /// This machine could not read CA certificates for now.
+    #[error("could not read CA certificates")]
+    Roots(#[source] io::Error),
+    /// The proxy refused to open a tunnel.
+    #[error("proxy responded with status {0}")]
+    TunnelRefused(u16),
+    /// The proxy's response is not HTTP, or there was none.
+    #[error("no valid response from proxy")]
+    InvalidProxyResponse,
+    /// The request line for a proxy does not fit into the buffer.
+    #[error("address too long for a proxied request")]
+    RequestLineTooLong,
+}
+
+impl From<ConnectError> for ureq::Error {
+    fn from(error: ConnectError) -> Self {
+        Self::Other(Box::new(error))
+    }
+}
+
+/// Says during what the time was up; other errors stay.
+pub(super) fn with_phase(error: ureq::Error, phase: impl FnOnce() -> String) -> ureq::Error {
+    match unwrap_io(error) {
+        ureq::Error::Timeout(_) => ConnectError::TimedOut(phase()).into(),
+        error => error,
+    }
+}
 
 /// The error before any byte of the request was handed to the connection.
 pub(super) fn before_send(error: &ureq::Error, timeout: Duration, proxy: Option<&str>) -> Error {
@@ -28,7 +74,7 @@ fn connection_failure(error: &ureq::Error, timeout: Duration) -> Error {
     match error {
         ureq::Error::Timeout(_) => timed_out(timeout, "before the request was sent", None),
         ureq::Error::Io(error) => safe_to_retry(
-            format!("connection lost: {}", os_errors::text(error)),
+            format!("connection lost: {}", os_text(error)),
             "nothing was sent: use http:// if the server does not use TLS",
         ),
         ureq::Error::Protocol(ureq_proto::Error::OutputOverflow) => request_too_large(),
@@ -41,19 +87,19 @@ fn connect_failure(error: &ConnectError, timeout: Duration, proxy: Option<&str>)
     let the_proxy = proxy.map_or_else(|| "proxy".to_owned(), |proxy| format!("proxy {proxy}"));
     match error {
         ConnectError::Dns(_, error) if proxy.is_some() => safe_to_retry(
-            format!("could not resolve {the_proxy}: {}", os_errors::text(error)),
+            format!("could not resolve {the_proxy}: {}", os_text(error)),
             "nothing was sent: check the proxy URL and the network",
         ),
         ConnectError::Dns(host, error) => safe_to_retry(
-            format!("could not resolve host {host}: {}", os_errors::text(error)),
+            format!("could not resolve host {host}: {}", os_text(error)),
             "nothing was sent: check the hostname and the network",
         ),
         ConnectError::Connect(_, error) if proxy.is_some() => safe_to_retry(
-            format!("could not connect to {the_proxy}: {}", os_errors::text(error)),
+            format!("could not connect to {the_proxy}: {}", os_text(error)),
             "nothing was sent: check that the proxy is running and its URL is correct",
         ),
         ConnectError::Connect(name, error) => safe_to_retry(
-            format!("could not connect to {name}: {}", os_errors::text(error)),
+            format!("could not connect to {name}: {}", os_text(error)),
             "nothing was sent: check that the server is running and the port is correct",
         ),
         ConnectError::TimedOut(phase) => timed_out(timeout, phase, proxy),
@@ -63,7 +109,7 @@ fn connect_failure(error: &ConnectError, timeout: Duration, proxy: Option<&str>)
         }
         ConnectError::NoRoots(problem) => tls_errors::no_roots(problem.as_deref()),
         ConnectError::Roots(error) => safe_to_retry(
-            format!("could not read CA certificates: {}", os_errors::text(error)),
+            format!("could not read CA certificates: {}", os_text(error)),
             "nothing was sent: try again later",
         ),
         ConnectError::TunnelRefused(407) => safe_to_retry(
@@ -96,7 +142,7 @@ fn timed_out(timeout: Duration, phase: &str, proxy: Option<&str>) -> Error {
 
 /// The error after at least one byte of the request was handed to the connection.
 pub(super) fn after_send(error: &ureq::Error, timeout: Duration, attempt: &Attempt) -> Error {
-    if let Some(protocol) = attempt.foreign_protocol() {
+    if let Some(protocol) = attempt.state().foreign_protocol {
         return foreign_protocol(protocol);
     }
     match error {
@@ -111,13 +157,13 @@ pub(super) fn after_send(error: &ureq::Error, timeout: Duration, attempt: &Attem
             outcome_unknown(format!("response headers larger than {} KB", MAX_HEAD_BYTES / 1024))
         }
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => outcome_unknown(CONNECTION_CLOSED),
-        ureq::Error::Io(error) => match os_errors::tls_error_inside(error) {
+        ureq::Error::Io(error) => match tls_errors::error_inside(error) {
             Some(error) if tls_errors::is_certificate_required(error) => tls_errors::tls_failure(error),
-            _ => outcome_unknown(format!("connection lost: {}", os_errors::text(error))),
+            _ => outcome_unknown(format!("connection lost: {}", os_text(error))),
         },
         ureq::Error::Protocol(ureq_proto::Error::OutputOverflow) => request_too_large(),
         // A close inside a chunk's frame is invalid HTTP too, but the close is the cause.
-        _ if attempt.has_peer_closed() => outcome_unknown(CONNECTION_CLOSED),
+        _ if attempt.state().has_peer_closed => outcome_unknown(CONNECTION_CLOSED),
         ureq::Error::Protocol(error) => outcome_unknown(invalid_response(error)),
         _ => outcome_unknown("invalid HTTP response"),
     }
@@ -162,6 +208,15 @@ fn outcome_unknown(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::OutcomeUnknown, message).with_hint(HINT_CHECK_BEFORE_RETRY)
 }
 
+/// The system's words for an error, without its number and what the standard library puts before them.
+pub(super) fn os_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
 /// ureq's own error, where it is wrapped in an I/O error by a reader or by TLS.
 pub(super) fn unwrap_io(error: ureq::Error) -> ureq::Error {
     match error {
@@ -173,6 +228,14 @@ pub(super) fn unwrap_io(error: ureq::Error) -> ureq::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn os_errors_have_no_number_or_prefix() {
+        let refused = io::Error::from_raw_os_error(111);
+        assert_eq!(os_text(&refused), "connection refused");
+        let lookup = io::Error::other("failed to lookup address information: Name or service not known");
+        assert_eq!(os_text(&lookup), "name or service not known");
+    }
 
     #[test]
     fn errors_before_send_are_safe_to_retry() {
@@ -206,12 +269,12 @@ mod tests {
     fn foreign_protocol_is_safe_but_not_retryable() {
         let attempt = Attempt::new();
         for protocol in [ForeignProtocol::Http2, ForeignProtocol::Tls] {
-            attempt.set_foreign_protocol(Some(protocol));
+            attempt.state().foreign_protocol = Some(protocol);
             let error = after_send(&ureq::Error::ConnectionFailed, Duration::ZERO, &attempt);
             assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::SafeToRetry, false));
         }
         attempt.start(std::time::Instant::now(), Duration::ZERO);
-        assert_eq!(attempt.foreign_protocol(), None);
+        assert_eq!(attempt.state().foreign_protocol, None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::attempt::Attempt;
-use super::connect_error::ConnectError;
+use super::errors::ConnectError;
 use super::route::Route;
 use crate::address::Address;
 
@@ -68,7 +68,7 @@ impl Resolver for DnsResolver {
         let mut addresses = self.empty();
         let found = self.find();
         let ip_addresses = found.iter().flatten().map(SocketAddr::ip).collect();
-        self.attempt.observe(|connection| connection.ip_addresses = ip_addresses);
+        self.attempt.state().connection.ip_addresses = ip_addresses;
         found?.into_iter().for_each(|address| addresses.push(address));
         Ok(addresses)
     }

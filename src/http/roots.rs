@@ -5,15 +5,15 @@
 use std::collections::HashSet;
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::os_errors::{self, is_temporary};
+use super::errors::os_text;
 
 /// More than any bundle has. A device such as /dev/zero has no end.
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
@@ -67,17 +67,11 @@ pub(super) struct Roots {
     pub(super) problem: Option<String>,
     /// The system has most certificates twice: in a bundle, and in a directory full of links to the same files.
     read_certificates: HashSet<CertificateDer<'static>>,
-    read_files: HashSet<PathBuf>,
 }
 
 impl Default for Roots {
     fn default() -> Self {
-        Self {
-            store: RootCertStore::empty(),
-            problem: None,
-            read_certificates: HashSet::new(),
-            read_files: HashSet::new(),
-        }
+        Self { store: RootCertStore::empty(), problem: None, read_certificates: HashSet::new() }
     }
 }
 
@@ -100,15 +94,16 @@ impl Roots {
 
     /// Adds the certificates of all files in a directory, whatever their names.
     fn add_dir(&mut self, dir: &Path) -> io::Result<()> {
-        let entries = match fs::read_dir(dir) {
-            Ok(entries) => entries,
-            Err(error) => return self.add_io_problem(dir, error),
-        };
-        for entry in entries {
-            // A link to nothing is common here.
-            let Ok(path) = entry?.path().canonicalize() else { continue };
-            if path.is_file() && self.read_files.insert(path.clone()) {
-                self.add_file(&path, false)?;
+        let found = rustls_native_certs::load_certs_from_paths(None, Some(dir));
+        for error in found.errors {
+            match error.kind {
+                rustls_native_certs::ErrorKind::Io { inner, path } => self.add_io_problem(&path, inner)?,
+                _ => self.add_problem(dir, "a certificate cannot be read"),
+            }
+        }
+        for certificate in found.certs {
+            if !self.add(certificate) {
+                self.add_problem(dir, "a certificate cannot be read");
             }
         }
         Ok(())
@@ -124,7 +119,7 @@ impl Roots {
         if is_temporary(&error) {
             return Err(error);
         }
-        self.add_problem(path, &os_errors::text(&error));
+        self.add_problem(path, &os_text(&error));
         Ok(())
     }
 
@@ -156,6 +151,14 @@ fn without_byte_order_marks(mut bytes: &[u8]) -> Vec<u8> {
     }
     text.extend_from_slice(bytes);
     text
+}
+
+/// Whether the machine is short of something for now: files, memory, threads.
+fn is_temporary(error: &io::Error) -> bool {
+    // EMFILE and ENFILE have no kind in the standard library; their numbers are the same on all Unixes.
+    const TOO_MANY_OPEN_FILES: [i32; 2] = [24, 23];
+    let is_busy = matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::WouldBlock | ErrorKind::Interrupted);
+    is_busy || error.raw_os_error().is_some_and(|code| TOO_MANY_OPEN_FILES.contains(&code))
 }
 
 /// How many certificates a bundle claims to have, those with text before them in the line included.
@@ -219,5 +222,17 @@ mod tests {
         assert_eq!(RootPaths::from_values(None, OsStr::new(":")), RootPaths::default());
         let paths = RootPaths { file: Some("a".into()), dirs: vec!["b".into(), "c".into()] };
         assert_eq!(RootPaths::from_values(Some("a".into()), OsStr::new("b::c")), paths);
+    }
+
+    #[test]
+    fn shortages_are_temporary() {
+        // EINTR, EAGAIN, ENOMEM, ENFILE, EMFILE of Linux.
+        for code in [4, 11, 12, 23, 24] {
+            assert!(is_temporary(&io::Error::from_raw_os_error(code)), "{code}");
+        }
+        // ENOENT, EACCES, EISDIR, EINVAL, ELOOP.
+        for code in [2, 13, 21, 22, 40] {
+            assert!(!is_temporary(&io::Error::from_raw_os_error(code)), "{code}");
+        }
     }
 }

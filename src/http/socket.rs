@@ -3,12 +3,9 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
+use std::time::Duration;
 
 use super::attempt::Attempt;
-use super::connect_error::ConnectError;
 
 /// Larger buffers gain nothing for responses of a few hundred bytes, and cost page faults at the start.
 pub(super) const BUFFER_BYTES: usize = 16 * 1024;
@@ -23,70 +20,46 @@ const WRITE_POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// set for every read.
 const READ_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Whether this is the socket's timeout, under either of its names.
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
-}
-
-/// The timeouts that the socket was last given.
-#[derive(Debug, Default)]
-struct Timeouts {
-    read: Option<Duration>,
-    write: Option<Duration>,
-}
-
+/// Reads and writes until the deadline, whose [`ureq::Error::Timeout`] is inside the error then.
 #[derive(Debug)]
-pub(super) struct TcpTransport {
+pub(super) struct Socket {
     stream: TcpStream,
-    buffers: LazyBuffers,
-    /// Not yet written, so that headers and a small body leave in one packet.
+    /// Not yet written, so that headers and a small body leave in one packet; the next read writes it.
     write_buffer: Vec<u8>,
-    /// Whether a response was awaited since the last call of `is_open`.
-    response_awaited: bool,
-    /// When the last bytes arrived.
-    last_read: Instant,
-    timeouts: Timeouts,
-    /// Whether bytes that arrive during a write can only be the response; with TLS they need not be.
-    is_plaintext: bool,
-    attempt: Arc<Attempt>,
     /// A failed write, deferred: a server that rejects a request early (401, 413) closes before a large body is fully sent,
     /// and its response can still be read.
     write_error: Option<io::Error>,
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+    /// Whether bytes that arrive during a write can only be the response; with TLS they need not be.
+    pub(super) is_plaintext: bool,
+    attempt: Arc<Attempt>,
 }
 
-impl TcpTransport {
-    pub(super) fn new(stream: TcpStream, is_plaintext: bool, attempt: &Arc<Attempt>) -> Self {
+impl Socket {
+    pub(super) fn new(stream: TcpStream, attempt: &Arc<Attempt>) -> Self {
         Self {
             stream,
-            buffers: LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES),
             write_buffer: Vec::new(),
-            response_awaited: false,
-            last_read: Instant::now(),
-            timeouts: Timeouts::default(),
-            is_plaintext,
-            attempt: Arc::clone(attempt),
             write_error: None,
+            read_timeout: None,
+            write_timeout: None,
+            is_plaintext: true,
+            attempt: Arc::clone(attempt),
         }
     }
 
-    pub(super) fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), ureq::Error> {
-        while !bytes.is_empty() {
-            let limit = self.attempt.remaining()?.min(WRITE_POLL_INTERVAL);
-            if self.timeouts.write.replace(limit) != Some(limit) {
-                self.stream.set_write_timeout(Some(limit))?;
-            }
-            match self.stream.write(bytes) {
-                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-                Err(error) => {
-                    let blocked = is_timeout(&error);
-                    self.ignore_transient(error)?;
-                    if blocked && self.is_plaintext && self.has_early_response()? {
-                        return Err(io::Error::other("response received before the request was fully sent").into());
-                    }
-                }
-            }
-        }
-        Ok(())
+    pub(super) fn has_write_failed(&self) -> bool {
+        self.write_error.is_some()
+    }
+
+    /// Whether the connection is open and no unread bytes have arrived.
+    pub(super) fn is_idle(&self) -> io::Result<bool> {
+        self.stream.set_nonblocking(true)?;
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false)?;
+        // Anything else is the end of the connection, or bytes that were not requested.
+        Ok(matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock))
     }
 
     /// Whether the response has begun, or the connection ended. An interim response such as 100 Continue does not count.
@@ -100,144 +73,109 @@ impl TcpTransport {
         Ok(!(count == INTERIM && head.starts_with(b"HTTP/1.") && head.ends_with(b" 1")))
     }
 
-    /// Buffers bytes, and writes once there are many.
-    fn buffer_write(&mut self, bytes: &[u8]) -> Result<(), ureq::Error> {
-        if self.write_buffer.len() + bytes.len() > BUFFER_BYTES {
-            self.flush_buffer()?;
+    fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let limit = self.attempt.remaining()?.min(WRITE_POLL_INTERVAL);
+            if self.write_timeout.replace(limit) != Some(limit) {
+                self.stream.set_write_timeout(Some(limit))?;
+            }
+            match self.stream.write(bytes) {
+                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                Err(error) if is_transient(&error) => {
+                    if self.is_plaintext && error.kind() != ErrorKind::Interrupted && self.has_early_response()? {
+                        return Err(io::Error::other("response received before the request was fully sent"));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
         }
-        if bytes.len() >= BUFFER_BYTES {
-            return self.write_all(bytes);
-        }
-        self.write_buffer.extend_from_slice(bytes);
         Ok(())
     }
 
-    fn flush_buffer(&mut self) -> Result<(), ureq::Error> {
+    /// Sends bytes, unless a write has failed before: there may be a response that says more.
+    fn send_or_defer(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.has_write_failed() {
+            return Ok(());
+        }
+        match self.send(bytes) {
+            // The deadline is that of reads, too.
+            Err(error) if !is_deadline(&error) => {
+                self.write_error = Some(error);
+                self.attempt.state().has_write_failed = true;
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn send_buffer(&mut self) -> io::Result<()> {
         let mut buffer = std::mem::take(&mut self.write_buffer);
-        let result = self.write_all(&buffer);
+        let result = self.send_or_defer(&buffer);
         buffer.clear();
         self.write_buffer = buffer;
         result
     }
 
-    /// Defers the error of a failed write: there may be a response that says more.
-    fn defer_write_error(&mut self, written: Result<(), ureq::Error>) -> Result<(), ureq::Error> {
-        match written {
-            Err(ureq::Error::Io(error)) => {
-                self.write_error = Some(error);
-                self.attempt.mark_write_failed();
-                Ok(())
-            }
-            written => written,
-        }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ureq::Error> {
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let limit = self.attempt.remaining()?.min(READ_POLL_INTERVAL);
-            if self.timeouts.read.replace(limit) != Some(limit) {
+            if self.read_timeout.replace(limit) != Some(limit) {
                 self.stream.set_read_timeout(Some(limit))?;
             }
             match self.stream.read(buffer) {
-                Ok(count) => {
-                    self.last_read = Instant::now();
-                    self.attempt.set_peer_closed(count == 0);
-                    return Ok(count);
-                }
-                Err(error) => self.ignore_transient(error)?,
+                Err(error) if is_transient(&error) => {}
+                result => return result,
             }
         }
-    }
-
-    /// Reads the head of a proxy's response, a byte at a time so that nothing after it is consumed.
-    pub(super) fn read_head(&mut self) -> Result<Vec<u8>, ureq::Error> {
-        let mut head = Vec::new();
-        let mut byte = [0];
-        while !head.ends_with(b"\r\n\r\n") && head.len() < BUFFER_BYTES {
-            if self.read(&mut byte)? == 0 {
-                return Err(ConnectError::InvalidProxyResponse.into());
-            }
-            head.extend_from_slice(&byte);
-        }
-        Ok(head)
-    }
-
-    /// Ignores interruptions by a signal or by the socket's timeout, as long as the deadline has not passed.
-    fn ignore_transient(&self, error: io::Error) -> Result<(), ureq::Error> {
-        if is_timeout(&error) || error.kind() == ErrorKind::Interrupted {
-            return self.attempt.remaining().map(drop);
-        }
-        Err(error.into())
-    }
-
-    /// Whether the connection is open and no unread bytes have arrived.
-    fn is_idle(&self) -> io::Result<bool> {
-        self.stream.set_nonblocking(true)?;
-        let peeked = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false)?;
-        // Anything else is the end of the connection, or bytes that were not requested.
-        Ok(matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock))
     }
 }
 
-/// Doubles an input buffer that is full. To read on without room would look like the end.
-pub(super) fn make_room(buffers: &mut LazyBuffers) -> Result<(), ureq::Error> {
-    if !buffers.input_append_buf().is_empty() {
-        return Ok(());
-    }
-    let input = buffers.input();
-    if input.len() >= MAX_HEAD_BYTES {
-        return Err(ureq::Error::LargeResponseHeader(input.len(), MAX_HEAD_BYTES));
-    }
-    let mut larger = LazyBuffers::new(2 * input.len(), BUFFER_BYTES);
-    larger.input_append_buf()[..input.len()].copy_from_slice(input);
-    larger.input_appended(input.len());
-    *buffers = larger;
-    Ok(())
+/// Whether this is the error of [`Attempt::remaining`].
+fn is_deadline(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<ureq::Error>)
 }
 
-impl Transport for TcpTransport {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
+/// Whether this is a signal, or the socket's timeout under either of its names; the deadline has its own error.
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+impl Write for Socket {
+    /// Buffers bytes, and sends once there are many.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.write_buffer.len() + bytes.len() > BUFFER_BYTES {
+            self.send_buffer()?;
+        }
+        if bytes.len() >= BUFFER_BYTES {
+            self.send_or_defer(bytes)?;
+        } else {
+            self.write_buffer.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
     }
 
-    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
-        if self.write_error.is_some() {
-            return Ok(());
-        }
-        let mut buffers = std::mem::replace(&mut self.buffers, LazyBuffers::new(1, 1));
-        let written = self.buffer_write(buffers.output().get(..amount).unwrap_or_default());
-        self.buffers = buffers;
-        self.defer_write_error(written)
+    /// Does nothing: TLS flushes after each record, and the request can leave in one packet with the end of the handshake.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
+}
 
-    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
-        self.response_awaited = true;
-        if self.write_error.is_none() {
-            let written = self.flush_buffer();
-            self.defer_write_error(written)?;
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.send_buffer()?;
+        let result = self.receive(buffer);
+        if let Ok(count) = result {
+            self.attempt.state().has_peer_closed = count == 0;
         }
-        let mut buffers = std::mem::replace(&mut self.buffers, LazyBuffers::new(1, 1));
-        let result = make_room(&mut buffers).and_then(|()| self.read(buffers.input_append_buf()));
-        self.buffers = buffers;
-        match (result, self.write_error.take()) {
-            (Ok(count @ 1..), write_error) => {
-                self.write_error = write_error;
-                self.buffers.input_appended(count);
-                Ok(true)
-            }
-            (Ok(_) | Err(ureq::Error::Io(_)), Some(write_error)) => Err(write_error.into()),
-            (result, _) => result.map(|_| false),
+        let has_ended = match &result {
+            Ok(count) => *count == 0,
+            Err(error) => !is_deadline(error),
+        };
+        // Nothing came after a write that failed, so that write is the cause.
+        match self.write_error.take_if(|_| has_ended) {
+            Some(error) => Err(error),
+            None => result,
         }
-    }
-
-    /// ureq asks when it is done with a connection and again before it uses it: the second result counts.
-    fn is_open(&mut self) -> bool {
-        let is_just_used = std::mem::take(&mut self.response_awaited);
-        let idle = if is_just_used { Duration::ZERO } else { self.last_read.elapsed() };
-        self.attempt.is_reusable_after(idle)
-            && self.write_error.is_none()
-            && (is_just_used || self.is_idle().unwrap_or(false))
     }
 }
 
@@ -250,10 +188,10 @@ mod tests {
     use super::*;
 
     /// Both ends of a connection.
-    fn connection(attempt: &Arc<Attempt>) -> (TcpTransport, TcpStream) {
+    fn connection(attempt: &Arc<Attempt>) -> (Socket, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        (TcpTransport::new(stream, true, attempt), listener.accept().unwrap().0)
+        (Socket::new(stream, attempt), listener.accept().unwrap().0)
     }
 
     #[test]
@@ -284,9 +222,9 @@ mod tests {
         let attempt = Arc::new(Attempt::new());
         let (mut socket, _server) = connection(&attempt);
         attempt.start(Instant::now(), 2 * WRITE_POLL_INTERVAL);
-        assert!(matches!(socket.write_all(&vec![0; BYTES]), Err(ureq::Error::Timeout(_))));
+        assert!(is_deadline(&socket.write_all(&vec![0; BYTES]).unwrap_err()));
         attempt.start(Instant::now(), WRITE_POLL_INTERVAL);
-        assert!(matches!(socket.read(&mut [0]), Err(ureq::Error::Timeout(_))));
+        assert!(is_deadline(&socket.read(&mut [0]).unwrap_err()));
     }
 
     #[test]
@@ -305,11 +243,11 @@ mod tests {
                 }
                 server
             });
-            let written = socket.write_all(&vec![0; BYTES]);
+            socket.write_all(&vec![0; BYTES]).unwrap();
+            let is_aborted = socket.has_write_failed();
             drop(socket);
             reader.join().unwrap();
-            let is_aborted = matches!(written, Err(ureq::Error::Io(_)));
-            assert!(if reads { written.is_ok() } else { is_aborted }, "{sent}: {written:?}");
+            assert_eq!(is_aborted, !reads, "{sent}");
         }
     }
 }

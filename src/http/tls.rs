@@ -1,7 +1,5 @@
 //! TLS over a TCP connection.
 
-use std::fmt;
-use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -15,76 +13,57 @@ use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, ProtocolVersion, SignatureScheme,
     StreamOwned,
 };
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
-};
 
 use super::attempt::Attempt;
-use super::connect_error::{ConnectError, with_phase};
-use super::os_errors::tls_error_inside;
+use super::errors::{ConnectError, with_phase};
 use super::roots::RootPaths;
-use super::socket::{BUFFER_BYTES, TcpTransport, make_room};
-use super::tls_errors::{UntrustedIssuer, is_client_rejected, is_mismatch, missing_client_certificate, weak_key};
-use super::tls_mismatch;
-use crate::address::{Address, Scheme};
+use super::socket::Socket;
+use super::tls_errors::{UntrustedIssuer, error_inside, is_client_rejected, missing_client_certificate, weak_key};
 use crate::connection::TlsInfo;
 
-/// Adds TLS for an `https://` address.
+pub(super) type TlsStream = StreamOwned<ClientConnection, Socket>;
+
+/// Makes the handshakes with a server.
 #[derive(Debug)]
-pub(super) struct TlsConnector<Tcp> {
-    tcp: Tcp,
-    /// `None` for `http://`.
-    host: Option<String>,
+pub(super) struct Tls {
+    host: String,
     /// Made with the first connection, which reads the CA certificates.
     config: OnceLock<Arc<ClientConfig>>,
     client_certificate: Arc<NoClientCertificate>,
     attempt: Arc<Attempt>,
 }
 
-impl<Tcp: Connector<(), Out = TcpTransport>> TlsConnector<Tcp> {
-    pub(super) fn new(address: &Address, tcp: Tcp, attempt: &Arc<Attempt>) -> Self {
-        let host = (address.scheme() == Scheme::Https).then(|| address.host().to_owned());
-        Self { tcp, host, config: OnceLock::new(), client_certificate: Arc::default(), attempt: Arc::clone(attempt) }
+impl Tls {
+    pub(super) fn new(host: &str, attempt: &Arc<Attempt>) -> Self {
+        Self {
+            host: host.to_owned(),
+            config: OnceLock::new(),
+            client_certificate: Arc::default(),
+            attempt: Arc::clone(attempt),
+        }
     }
 
-    fn open(&self, details: &ConnectionDetails<'_>) -> Result<TcpTransport, ureq::Error> {
-        self.tcp.connect(details, None)?.ok_or(ureq::Error::ConnectionFailed)
+    /// The name that the server's certificate must have.
+    pub(super) fn server_name(&self) -> Result<ServerName<'static>, ConnectError> {
+        ServerName::try_from(self.host.clone()).map_err(|_| ConnectError::InvalidServerName)
     }
 
-    fn handshake(&self, host: &str, details: &ConnectionDetails<'_>) -> Result<TlsTransport, ureq::Error> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::InvalidServerName)?;
-        let tcp = self.open(details)?;
+    pub(super) fn handshake(&self, name: ServerName<'static>, mut socket: Socket) -> Result<TlsStream, ureq::Error> {
         self.client_certificate.was_requested.store(false, Ordering::Release);
-        let mut connection = ClientConnection::new(self.config()?, name.clone()).map_err(ConnectError::Tls)?;
-        let mut tcp = TransportAdapter::new(tcp, details.current_time.clone());
-        if let Err(error) = connection.complete_io(&mut tcp) {
-            return Err(match tls_error_inside(&error).cloned() {
-                Some(error) => ConnectError::Tls(self.explain(error, name, details)).into(),
-                None => with_phase(error.into(), || "in the TLS handshake".to_owned()),
-            });
-        }
-        self.attempt.observe(|info| info.tls = observed(&connection));
-        let buffers = LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES);
-        Ok(TlsTransport { buffers, stream: StreamOwned { conn: connection, sock: tcp } })
+        let mut connection = ClientConnection::new(self.config()?, name).map_err(ConnectError::Tls)?;
+        socket.is_plaintext = false;
+        connection.complete_io(&mut socket).map_err(|error| match error_inside(&error) {
+            Some(error) => ConnectError::Tls(self.explain(error)).into(),
+            None => with_phase(error.into(), || "in the TLS handshake".to_owned()),
+        })?;
+        self.attempt.state().connection.tls = tls_info(&connection);
+        Ok(StreamOwned::new(connection, socket))
     }
 
-    /// Finds the cause of an alert that has many.
-    fn explain(
-        &self,
-        error: rustls::Error,
-        host: ServerName<'static>,
-        details: &ConnectionDetails<'_>,
-    ) -> rustls::Error {
-        // Servers with TLS 1.2 have several alerts for a client without a certificate.
-        if self.client_certificate.was_requested.load(Ordering::Acquire) && is_client_rejected(&error) {
-            return missing_client_certificate();
-        }
-        let find_mismatch = || {
-            let mut tcp = TransportAdapter::new(self.open(details).ok()?, details.current_time.clone());
-            tls_mismatch::find(&mut tcp, host)
-        };
-        let mismatch = if is_mismatch(&error) { find_mismatch() } else { None };
-        mismatch.map_or(error, Into::into)
+    /// Servers with TLS 1.2 have several alerts for a client without a certificate.
+    fn explain(&self, error: &rustls::Error) -> rustls::Error {
+        let was_requested = self.client_certificate.was_requested.load(Ordering::Acquire);
+        if was_requested && is_client_rejected(error) { missing_client_certificate() } else { error.clone() }
     }
 
     fn config(&self) -> Result<Arc<ClientConfig>, ConnectError> {
@@ -105,61 +84,12 @@ impl<Tcp: Connector<(), Out = TcpTransport>> TlsConnector<Tcp> {
     }
 }
 
-impl<Tcp: Connector<(), Out = TcpTransport>> Connector<()> for TlsConnector<Tcp> {
-    type Out = Either<TcpTransport, TlsTransport>;
-
-    fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
-        Ok(Some(match &self.host {
-            None => Either::A(self.open(details)?),
-            Some(host) => Either::B(self.handshake(host, details)?),
-        }))
-    }
-}
-
-fn observed(connection: &ClientConnection) -> Option<TlsInfo> {
+fn tls_info(connection: &ClientConnection) -> Option<TlsInfo> {
     let version = match connection.protocol_version()? {
         ProtocolVersion::TLSv1_2 => "1.2",
         _ => "1.3",
     };
     Some(TlsInfo::new(version, connection.peer_certificates()?.first()?.to_vec()))
-}
-
-pub(super) struct TlsTransport {
-    buffers: LazyBuffers,
-    stream: StreamOwned<ClientConnection, TransportAdapter<TcpTransport>>,
-}
-
-impl fmt::Debug for TlsTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsTransport").finish_non_exhaustive()
-    }
-}
-
-impl Transport for TlsTransport {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
-    }
-
-    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
-        let output = self.buffers.output();
-        self.stream.write_all(output.get(..amount).unwrap_or_default())?;
-        Ok(())
-    }
-
-    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
-        make_room(&mut self.buffers)?;
-        let amount = self.stream.read(self.buffers.input_append_buf())?;
-        self.buffers.input_appended(amount);
-        Ok(amount > 0)
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.stream.sock.get_mut().is_open()
-    }
-
-    fn is_tls(&self) -> bool {
-        true
-    }
 }
 
 /// Records whether the server asks for a client certificate; there is none.

@@ -1,12 +1,17 @@
 //! Failures of TLS in words.
 
+use std::io;
 use std::sync::Arc;
 
 use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible};
 
-use super::tls_mismatch::Mismatch;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
+
+/// The TLS error that an I/O error wraps, if any.
+pub(super) fn error_inside(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
 
 pub(super) fn tls_failure(error: &rustls::Error) -> Error {
     match error {
@@ -34,9 +39,6 @@ pub(super) fn tls_failure(error: &rustls::Error) -> Error {
         error if is_mismatch(error) => {
             not_retryable("TLS handshake failed: the server rejected what the client offers", HINT_OFFER)
         }
-        rustls::Error::Other(other) if other.0.is::<Mismatch>() => {
-            other.0.downcast_ref().copied().map_or_else(|| other_failure(error), unsupported)
-        }
         rustls::Error::PeerIncompatible(error) => {
             not_retryable(&format!("TLS handshake failed: {}", incompatibility(error)), HINT_OFFER)
         }
@@ -48,23 +50,8 @@ fn other_failure(error: &rustls::Error) -> Error {
     safe_to_retry(format!("TLS error: {error}"), "nothing was sent: check the server's TLS configuration")
 }
 
-fn unsupported(mismatch: Mismatch) -> Error {
-    not_retryable(
-        &format!("TLS handshake failed: {mismatch} of the server is not supported"),
-        match mismatch {
-            Mismatch::CipherSuite(_) => {
-                "nothing was sent: enable TLS 1.3 on the server, or a cipher suite with ECDHE and AES-GCM or ChaCha20"
-            }
-            Mismatch::Curve(_) => "nothing was sent: enable the curve X25519, P-256 or P-384 on the server",
-            Mismatch::Signature(_) | Mismatch::Key => {
-                "nothing was sent: the server needs a certificate whose key is RSA, P-256, P-384 or Ed25519"
-            }
-        },
-    )
-}
-
 /// Whether this is the alert for all that client and server do not have in common.
-pub(super) fn is_mismatch(error: &rustls::Error) -> bool {
+fn is_mismatch(error: &rustls::Error) -> bool {
     use AlertDescription::{HandshakeFailure, IllegalParameter, InsufficientSecurity};
     matches!(error, rustls::Error::AlertReceived(HandshakeFailure | IllegalParameter | InsufficientSecurity))
 }

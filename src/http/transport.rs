@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ureq::Agent;
 
 use super::attempt::Attempt;
-use super::connector::connector;
+use super::connector::ServerConnector;
 use super::errors;
 use super::keep_alive;
 use super::resolver::DnsResolver;
@@ -46,13 +46,13 @@ impl Transport {
             .build();
         let (route, attempt) = (Route::new(address, proxy), Arc::new(Attempt::new()));
         let resolver = DnsResolver::new(address, &route, &attempt);
-        let agent = Agent::with_parts(config, connector(address, &route, &attempt), resolver);
+        let agent = Agent::with_parts(config, ServerConnector::new(address, &route, &attempt), resolver);
         Self { agent, route, attempt }
     }
 
     /// What the last connection observed.
     pub(crate) fn connection(&self) -> ConnectionInfo {
-        self.attempt.connection()
+        self.attempt.state().connection.clone()
     }
 
     /// Sends a request, once, and reads the complete response before the timeout, which counts from `start`.
@@ -81,14 +81,13 @@ impl Transport {
         }
         let response = post.send(ureq::SendBody::from_reader(&mut BodyReader::new(request)))?;
         // Servers of Centrifugo 2 to 4 respond to the current form of the API with a 404, and the older form follows on the
-        // same connection.
+        // same connection. After other statuses, servers and proxies often close it, and a request written while the close
+        // is in transit would have an unknown outcome.
+        let is_reusable = matches!(response.status().as_u16(), 200 | 404);
         let headers = response.headers();
-        if matches!(response.status().as_u16(), 200 | 404) {
-            let keep_alive = headers.get_all("keep-alive").iter().filter_map(|value| value.to_str().ok());
-            self.attempt.set_max_idle(keep_alive::max_idle(keep_alive));
-        } else {
-            self.attempt.forbid_reuse();
-        }
+        let keep_alive = headers.get_all("keep-alive").iter().filter_map(|value| value.to_str().ok());
+        self.attempt.state().max_idle = if is_reusable { keep_alive::max_idle(keep_alive) } else { Duration::ZERO };
+        let is_early = self.attempt.state().has_write_failed;
         let header = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         Ok(HttpResponse {
             status: response.status().as_u16(),
@@ -101,7 +100,7 @@ impl Transport {
                 Route::Forward(proxy) => Some(proxy.name()),
                 Route::Direct | Route::Tunnel(_) => None,
             },
-            is_early: self.attempt.has_write_failed(),
+            is_early,
             body: read_body(response.into_body())?,
         })
     }
@@ -111,7 +110,7 @@ impl Transport {
         let error = errors::unwrap_io(error);
         let proxy = self.route.proxy().map(Proxy::name);
         let proxy = proxy.as_deref();
-        let classified = if self.attempt.has_send_started() {
+        let classified = if self.attempt.state().has_send_started {
             errors::after_send(&error, timeout, &self.attempt).via_proxy(proxy)
         } else {
             errors::before_send(&error, timeout, proxy)

@@ -1,8 +1,6 @@
 //! CA certificates from unusual files, and servers whose TLS does not match.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::thread::{self, JoinHandle};
 
 use crate::support::cli::{Cent, CentOutput, cent};
 use crate::support::server::{Centrifugo, Server, Socket, Step};
@@ -134,107 +132,35 @@ fn handshake_failure_after_certificate_request_is_explained() {
     assert_eq!((server.connections(), server.requests().len()), (1, 0));
 }
 
-/// A record of a handshake with one message.
-fn handshake_record(message_type: u8, message: &[u8]) -> Vec<u8> {
-    let length = |bytes: usize| u16::try_from(bytes).expect("messages are short").to_be_bytes();
-    let head = [&[22, 3, 3][..], &length(message.len() + 4), &[message_type, 0], &length(message.len())].concat();
-    [head, message.to_vec()].concat()
-}
-
-fn server_hello(random: &[u8; 32], session: &[u8], suite: u16, extensions: &[u8]) -> Vec<u8> {
-    let session_length = u8::try_from(session.len()).expect("a session id is short");
-    let extensions_length = u16::try_from(extensions.len()).expect("extensions are short").to_be_bytes();
-    let fields = [&[3, 3][..], random, &[session_length], session, &suite.to_be_bytes(), &[0]].concat();
-    handshake_record(2, &[&fields, &extensions_length[..], extensions].concat())
-}
-
-/// The random of a `HelloRetryRequest` (RFC 8446, section 4.1.3).
-const RETRY: [u8; 32] = [
-    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11,
-    0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
-];
-
-/// Rejects the first handshake with an alert, and responds to the hello of the second one with these bytes, which get the
-/// session id of the client.
-fn picky_server(respond: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> (u16, JoinHandle<()>) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    let port = listener.local_addr().expect("the socket is bound").port();
-    let hello = |stream: &mut TcpStream| {
-        let mut head = [0; 5];
-        stream.read_exact(&mut head).expect("the client sends a record");
-        let mut record = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
-        stream.read_exact(&mut record).expect("the record is complete");
-        record
-    };
-    let server = thread::spawn(move || {
-        let mut stream = listener.accept().expect("the client connects").0;
-        let protocols = b"\0\x10\0\x0b\0\x09\x08http/1.1";
-        assert!(hello(&mut stream).windows(protocols.len()).any(|window| window == protocols));
-        stream.write_all(&[21, 3, 3, 0, 2, 2, 40]).expect("the client reads");
-        drop(stream);
-        let mut stream = listener.accept().expect("the client connects again").0;
-        let hello = hello(&mut stream);
-        let session = &hello[39..39 + usize::from(hello[38])];
-        stream.write_all(&respond(session)).expect("the client reads");
-        // No third handshake, and no request.
-        let _ = io::copy(&mut stream, &mut io::sink());
-        listener.set_nonblocking(true).expect("the socket is open");
-        assert!(listener.accept().is_err());
-    });
-    (port, server)
-}
-
+/// Publishes to a server that answers the hello with this alert; expects this failure after one connection.
 #[track_caller]
-fn assert_mismatch(respond: impl Fn(&[u8]) -> Vec<u8> + Send + 'static, message: &str) {
-    let (port, server) = picky_server(respond);
-    assert_fails(cent_at(port).file("ca.pem", TestCa::new().pem()).env("SSL_CERT_FILE", "ca.pem"), port, message);
-    server.join().expect("the server saw what it expected");
+fn assert_alert(alert: u8, message: &str) {
+    let script = vec![Step::Read(1), Step::Send(vec![21, 3, 3, 0, 2, 2, alert]), Step::Close];
+    let server = Server::version(1).script(script);
+    let cent = cent_at(server.port()).file("ca.pem", TestCa::new().pem()).env("SSL_CERT_FILE", "ca.pem");
+    assert_fails(cent, server.port(), message);
+    assert_eq!(server.connections(), 1);
 }
 
 #[test]
-fn mismatch_of_handshake_is_named() {
-    assert_mismatch(
-        |_| server_hello(&[1; 32], &[], 0xc013, &[0xff, 1, 0, 1, 0]),
-        "TLS handshake failed: cipher suite TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA of the server is not supported; nothing \
-         was sent: enable TLS 1.3 on the server, or a cipher suite with ECDHE and AES-GCM or ChaCha20",
-    );
-    // TLS 1.3, and secp521r1 as the group of the key share.
-    assert_mismatch(
-        |session| server_hello(&RETRY, session, 0x1301, &[0, 43, 0, 2, 3, 4, 0, 51, 0, 2, 0, 25]),
-        "TLS handshake failed: curve secp521r1 of the server is not supported; nothing was sent: enable the curve \
-         X25519, P-256 or P-384 on the server",
-    );
-    // ecdsa_secp521r1_sha512 signs the key exchange with X25519.
-    let key_exchange = [&[3, 0, 29, 32][..], &[9; 32], &[6, 3, 0, 4, 1, 2, 3, 4]].concat();
-    let (identity, _) = self_signed(&["localhost"], false);
-    let certificate = identity.certificate_der();
-    let length = |bytes: usize| u32::try_from(bytes).expect("it is short").to_be_bytes()[1..].to_vec();
-    let chain = [length(certificate.len() + 3), length(certificate.len()), certificate].concat();
-    assert_mismatch(
-        move |_| {
-            let hello = server_hello(&[1; 32], &[], 0xc02b, &[0xff, 1, 0, 1, 0]);
-            [hello, handshake_record(11, &chain), handshake_record(12, &key_exchange), handshake_record(14, &[])]
-                .concat()
-        },
-        "TLS handshake failed: signature algorithm ECDSA_NISTP521_SHA512 of the server is not supported; nothing was \
-         sent: the server needs a certificate whose key is RSA, P-256, P-384 or Ed25519",
-    );
-    assert_mismatch(
-        |_| vec![21, 3, 3, 0, 2, 2, 40],
-        "TLS handshake failed: the server rejected what the client offers; nothing was sent: the server needs TLS 1.3, \
-         or a cipher suite of TLS 1.2 with ECDHE and AES-GCM or ChaCha20; the curve X25519, P-256 or P-384; and a \
-         certificate whose key is RSA, P-256, P-384 or Ed25519",
-    );
+fn handshake_without_common_ground_names_what_is_supported() {
+    // handshake_failure, illegal_parameter, insufficient_security.
+    for alert in [40, 47, 71] {
+        assert_alert(
+            alert,
+            "TLS handshake failed: the server rejected what the client offers; nothing was sent: the server needs TLS \
+             1.3, or a cipher suite of TLS 1.2 with ECDHE and AES-GCM or ChaCha20; the curve X25519, P-256 or P-384; and \
+             a certificate whose key is RSA, P-256, P-384 or Ed25519",
+        );
+    }
 }
 
 #[test]
 fn server_without_http_1_is_named() {
-    // The alert no_application_protocol (RFC 7301, section 3.2).
-    let alert = vec![Step::Read(1), Step::Send(vec![21, 3, 3, 0, 2, 2, 120]), Step::Close];
-    let server = Server::version(1).script(alert);
-    let message = "the server does not accept HTTP/1.1 on this port; nothing was sent: use the port of the HTTP API; this \
-                   one may be for gRPC or HTTP/2 only";
-    let cent = cent_at(server.port()).file("ca.pem", TestCa::new().pem()).env("SSL_CERT_FILE", "ca.pem");
-    assert_fails(cent, server.port(), message);
-    assert_eq!(server.connections(), 1);
+    // no_application_protocol (RFC 7301, section 3.2).
+    assert_alert(
+        120,
+        "the server does not accept HTTP/1.1 on this port; nothing was sent: use the port of the HTTP API; this one may be \
+         for gRPC or HTTP/2 only",
+    );
 }
