@@ -9,7 +9,7 @@ use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::idempotency::IdempotencyKey;
 use crate::json::{self, RawObject, SyntaxError};
-use crate::methods::{self, ApiVersion, ParamErrors};
+use crate::methods::{ApiVersion, Method, ParamErrors};
 
 /// One command of the API: a method and its params, a JSON object that is sent byte for byte.
 ///
@@ -27,11 +27,13 @@ use crate::methods::{self, ApiVersion, ParamErrors};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Command {
     /// Borrowed where the method is known, so that a stream of commands need not copy it.
-    method: Cow<'static, str>,
+    name: Cow<'static, str>,
+    /// In any letter case, as Centrifugo 2 and later find it.
+    method: Option<&'static Method>,
     params: String,
     /// Found while the params are parsed anyway; which of them counts depends on the endpoint.
     param_errors: Option<Box<ParamErrors>>,
-    key_param: KeyParam,
+    idempotency_key: KeyParam,
 }
 
 /// Whether params have an idempotency key, as the server reads it.
@@ -63,8 +65,8 @@ impl Command {
     /// - params that are not one JSON object in UTF-8; the error shows line, column and the text there.
     pub fn new(method: impl AsRef<str>, params: impl Into<Vec<u8>>) -> Result<Self, Error> {
         const HINT: &str = r#"use an object such as {"channel": "news"}"#;
-        let method = method.as_ref();
-        if method.is_empty() {
+        let name = method.as_ref();
+        if name.is_empty() {
             // Centrifugo 2 and later execute a command without a method as publish.
             return Err(Error::invalid("method is empty").with_hint("use a method name such as publish"));
         }
@@ -72,9 +74,14 @@ impl Command {
             not_an_object(error.as_bytes(), &json::invalid_utf8(error.as_bytes(), error.utf8_error()), HINT)
         })?;
         let object = json::parse_object(&params).map_err(|error| not_an_object(params.as_bytes(), &error, HINT))?;
-        let (param_errors, key_param) = (ParamErrors::find(method, &object), KeyParam::find(&object));
-        let method = methods::static_name(method).map_or_else(|| method.to_owned().into(), Cow::Borrowed);
-        Ok(Self { method, params, param_errors, key_param })
+        let method = Method::find(name);
+        let param_errors = method.and_then(|method| ParamErrors::find(method, &object));
+        let idempotency_key = KeyParam::find(&object);
+        let name = match method {
+            Some(method) if method.name == name => method.name.into(),
+            _ => name.to_owned().into(),
+        };
+        Ok(Self { name, method, params, param_errors, idempotency_key })
     }
 
     /// Parses a command from JSON: `{"method": …, "params": …}`. `params` defaults to `{}`.
@@ -159,7 +166,7 @@ impl Command {
         params.push(':');
         params.push_str(&to_json(value)?);
         params.push('}');
-        Self::new(&self.method, params)
+        Self::new(&self.name, params)
     }
 
     /// Validates the command against the rules of the endpoint's server version, so that an invalid command is found
@@ -181,24 +188,50 @@ impl Command {
     /// and `map_remove` do.
     #[must_use]
     pub fn with_idempotency_key(mut self, key: IdempotencyKey) -> Self {
-        if self.key_param == KeyParam::Missing && methods::takes_idempotency_key(&self.method) {
+        if self.idempotency_key == KeyParam::Missing && self.takes_idempotency_key() {
             let start = self.params.find('{').map_or(0, |brace| brace + 1);
             let is_empty = self.params.get(start..).is_some_and(|rest| rest.trim_start().starts_with('}'));
             let separator = if is_empty { "" } else { "," };
             self.params.insert_str(start, &format!("\"idempotency_key\":\"{key}\"{separator}"));
-            self.key_param = KeyParam::Present;
+            self.idempotency_key = KeyParam::Present;
         }
         self
     }
 
     /// Whether the command has an idempotency key that a server can recognize.
     pub fn has_idempotency_key(&self) -> bool {
-        self.key_param == KeyParam::Present && methods::takes_idempotency_key(&self.method)
+        self.idempotency_key == KeyParam::Present && self.takes_idempotency_key()
     }
 
-    /// The method's name.
+    fn takes_idempotency_key(&self) -> bool {
+        self.method.is_some_and(Method::takes_idempotency_key)
+    }
+
+    /// The method's name, as written.
     pub fn method(&self) -> &str {
-        &self.method
+        &self.name
+    }
+
+    /// What is known of the method; `None` if this crate does not know it.
+    pub fn known_method(&self) -> Option<&'static Method> {
+        self.method
+    }
+
+    /// What is known of the method, if servers of this version have it: Centrifugo 1 has names in lower case only.
+    pub(crate) fn method_in(&self, version: ApiVersion) -> Option<&'static Method> {
+        let is_found = |method: &&Method| version == ApiVersion::V2 || method.name == self.name;
+        self.method.filter(is_found).filter(|method| method.versions(version).is_some())
+    }
+
+    /// The name as the servers write it in paths and batches of Centrifugo 5 and later: that of a known method in lower
+    /// case.
+    pub(crate) fn canonical_name(&self) -> &str {
+        self.method.map_or(&self.name, |method| method.name)
+    }
+
+    /// Whether this is a broadcast, whose reply can have an error for each channel.
+    pub(crate) fn is_broadcast(&self) -> bool {
+        self.canonical_name() == "broadcast"
     }
 
     /// The params as written, without surrounding whitespace.
@@ -211,30 +244,44 @@ impl Command {
         self.params.len()
     }
 
-    /// The original params text, including whitespace.
-    #[doc(hidden)]
+    /// The text that the params were created of, surrounding whitespace included. A program that creates many commands can
+    /// use its memory again.
     pub fn into_params(self) -> String {
         self.params
     }
 
     /// Whether the command changes nothing on a server of this version.
     pub(crate) fn is_read_only(&self, version: ApiVersion) -> bool {
-        methods::is_read_only(&self.method, version)
+        self.method_in(version).is_some_and(|method| method.is_read_only)
     }
 
     /// Rejects params that a server of this version would reject without a reason or misinterpret.
     pub(crate) fn validate(&self, version: ApiVersion) -> Result<(), Error> {
-        if let Some((problem, hint)) = methods::name_problem(&self.method, version) {
-            return Err(Error::invalid(format!("{}: {problem}", self.method)).with_hint(hint));
+        if let Some((problem, hint)) = self.name_problem(version) {
+            return Err(Error::invalid(format!("{}: {problem}", self.name)).with_hint(hint));
         }
-        let error = self.param_errors.as_ref().and_then(|errors| errors.in_version(version));
-        error.map_or(Ok(()), |error| {
-            let result = Error::invalid(format!("{}: {error}", self.method)).with_param(error.key());
+        let errors = self.param_errors.as_ref().filter(|_| self.method_in(version).is_some());
+        errors.and_then(|errors| errors.in_version(version)).map_or(Ok(()), |error| {
+            let result = Error::invalid(format!("{}: {error}", self.name)).with_param(error.name());
             Err(match error.hint() {
                 Some(hint) => result.with_hint(hint),
                 None => result,
             })
         })
+    }
+
+    /// Why it cannot be sent to Centrifugo 5 and later, where the method's name is a part of the URL.
+    fn name_problem(&self, version: ApiVersion) -> Option<(&'static str, &'static str)> {
+        let is_segment = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        if version == ApiVersion::V1 {
+            None
+        } else if self.name.eq_ignore_ascii_case("batch") {
+            Some(("not a method of its own", "send the commands of the batch"))
+        } else if self.method_in(version).is_none() && !self.name.chars().all(is_segment) {
+            Some(("not a valid method name", "use letters, digits, _ and - only"))
+        } else {
+            None
+        }
     }
 }
 
@@ -254,13 +301,18 @@ fn invalid_text(text: &[u8], error: &SyntaxError) -> Error {
 }
 
 /// Checks that bytes are UTF-8, with the errors of [`Command::new`].
-#[doc(hidden)]
+///
+/// # Errors
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid); the error shows line, column and the text there.
 pub fn check_utf8(text: &[u8]) -> Result<&str, Error> {
     std::str::from_utf8(text).map_err(|error| invalid_text(text, &json::invalid_utf8(text, error)))
 }
 
-/// Checks that bytes are one JSON value, with the errors of [`Command::new`].
-#[doc(hidden)]
+/// Checks that bytes are one JSON value, such as one that is to be a part of params, with the errors of
+/// [`Command::new`].
+///
+/// # Errors
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid); the error shows line, column and the text there.
 pub fn check_json(text: &[u8]) -> Result<&str, Error> {
     let json = check_utf8(text)?;
     json::check_value(json).map_err(|error| invalid_text(text, &error))?;
@@ -270,7 +322,7 @@ pub fn check_json(text: &[u8]) -> Result<&str, Error> {
 /// Shows only the size of the params: they can be megabytes.
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Command({:?}, {} bytes of params)", self.method, self.params.len())
+        write!(f, "Command({:?}, {} bytes of params)", self.name, self.params.len())
     }
 }
 
@@ -333,6 +385,22 @@ mod tests {
     fn error_line_can_start_later() {
         let error = Command::new("publish", "{\"a\" 1}").unwrap_err().with_first_line(5001).to_string();
         assert!(error.starts_with("invalid JSON: expected `:` at line 5001, column 6; "), "{error}");
+    }
+
+    #[test]
+    fn method_names_fit_into_a_path_since_v2() {
+        let problem = |name, version| Command::new(name, "{}").unwrap().name_problem(version);
+        let is_fine = |name| problem(name, ApiVersion::V2).is_none();
+        assert!(["publish", "PUBLISH", "dıſconnect", "x-y_Z0"].into_iter().all(is_fine));
+        assert!(!["a/b", "..", "a b", "é", "a?b", "batch", "Batch"].into_iter().any(is_fine));
+        assert_eq!(problem("a/b", ApiVersion::V1), None);
+    }
+
+    #[test]
+    fn v1_methods_are_case_sensitive() {
+        let is_read_only = |name, version| Command::new(name, "{}").unwrap().is_read_only(version);
+        assert!(is_read_only("HISTORY", ApiVersion::V2) && !is_read_only("HISTORY", ApiVersion::V1));
+        assert!(is_read_only("history", ApiVersion::V1) && !is_read_only("quux", ApiVersion::V2));
     }
 
     fn keyed(method: &str, params: &str) -> Command {

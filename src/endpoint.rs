@@ -2,7 +2,7 @@
 
 use crate::address::Address;
 use crate::error::Error;
-use crate::methods::{self, ApiVersion};
+use crate::methods::{ApiVersion, Method};
 use crate::secret::SecretString;
 
 /// Servers and proxies reject headers that are much longer.
@@ -71,17 +71,17 @@ impl Endpoint {
         &self.address
     }
 
-    /// Names of the methods known for this server version. Other methods are sent unchecked.
+    /// The methods known for this generation of servers. Other methods are sent unchecked.
     ///
     /// ```
     /// let endpoint = cent::Endpoint::with_secret(cent::Address::parse("http://localhost:8000")?, "long-secret")?;
-    /// assert!(endpoint.known_methods().any(|name| name == "stats"));
-    /// assert!(!endpoint.known_methods().any(|name| name == "info"));
+    /// assert!(endpoint.methods().any(|method| method.name == "stats"));
+    /// assert!(!endpoint.methods().any(|method| method.name == "info"));
     /// # Ok::<(), cent::Error>(())
     /// ```
-    #[doc(hidden)]
-    pub fn known_methods(&self) -> impl Iterator<Item = &'static str> + use<> {
-        methods::method_names(self.version)
+    pub fn methods(&self) -> impl Iterator<Item = &'static Method> + use<> {
+        let version = self.version;
+        Method::all().iter().filter(move |method| method.versions(version).is_some())
     }
 
     /// Whether requests are signed with a secret, as for Centrifugo 1, instead of carrying an API key.
@@ -89,7 +89,8 @@ impl Endpoint {
         self.version == ApiVersion::V1
     }
 
-    pub(crate) fn version(&self) -> ApiVersion {
+    /// The generation of servers, as methods and params go.
+    pub fn version(&self) -> ApiVersion {
         self.version
     }
 

@@ -164,7 +164,11 @@ impl Error {
 
     /// Reports line numbers starting at `first` instead of 1, for input that is part of a larger file. An error without a
     /// line number gets this one.
-    #[doc(hidden)]
+    ///
+    /// ```
+    /// let error = cent::Command::new("publish", "{").unwrap_err().with_first_line(17);
+    /// assert!(error.to_string().starts_with("invalid JSON: unexpected end of input at line 17, column 2; "));
+    /// ```
     #[must_use]
     pub fn with_first_line(mut self, first: u64) -> Self {
         let Some(location) = &mut self.0.location else { return self.with_subject(format!("line {first}")) };

@@ -117,18 +117,13 @@ mod session;
 pub use address::{Address, Scheme};
 pub use api::{HttpRequest, MAX_RESPONSE_BYTES, RequestBuilder};
 pub use client::Client;
-pub use command::Command;
-#[doc(hidden)]
-pub use command::{check_json, check_utf8};
+pub use command::{Command, check_json, check_utf8};
 pub use connection::{ApiForm, ConnectionInfo, TlsInfo};
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use error_kind::ErrorKind;
 pub use idempotency::{IdempotencyKey, IdempotencySupport, REPEAT_LIMIT};
-#[doc(hidden)]
-pub use methods::{KnownParam, ParamKind, known_params};
-#[doc(hidden)]
-pub use methods::{closest_match, known_methods, takes_no_params};
+pub use methods::{ApiVersion, Method, Param, ParamType, Versions};
 pub use options::{HistoryOptions, PublishOptions};
 pub use proxy::Proxy;
 pub use reply::{Reply, ReplyError};

@@ -251,7 +251,7 @@ fn error_code(replies: &[Reply]) -> Option<u64> {
 }
 
 fn default_timeout(commands: &[Command]) -> Duration {
-    let has_disconnect = commands.iter().any(|command| command.method().eq_ignore_ascii_case("disconnect"));
+    let has_disconnect = commands.iter().any(|command| command.canonical_name() == "disconnect");
     if has_disconnect { DISCONNECT_TIMEOUT } else { DEFAULT_TIMEOUT }
 }
 

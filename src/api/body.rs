@@ -25,21 +25,21 @@ enum Chunk {
 
 impl Body {
     /// Joins commands, each as `{"method": …, "params": …}`.
-    pub(super) fn of_commands(commands: &[Command], open: &str, separator: &str, close: &str) -> Self {
+    pub(super) fn from_commands(commands: &[Command], open: &str, separator: &str, close: &str) -> Self {
         // Both members always: Centrifugo 2 and later execute a command without a method as publish.
-        let before_params = |text: &mut String, method: &str| {
+        let push_method = |text: &mut String, command: &Command| {
             text.push_str("{\"method\":");
-            json::push_string(text, method);
+            json::push_string(text, command.method());
             text.push_str(",\"params\":");
         };
-        Self::join(commands, [open, separator, close], before_params, "}")
+        Self::join(commands, [open, separator, close], push_method, "}")
     }
 
     /// Joins the params of commands, each with a text before it, which depends on the method, and one after it.
     pub(super) fn join(
         commands: &[Command],
         [open, separator, close]: [&str; 3],
-        before_params: impl Fn(&mut String, &str),
+        push_method: impl Fn(&mut String, &Command),
         after_params: &str,
     ) -> Self {
         let mut chunks = Vec::new();
@@ -55,7 +55,7 @@ impl Body {
             }
             if last_method != Some(command.method()) {
                 prefix.clear();
-                before_params(&mut prefix, command.method());
+                push_method(&mut prefix, command);
                 last_method = Some(command.method());
             }
             text.push_str(&prefix);
@@ -110,7 +110,7 @@ mod tests {
         let large = format!(r#"{{"channel":"a","data":"{}"}}"#, "x".repeat(LARGE_PARAMS_BYTES));
         let small = r#"{"channel":"a","data":1}"#;
         let commands = [&large, small, &large].map(|params| Command::new("publish", params).unwrap());
-        let body = Body::of_commands(&commands, "[", ",", "]");
+        let body = Body::from_commands(&commands, "[", ",", "]");
         let [large, small] = [&large, small].map(|params| format!(r#"{{"method":"publish","params":{params}}}"#));
         assert_eq!(body.chunks(&commands).collect::<String>(), format!("[{large},{small},{large}]"));
         assert_eq!(body.chunks(&commands).count(), 5);

@@ -11,17 +11,18 @@ use serde_json::value::RawValue;
 use super::body::Body;
 use super::form::Order;
 use super::key;
+use super::method_hints;
 use super::response::HttpResponse;
 use crate::address::Address;
 use crate::command::Command;
 use crate::error_kind::ErrorKind;
 use crate::json;
-use crate::methods::{self, ApiVersion};
+use crate::methods::ApiVersion;
 use crate::reply::ReplyError;
 
 pub(super) fn method_url(address: &Address, commands: &[Command]) -> String {
     // Method names are lower case in a path (seen on 5.4.9 and 6.9.1).
-    let method = commands.first().map_or("", |command| methods::canonical_name(command.method()));
+    let method = commands.first().map_or("", Command::canonical_name);
     format!("{address}/api/{method}")
 }
 
@@ -35,16 +36,16 @@ pub(super) fn encode_method(commands: &[Command]) -> Body {
 }
 
 pub(super) fn encode_batch(commands: &[Command], order: Order) -> Body {
-    let before_params = |text: &mut String, method: &str| {
+    let push_method = |text: &mut String, command: &Command| {
         text.push('{');
-        json::push_string(text, methods::canonical_name(method));
+        json::push_string(text, command.canonical_name());
         text.push(':');
     };
     let close = match order {
         Order::Kept => "]}",
         Order::Any => r#"],"parallel":true}"#,
     };
-    Body::join(commands, [r#"{"commands":["#, ",", close], before_params, "}")
+    Body::join(commands, [r#"{"commands":["#, ",", close], push_method, "}")
 }
 
 /// The replies of a batch, each as the same command would be answered alone.
@@ -141,10 +142,9 @@ pub(super) fn is_single_error(response: &HttpResponse) -> bool {
 
 /// What to do about a status of this form of the API.
 pub(super) fn status_hint(status: u16, is_batch: bool, commands: &[Command]) -> Option<String> {
-    let names = || commands.iter().map(Command::method);
     match status {
         400 => Some("check the params for wrong types, or nesting that is too deep".to_owned()),
-        404 if !is_batch => methods::unknown_method_hint(names(), ApiVersion::V2)
+        404 if !is_batch => method_hints::unknown_method(commands, ApiVersion::V2)
             .or_else(|| Some("this server version does not support the method".to_owned())),
         status => key::status_hint(status).map(str::to_owned),
     }

@@ -51,7 +51,7 @@ fn reply_error(code: u64, message: String, is_temporary: bool) -> ReplyError {
 
 /// The errors inside a broadcast's result, in the order of its channels; `None` where they are not understood.
 fn channel_errors(result: Option<&str>, command: Option<&Command>) -> Option<Vec<ReplyError>> {
-    let broadcast = command.filter(|command| methods::is_broadcast(command.method()));
+    let broadcast = command.filter(|command| command.is_broadcast());
     let (Some(result), Some(broadcast)) = (result.and_then(json::as_object), broadcast) else {
         return Some(Vec::new());
     };

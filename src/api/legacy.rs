@@ -4,12 +4,12 @@ use serde_json::value::RawValue;
 
 use super::body::Body;
 use super::key;
-use super::late_methods;
+use super::method_hints;
 use super::response::HttpResponse;
 use crate::address::Address;
 use crate::command::Command;
 use crate::json;
-use crate::methods::{self, ApiVersion};
+use crate::methods::ApiVersion;
 use crate::reply::ReplyError;
 
 pub(super) fn url(address: &Address) -> String {
@@ -18,7 +18,7 @@ pub(super) fn url(address: &Address) -> String {
 }
 
 pub(super) fn encode(commands: &[Command]) -> Body {
-    Body::of_commands(commands, "", "\n", "")
+    Body::from_commands(commands, "", "\n", "")
 }
 
 /// Splits a response into the texts of its replies.
@@ -37,8 +37,8 @@ pub(super) fn reply_errors(text: &str, command: Option<&Command>) -> Option<Vec<
 pub(super) fn status_hint(response: &HttpResponse, commands: &[Command]) -> Option<String> {
     match response.status {
         _ if is_centrifugo_1(response) => Some(key::HINT_SECRET.to_owned()),
-        400 => methods::unknown_method_hint(commands.iter().map(Command::method), ApiVersion::V2).or_else(|| {
-            let since = late_methods::hint(commands, ApiVersion::V2);
+        400 => method_hints::unknown_method(commands, ApiVersion::V2).or_else(|| {
+            let since = method_hints::late_method(commands, ApiVersion::V2);
             let since =
                 since.as_deref().unwrap_or("this server version may not support the method or this nesting depth");
             Some(format!("check the params; {since}"))

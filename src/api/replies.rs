@@ -149,16 +149,14 @@ fn unrecognized_reply(text: &str, form: Form, command: Option<&Command>) -> Opti
 
 /// Adds what follows from the command.
 fn with_hints(error: ReplyError, command: &Command, form: Form) -> ReplyError {
-    let is_unknown_method = error.code() == Some(104);
-    let error = match is_unknown_method.then(|| methods::suggestion(command.method(), form.version())).flatten() {
-        Some(suggestion) => error.with_suggestion(suggestion),
-        None => error,
-    };
+    let is_unknown = error.code() == Some(104) && command.method_in(form.version()).is_none();
+    let error =
+        if is_unknown { error.with_suggestion(methods::suggestion(command.method(), form.version())) } else { error };
     let error = match error.kind() {
         ErrorKind::OutcomeUnknown if command.is_read_only(form.version()) => error.with_kind(ErrorKind::SafeToRetry),
         _ => error,
     };
-    let whole_broadcast = !error.has_channel() && methods::is_broadcast(command.method());
+    let whole_broadcast = !error.has_channel() && command.is_broadcast();
     if whole_broadcast && error.kind() == ErrorKind::Rejected { error.with_hint(HINT_BROADCAST) } else { error }
 }
 

@@ -124,7 +124,6 @@ impl<'a> HttpRequest<'a> {
     }
 
     /// Returns the commands, cloning them if they were borrowed.
-    #[doc(hidden)]
     pub fn into_commands(self) -> Vec<Command> {
         self.commands.into_owned()
     }

@@ -5,12 +5,12 @@ use serde_json::value::RawValue;
 use sha2::Sha256;
 
 use super::body::Body;
-use super::late_methods;
+use super::method_hints;
 use crate::address::Address;
 use crate::command::Command;
 use crate::error_kind::ErrorKind;
 use crate::json;
-use crate::methods::{self, ApiVersion};
+use crate::methods::ApiVersion;
 use crate::reply::{self, ReplyError};
 use crate::secret::SecretString;
 
@@ -19,7 +19,7 @@ pub(super) fn url(address: &Address) -> String {
 }
 
 pub(super) fn encode(commands: &[Command]) -> Body {
-    Body::of_commands(commands, "[", ",", "]")
+    Body::from_commands(commands, "[", ",", "]")
 }
 
 /// The header that authorizes a request.
@@ -65,9 +65,10 @@ fn reply_error(message: String) -> ReplyError {
 pub(super) fn status_hint(status: u16, commands: &[Command]) -> Option<String> {
     let hint = match status {
         400 => {
-            let unknown = methods::unknown_method_hint(commands.iter().map(Command::method), ApiVersion::V1);
-            let since =
-                late_methods::hint(commands, ApiVersion::V1).map(|since| format!("; {since}")).unwrap_or_default();
+            let unknown = method_hints::unknown_method(commands, ApiVersion::V1);
+            let since = method_hints::late_method(commands, ApiVersion::V1)
+                .map(|since| format!("; {since}"))
+                .unwrap_or_default();
             return Some(unknown.unwrap_or_else(|| {
                 format!("check the types of the params{since}; a server without a secret responds the same way")
             }));

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 use std::{fs, iter};
 
+use cent::Method;
 use tempfile::TempDir;
 
 use crate::sources::files;
@@ -98,10 +99,14 @@ fn readme_exit_table_matches_help() {
 fn readme_table_has_all_methods() {
     let names = section("Methods").lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
     let listed: Vec<&str> = names.flat_map(|names| names.trim_end_matches('`').split("`, `")).collect();
-    let missing: Vec<&str> = cent::known_methods().filter(|method| !listed.contains(method)).collect();
+    let missing: Vec<&str> =
+        Method::all().iter().map(|method| method.name).filter(|name| !listed.contains(name)).collect();
     assert!(missing.is_empty(), "README.md, ## Methods: add {missing:?}");
     for method in listed {
-        assert!(cent::known_methods().any(|known| known == method), "README.md, ## Methods: unknown method {method}");
+        assert!(
+            Method::all().iter().any(|known| known.name == method),
+            "README.md, ## Methods: unknown method {method}"
+        );
     }
 }
 

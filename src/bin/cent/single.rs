@@ -78,10 +78,12 @@ pub(crate) fn run(
 
 /// A note about an unknown method with a similar name: the server would reject it.
 fn misspelled_method(endpoint: &Endpoint, method: &str) -> Option<String> {
-    if endpoint.known_methods().any(|known| known.eq_ignore_ascii_case(method)) {
+    let mut names = endpoint.methods().map(|method| method.name);
+    if names.any(|name| name.eq_ignore_ascii_case(method)) {
         return None;
     }
-    did_you_mean(method, endpoint.known_methods()).map(|suggestion| format!("{method}: unknown method; {suggestion}"))
+    did_you_mean(method, endpoint.methods().map(|method| method.name))
+        .map(|suggestion| format!("{method}: unknown method; {suggestion}"))
 }
 
 /// What to type instead of arguments that make no valid request.

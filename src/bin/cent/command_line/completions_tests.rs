@@ -1,9 +1,10 @@
 //! Checks that each completion script has every option, description, value and method.
 
-use cent::{KnownParam, ParamKind};
+use cent::{ApiVersion, Method, Param};
 
 use super::completions::Shell;
 use crate::command_line;
+use crate::params::key_value;
 
 const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
 
@@ -97,26 +98,18 @@ fn completions_have_methods_of_all_versions() {
     let v2 = cent::Endpoint::with_api_key(address(), "x").unwrap();
     for shell in SHELLS {
         for (name, endpoint) in [("v1", &v1), ("v2", &v2)] {
-            let methods: Vec<&str> = endpoint.known_methods().collect();
+            let methods: Vec<&str> = endpoint.methods().map(|method| method.name).collect();
             assert_eq!(shell.list(name), methods, "completions: fix the list {name} in the script for {shell:?}");
         }
     }
 }
 
-/// How the key of a param is typed, with its operator.
-fn typed(param: &KnownParam) -> String {
-    let operator = match param.kind {
-        ParamKind::Text => "=",
-        ParamKind::Texts => "[]=",
-        ParamKind::Json => ":=",
-    };
-    format!("{}{operator}", param.name)
-}
-
 #[test]
 fn completions_have_params_of_all_methods() {
-    for method in cent::known_methods() {
-        let params: Vec<String> = cent::known_params(method).iter().map(typed).collect();
+    for method in Method::all() {
+        let typed = |param: &Param| format!("{}{}", param.name, key_value::operator_for(param.param_type));
+        let params: Vec<String> = method.params_in(ApiVersion::V2).map(typed).collect();
+        let method = method.name;
         for shell in SHELLS.into_iter().filter(|_| !params.is_empty()) {
             let found = shell.list_between(shell.params_delimiters(method));
             // Brackets have a meaning in zsh.

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use cent::{KnownParam, ParamKind};
+use cent::{ApiVersion, Method, Param};
 
 use crate::did_you_mean::did_you_mean;
+use crate::params::key_value;
 use crate::stderr;
 
 /// Where the servers' documentation describes the params.
@@ -12,19 +13,21 @@ const API_DOCUMENTATION: &str = "https://centrifugal.dev/docs/server/server_api"
 
 /// The params of a known method, with an example to copy; for a misspelled one, its name.
 pub(crate) fn text(section: &str, method: &str) -> Option<String> {
-    let Some(method) = cent::known_methods().find(|known| known.eq_ignore_ascii_case(method)) else {
-        let suggestion = did_you_mean(method, cent::known_methods())?;
+    let Some(known) = Method::find(method) else {
+        let suggestion = did_you_mean(method, Method::all().iter().map(|method| method.name))?;
         return Some(format!("{}: unknown method; {suggestion}\nOptions: cent --help\n", stderr::escaped(method)));
     };
-    let params = cent::known_params(method);
+    let method = known.name;
+    let params: Vec<&Param> = known.params_in(ApiVersion::V2).collect();
     let mut text = match params.len() {
         0 => format!("{method}: a method without params\n"),
         _ => format!("{method}: params that cent knows\n"),
     };
     let width = params.iter().map(|param| param.name.len()).max().unwrap_or_default();
-    for KnownParam { name, expected, is_required, .. } in &params {
-        let required = if *is_required { "required: " } else { "" };
-        let _ = writeln!(text, "  {name:width$}  {required}{expected}");
+    for param in &params {
+        let required = if param.is_required(ApiVersion::V2) { "required: " } else { "" };
+        let alternative = param.alternative.map(|name| format!(", or {name:?}")).unwrap_or_default();
+        let _ = writeln!(text, "  {:width$}  {required}{}{alternative}", param.name, param.param_type);
     }
     let _ = writeln!(text, "\nExample: cent {} {method}{}", quoted(section), example(method, &params));
     let _ = writeln!(text, "Options, KEY=VALUE, exit status: cent --help");
@@ -33,13 +36,14 @@ pub(crate) fn text(section: &str, method: &str) -> Option<String> {
 }
 
 /// The required params, with values. Without a limit, a history is empty.
-fn example(method: &str, params: &[KnownParam]) -> String {
-    let required = params.iter().filter(|param| param.is_required).map(|param| match (param.name, param.kind) {
+fn example(method: &str, params: &[&Param]) -> String {
+    let required = params.iter().filter(|param| param.is_required(ApiVersion::V2));
+    let required = required.map(|param| match (param.name, key_value::operator_for(param.param_type)) {
         ("channel", _) => " channel=news".to_owned(),
         ("user", _) => " user=42".to_owned(),
-        (name, ParamKind::Text) => format!(" {name}=a"),
-        (name, ParamKind::Texts) => format!(" '{name}[]=news' '{name}[]=sport'"),
-        (name, ParamKind::Json) => format!(" '{name}[text]=Hello!'"),
+        (name, "=") => format!(" {name}=a"),
+        (name, "[]=") => format!(" '{name}[]=news' '{name}[]=sport'"),
+        (name, _) => format!(" '{name}[text]=Hello!'"),
     });
     let limit = (method == "history").then(|| " limit:=10".to_owned());
     required.chain(limit).collect()

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use cent::Method;
 use clap::{Arg, CommandFactory};
 
 use super::args::Args;
@@ -66,9 +67,14 @@ fn find_in_names(section: Option<&str>, method: Option<&str>, lines: bool) -> Op
     unread.or_else(|| section.filter(|_| method.contains('=')).map(|section| missing_before_key_value(section, method)))
 }
 
+/// Whether an argument is written like a known method.
+pub(super) fn is_method(arg: &str) -> bool {
+    Method::all().iter().any(|method| method.name == arg)
+}
+
 /// KEY=VALUE in the place of METHOD. A method's name in the place of SECTION is rather METHOD.
 fn missing_before_key_value(section: &str, arg: &str) -> String {
-    if cent::known_methods().any(|known| known == section) {
+    if is_method(section) {
         format!("missing SECTION before {section}; usage: cent SECTION {section} [KEY=VALUE]...")
     } else {
         format!("missing METHOD before '{}'; usage: cent SECTION METHOD [KEY=VALUE]...", shorten(arg))
@@ -94,7 +100,7 @@ pub(crate) fn unknown_section(
     lines: bool,
     exists: impl Fn(&str) -> bool,
 ) -> Option<String> {
-    let is_method = cent::known_methods().any(|known| known == section);
+    let is_method = is_method(section);
     match method.filter(|_| is_method) {
         Some(method) if exists(method) => {
             let option = if lines { "--lines " } else { "" };
@@ -111,7 +117,7 @@ pub(crate) fn unknown_section(
 /// A SECTION with the name of an option, as in `cent help publish`.
 pub(crate) fn option_as_section(section: &str, method: Option<&str>) -> Option<String> {
     let option = option_named(section).filter(|option| option.starts_with("--"))?;
-    let method = method.filter(|method| option == "--help" && cent::known_methods().any(|known| known == *method));
+    let method = method.filter(|method| option == "--help" && is_method(method));
     let about_method = method.map_or_else(String::new, |method| format!(" or cent SECTION {method} --help"));
     Some(format!("section [{section}] not found; did you mean cent {option}{about_method}?"))
 }

@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 
+use cent::{ApiVersion, Method};
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
-use super::mistakes::{self, lines_file};
+use super::mistakes::{self, is_method, lines_file};
 
 const USAGE_HINT: &str = "usage: cent SECTION METHOD [KEY=VALUE]... (see cent --help)";
 
@@ -81,8 +82,7 @@ fn option_example(text: &str) -> String {
 
 /// The known method among the arguments: without a SECTION it is taken for one.
 fn method_as_section(command_line: &[OsString]) -> Option<String> {
-    let is_method = |arg: &&str| cent::known_methods().any(|known| known == *arg);
-    command_line.iter().skip(1).filter_map(|arg| arg.to_str()).find(is_method).map(str::to_owned)
+    command_line.iter().skip(1).filter_map(|arg| arg.to_str()).find(|arg| is_method(arg)).map(str::to_owned)
 }
 
 fn missing_method(command_line: &[OsString]) -> String {
@@ -95,8 +95,8 @@ fn missing_method(command_line: &[OsString]) -> String {
 
 /// A param of this name, if a method among the arguments has it.
 fn param_of_method<'a>(name: &'a str, command_line: &[OsString]) -> Option<&'a str> {
-    let methods = command_line.iter().skip(1).filter_map(|arg| arg.to_str());
-    let has_param = methods.flat_map(cent::known_params).any(|param| param.name == name);
+    let methods = command_line.iter().skip(1).filter_map(|arg| Method::find(arg.to_str()?));
+    let has_param = methods.flat_map(|method| method.params_in(ApiVersion::V2)).any(|param| param.name == name);
     has_param.then_some(name)
 }
 

@@ -13,8 +13,9 @@ use std::collections::HashMap;
 use std::fmt::{self, Write};
 
 use anyhow::{Context, bail, ensure};
-use cent::closest_match;
 use zeroize::Zeroizing;
+
+use crate::did_you_mean::closest_match;
 
 /// The section that supplies keys to all others.
 pub(super) const DEFAULT: &str = "DEFAULT";

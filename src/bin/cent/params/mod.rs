@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use cent::{Command, Endpoint};
+use cent::{Command, Endpoint, Method};
 use rustix::fs::FileType;
 use serde::de::IgnoredAny;
 
@@ -68,13 +68,18 @@ fn params_source(
         Some([b'@', ..]) => Source::File(file_after_at(option)),
         Some(text) => Source::Text(text.to_vec()),
         None if has_key_values => Source::KeyValues,
-        None if cent::takes_no_params(method) => Source::None,
+        None if takes_no_params(method) => Source::None,
         None => match stdin_kind() {
             StdinKind::Data => Source::ImplicitStdin,
             StdinKind::Terminal => Source::UnreadTerminal,
             StdinKind::Other => Source::None,
         },
     }
+}
+
+/// Whether the method takes no params in any version, or only an optional one.
+fn takes_no_params(method: &str) -> bool {
+    Method::find(method).is_some_and(|method| ["channels", "stats", "node", "info"].contains(&method.name))
 }
 
 fn file_after_at(option: Option<&OsStr>) -> PathBuf {

@@ -15,7 +15,7 @@ use tree::{Tree, quote_from, to_json_string};
 mod parser;
 mod tree;
 
-pub(crate) use parser::{has_operator, param_hint, shorten};
+pub(crate) use parser::{has_operator, operator_for, param_hint, shorten};
 
 /// The params that these arguments describe, as JSON text. With `notes`, a message points out a text that names a file.
 ///

@@ -20,7 +20,7 @@
 
 use std::ffi::OsString;
 
-use cent::ParamKind;
+use cent::{ApiVersion, Method, ParamType};
 use serde::de::IgnoredAny;
 
 /// How much of an argument is printed, in characters.
@@ -88,18 +88,28 @@ pub(crate) fn has_operator(argument: &str) -> bool {
 
 /// What to type for a param that is missing, empty or of another type: `limit:=10` for `limit=10`.
 pub(crate) fn param_hint(arguments: &[OsString], method: &str, param: &str) -> Option<String> {
-    let kind = cent::known_params(method).into_iter().find(|known| known.name == param)?.kind;
+    let operator =
+        operator_for(Method::find(method)?.params_in(ApiVersion::V2).find(|known| known.name == param)?.param_type);
     let arguments = || arguments.iter().filter_map(|argument| parse(argument.to_str()?).ok());
     let is_about_param = |argument: &KeyValue<'_>| argument.path.first() == Some(&Step::Key(param.to_owned()));
     match arguments().find(is_about_param) {
-        None => arguments().next().filter(|_| kind == ParamKind::Texts).map(|_| format!("as in {param}[]=…")),
-        Some(KeyValue { path, operator: Operator::Text, value, .. }) if path.len() == 1 => match kind {
-            ParamKind::Texts => Some(format!("use {param}[]={}", shorten(value))),
-            ParamKind::Json if is_json(value) => Some(format!("use {param}:={}", shorten(value))),
+        None => arguments().next().filter(|_| operator == "[]=").map(|_| format!("as in {param}[]=…")),
+        Some(KeyValue { path, operator: Operator::Text, value, .. }) if path.len() == 1 => match operator {
+            "[]=" => Some(format!("use {param}[]={}", shorten(value))),
+            ":=" if is_json(value) => Some(format!("use {param}:={}", shorten(value))),
             _ if value.is_empty() => Some("is a variable unset?".to_owned()),
-            ParamKind::Text | ParamKind::Json => None,
+            _ => None,
         },
         Some(_) => None,
+    }
+}
+
+/// What follows the key of a param of this type.
+pub(crate) fn operator_for(param_type: ParamType) -> &'static str {
+    match param_type {
+        ParamType::String | ParamType::NonEmptyString => "=",
+        ParamType::Strings | ParamType::NonEmptyStrings => "[]=",
+        _ => ":=",
     }
 }
 
