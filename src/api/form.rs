@@ -1,8 +1,8 @@
 //! The forms of the API, and which of them a server has.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::connection::ApiForm;
 use crate::methods::ApiVersion;
 
 /// How a request is written.
@@ -42,29 +42,17 @@ impl Form {
     }
 }
 
-/// What is known about the forms that a server with an API key has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Known {
-    Nothing,
-    Current,
-    LegacyOnly,
-}
-
 /// A server's form of the API, remembered from its first response; clones share it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ServerForm(Arc<AtomicU8>);
+pub(crate) struct ServerForm(Arc<Mutex<Option<ApiForm>>>);
 
 impl ServerForm {
-    pub(crate) fn get(&self) -> Known {
-        match self.0.load(Ordering::Relaxed) {
-            1 => Known::Current,
-            2 => Known::LegacyOnly,
-            _ => Known::Nothing,
-        }
+    pub(crate) fn get(&self) -> Option<ApiForm> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn set(&self, known: Known) {
-        self.0.store(known as u8, Ordering::Relaxed);
+    pub(crate) fn set(&self, form: ApiForm) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(form);
     }
 }
 
@@ -75,10 +63,10 @@ mod tests {
     #[test]
     fn clones_share_what_is_known() {
         let form = ServerForm::default();
-        assert_eq!(form.get(), Known::Nothing);
-        for known in [Known::Current, Known::LegacyOnly, Known::Nothing] {
+        assert_eq!(form.get(), None);
+        for known in [ApiForm::Current, ApiForm::Legacy] {
             form.clone().set(known);
-            assert_eq!(form.get(), known);
+            assert_eq!(form.get(), Some(known));
         }
     }
 }

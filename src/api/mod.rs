@@ -18,7 +18,7 @@ mod status;
 mod v1;
 
 pub(crate) use current::is_missing;
-pub(crate) use form::{Form, Known};
+pub(crate) use form::Form;
 pub(crate) use key::HINT_SECRET;
 pub(crate) use probe::Probe;
 pub use request::{HttpRequest, RequestBuilder};

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::body::Body;
 use super::earlier_attempts::EarlierAttempts;
-use super::form::{Form, Known, Order, ServerForm};
+use super::form::{Form, Order, ServerForm};
 use super::{current, key, legacy, v1};
 use crate::address::Address;
 use crate::command::Command;
+use crate::connection::ApiForm;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::methods::ApiVersion;
@@ -214,7 +215,7 @@ impl RequestBuilder {
         commands.iter().try_for_each(|command| command.validate(self.endpoint.version()))?;
         let form = match (self.endpoint.version(), self.server_form.get()) {
             (ApiVersion::V1, _) => Form::V1,
-            (ApiVersion::V2, Known::LegacyOnly) if self.order == Order::Kept => Form::Legacy,
+            (ApiVersion::V2, Some(ApiForm::Legacy)) if self.order == Order::Kept => Form::Legacy,
             (ApiVersion::V2, _) => form,
         };
         Ok(HttpRequest::encode(&self.endpoint, form, commands))
@@ -307,10 +308,10 @@ mod tests {
     fn builders_follow_what_the_server_has() {
         let commands = commands();
         let keyed = RequestBuilder::new(Endpoint::with_api_key(address(), "k").unwrap());
-        keyed.clone().server_form().set(Known::LegacyOnly);
+        keyed.clone().server_form().set(ApiForm::Legacy);
         assert_eq!(keyed.request(&commands).unwrap().form(), Form::Legacy);
         assert_eq!(keyed.clone().unordered().batch(&commands).unwrap().form(), Form::Batch(Order::Any));
-        keyed.server_form().set(Known::Current);
+        keyed.server_form().set(ApiForm::Current);
         assert_eq!(keyed.request(&commands).unwrap().form(), Form::Batch(Order::Kept));
     }
 
