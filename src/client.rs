@@ -204,26 +204,31 @@ impl Client {
     /// It cannot detect whether the server's broker keeps them: NATS does not.
     ///
     /// ```
-    /// use std::time::{Duration, Instant};
+    /// use std::thread::sleep;
+    /// use std::time::Instant;
     ///
-    /// use cent::{Command, ErrorKind, IdempotencyKey, IdempotencySupport, REPEAT_LIMIT};
+    /// use cent::{Command, IdempotencyKey, IdempotencySupport, NextStep, RetryPolicy};
     ///
     /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # let mut client = doctest::client();
-    /// let command = Command::publish("news", &1)?;
-    /// let mut request = client.requests().request(vec![command.with_idempotency_key(IdempotencyKey::random()?)])?;
-    /// let first_attempt = Instant::now();
+    /// let command = Command::publish("news", &1)?.with_idempotency_key(IdempotencyKey::random()?);
+    /// let mut request = client.requests().request(vec![command])?;
+    /// let (policy, start, mut failed) = (RetryPolicy::new(5).with_keys(), Instant::now(), 0);
     /// let replies = loop {
-    ///     match client.send_request(&mut request) {
-    ///         Err(error) if error.is_repeatable() && first_attempt.elapsed() < REPEAT_LIMIT => {
-    ///             std::thread::sleep(Duration::from_secs(1));
-    ///             let is_harmless = error.kind() == ErrorKind::SafeToRetry
-    ///                 || client.idempotency_support()? == IdempotencySupport::Supported;
-    ///             if !is_harmless {
-    ///                 break Err(error);
+    ///     let result = client.send_request(&mut request);
+    ///     failed += 1;
+    ///     // A random number between 0 and 1.
+    ///     let jitter = 0.7;
+    ///     match policy.next_step(result.as_deref(), request.repeat(), failed, start.elapsed(), jitter) {
+    ///         NextStep::Retry(backoff) => sleep(backoff),
+    ///         NextStep::Repeat(backoff) => {
+    ///             sleep(backoff);
+    ///             // If that cannot be found out, the outcome of the attempt before stays unknown.
+    ///             if !matches!(client.idempotency_support(), Ok(IdempotencySupport::Supported)) {
+    ///                 break result;
     ///             }
     ///         }
-    ///         result => break result,
+    ///         _ => break result,
     ///     }
     /// }?;
     /// # assert_eq!(client.idempotency_support()?, IdempotencySupport::Supported);

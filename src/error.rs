@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 use crate::error_kind::ErrorKind;
 use crate::json::Location;
@@ -59,7 +60,7 @@ struct Failure {
     status: Option<u16>,
     command: Option<usize>,
     answered: usize,
-    retry_after: Option<String>,
+    retry_after: Option<Duration>,
     replies: Vec<Reply>,
     /// Where it is not one of the replies'.
     reply_error: Option<ReplyError>,
@@ -149,7 +150,7 @@ impl Error {
     }
 
     /// Whether a repetition could succeed that executes nothing twice, where the request
-    /// [allows one](crate::HttpRequest::is_repeatable).
+    /// [allows one](crate::HttpRequest::repeat).
     ///
     /// True for more failures than [`is_retryable`](Self::is_retryable): also for [`ErrorKind::OutcomeUnknown`], except
     /// after a rejection.
@@ -157,9 +158,10 @@ impl Error {
         matches!(self.0.kind, ErrorKind::SafeToRetry | ErrorKind::OutcomeUnknown) && self.0.retryable
     }
 
-    /// The response's `Retry-After` header, verbatim: seconds, or an HTTP date.
-    pub fn retry_after(&self) -> Option<&str> {
-        self.0.retry_after.as_deref()
+    /// How long the server asks to wait before another attempt (`Retry-After`). A date is compared with the response's own
+    /// `Date`, and is ignored without one; a date in the past is no delay.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     /// Reports line numbers starting at `first` instead of 1, for input that is part of a larger file. An error without a
@@ -274,7 +276,7 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_retry_after(mut self, retry_after: Option<String>) -> Self {
+    pub(crate) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
         self.0.retry_after = retry_after;
         self
     }

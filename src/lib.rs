@@ -111,6 +111,7 @@ mod options;
 mod proxy;
 mod reply;
 mod results;
+mod retry;
 mod secret;
 mod session;
 
@@ -128,6 +129,7 @@ pub use options::{HistoryOptions, PublishOptions};
 pub use proxy::Proxy;
 pub use reply::{Reply, ReplyError};
 pub use results::{Broadcast, ChannelInfo, ClientInfo, History, Position, PresenceStats, Publication, Published};
+pub use retry::{NextStep, Repeat, RetryPolicy};
 pub use session::{DEFAULT_TIMEOUT, Event};
 
 #[cfg(any(doc, doctest))]

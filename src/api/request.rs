@@ -14,6 +14,7 @@ use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::methods::ApiVersion;
 use crate::reply::Reply;
+use crate::retry::Repeat;
 use crate::secret::SecretString;
 
 /// One POST of one or more commands, ready to be sent.
@@ -88,18 +89,15 @@ impl<'a> HttpRequest<'a> {
         Arc::ptr_eq(&self.endpoint, endpoint) || self.endpoint == *endpoint
     }
 
-    /// Whether none of the commands changes anything: then it is safe to send the request again whatever happened.
-    pub fn is_read_only(&self) -> bool {
-        self.commands.iter().all(|command| command.is_read_only(self.form.version()))
-    }
-
-    /// Whether each command that changes anything has an idempotency key: then a server from Centrifugo 5.2 on executes it
-    /// once, even if the request is sent again within [`REPEAT_LIMIT`](crate::REPEAT_LIMIT). See
-    /// [`Client::idempotency_support`](crate::Client::idempotency_support).
-    pub fn is_repeatable(&self) -> bool {
+    /// Whether it may be sent again after an attempt whose outcome is unknown.
+    pub fn repeat(&self) -> Repeat {
         let version = self.form.version();
-        let is_keyed = |command: &Command| version == ApiVersion::V2 && command.has_idempotency_key();
-        self.commands.iter().all(|command| command.is_read_only(version) || is_keyed(command))
+        let repeats = self.commands.iter().map(|command| match version {
+            _ if command.is_read_only(version) => Repeat::Reads,
+            ApiVersion::V2 if command.has_idempotency_key() => Repeat::Keys,
+            _ => Repeat::Nothing,
+        });
+        repeats.max().unwrap_or(Repeat::Reads)
     }
 
     /// Remembers that an earlier attempt, such as one of a program that was killed, may have executed the commands: a
@@ -239,6 +237,7 @@ impl RequestBuilder {
 mod tests {
     use super::*;
     use crate::address::Address;
+    use crate::idempotency::IdempotencyKey;
 
     fn commands() -> [Command; 2] {
         [
@@ -302,6 +301,24 @@ mod tests {
         assert_eq!(sent(legacy), (url("/api"), format!("{publish}\n{quux}")));
         let signed = Endpoint::with_secret(address(), "s").unwrap();
         assert_eq!(body(&request(&signed, &commands).unwrap()), format!("[{publish},{quux}]"));
+    }
+
+    #[test]
+    fn least_repeatable_command_counts() {
+        let key: IdempotencyKey = "000102030405060708090a0b0c0d0e0f".parse().unwrap();
+        let [reads, plain] = [Command::history("a"), Command::publish("a", &1).unwrap()];
+        let keyed = plain.clone().with_idempotency_key(key);
+        let unkeyed = Command::disconnect("42").with_idempotency_key(key);
+        let endpoints =
+            [Endpoint::with_secret(address(), "s").unwrap(), Endpoint::with_api_key(address(), "k").unwrap()];
+        for (commands, expected) in [
+            (&[reads.clone()][..], [Repeat::Reads; 2]),
+            (&[reads.clone(), keyed.clone()], [Repeat::Nothing, Repeat::Keys]),
+            (&[plain, keyed.clone(), reads], [Repeat::Nothing; 2]),
+            (&[keyed, unkeyed], [Repeat::Nothing; 2]),
+        ] {
+            assert_eq!(endpoints.each_ref().map(|endpoint| request(endpoint, commands).unwrap().repeat()), expected);
+        }
     }
 
     #[test]

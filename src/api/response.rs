@@ -1,5 +1,7 @@
 //! A response as it arrived.
 
+use std::time::Duration;
+
 /// Maximum response size, in bytes: 64 MiB.
 pub const MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -10,6 +12,7 @@ pub(crate) struct HttpResponse {
     pub(crate) content_type: Option<String>,
     pub(crate) location: Option<String>,
     pub(crate) retry_after: Option<String>,
+    pub(crate) date: Option<String>,
     pub(crate) content_encoding: Option<String>,
     pub(crate) www_authenticate: Option<String>,
     /// The proxy that the request was handed to; what comes through a tunnel is the server's own.
@@ -57,6 +60,19 @@ impl HttpResponse {
         }
     }
 
+    /// Its `Retry-After`, in both forms (RFC 9110, section 10.2.3). The server's clock need not be right: a date counts from
+    /// the server's own.
+    pub(super) fn retry_delay(&self) -> Option<Duration> {
+        let text = self.retry_after.as_deref()?.trim();
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            // A number that overflows is too long a delay in any case.
+            return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+        }
+        let (date, now) =
+            (httpdate::parse_http_date(text).ok()?, httpdate::parse_http_date(self.date.as_deref()?).ok()?);
+        Some(date.duration_since(now).unwrap_or_default())
+    }
+
     /// How the body is compressed, though that was not requested: what is not JSON can have any form.
     pub(super) fn compression(&self) -> Option<&str> {
         let header = self.content_encoding.as_deref().filter(|coding| !coding.eq_ignore_ascii_case("identity"));
@@ -100,6 +116,32 @@ impl HttpResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_date() {
+        let delay = |text: &str, date: Option<&str>| {
+            let (retry_after, date) = (Some(text.to_owned()), date.map(str::to_owned));
+            HttpResponse { retry_after, date, ..Default::default() }.retry_delay().map(|delay| delay.as_secs())
+        };
+        let noon = Some("Thu, 02 Jan 2020 12:00:00 GMT");
+        for (text, expected) in [
+            ("0", Some(0)),
+            (" 60 ", Some(60)),
+            ("99999999999999999999999", Some(u64::MAX)),
+            ("Thu, 02 Jan 2020 12:00:07 GMT", Some(7)),
+            ("Thu, 02 Jan 2020 11:00:00 GMT", Some(0)),
+            ("Thu, 02 Jan 2020 13:00:00 GMT", Some(3600)),
+            ("", None),
+            ("soon", None),
+            ("-1", None),
+            ("1.5", None),
+            ("5 s", None),
+        ] {
+            assert_eq!(delay(text, noon), expected, "{text}");
+        }
+        let date = "Thu, 02 Jan 2020 13:00:00 GMT";
+        assert_eq!((delay(date, None), delay(date, Some("now")), delay("7", None)), (None, None, Some(7)));
+    }
 
     #[test]
     fn compression_is_header_or_magic_number() {

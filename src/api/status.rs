@@ -23,7 +23,7 @@ pub(super) fn status_error(response: &HttpResponse, request: &HttpRequest<'_>) -
         .via_proxy(proxy)
         .with_hint(hint(response, request, kind))
         .with_status(response.status)
-        .with_retry_after(response.retry_after.clone())
+        .with_retry_after(response.retry_delay())
 }
 
 /// What a caller can do after a status other than 200.

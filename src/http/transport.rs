@@ -94,6 +94,7 @@ impl Transport {
             content_type: header("content-type"),
             location: header("location"),
             retry_after: header("retry-after"),
+            date: header("date"),
             content_encoding: header("content-encoding"),
             www_authenticate: header("www-authenticate"),
             proxy: match &self.route {

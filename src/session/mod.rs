@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::http::Transport;
 use crate::proxy::Proxy;
 use crate::reply::Reply;
+use crate::retry::Repeat;
 
 /// How long one attempt may take by default: 5 s, or 10 s with a `disconnect`, for which Centrifugo 5 waits 5.0 s if the
 /// client does not respond. [`Client::with_timeout`](crate::Client::with_timeout) changes it.
@@ -105,7 +106,7 @@ impl Session {
         }
         self.attempt_start = Instant::now();
         match self.negotiate(request) {
-            Err(error) if request.is_read_only() => Err(error.of_read_only_request()),
+            Err(error) if request.repeat() == Repeat::Reads => Err(error.of_read_only_request()),
             result => request.judge(result),
         }
     }

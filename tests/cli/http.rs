@@ -312,7 +312,7 @@ fn unknown_method_is_reported() {
     }
     // A method of a later version.
     let server = Server::version(5);
-    let hint = "check the params; this server version may not support the method or this nesting depth";
+    let hint = "check the params; map_publish needs Centrifugo 6.8 or later";
     let text = format!("cent: {}/api: bad request (400); {hint}\n", server.address());
     let params = r#"--params={"channel": "a", "key": "k", "data": 1}"#;
     Current.cent(&server).args(&["bananas", "map_publish", params]).run().assert_output(1, "", &text);

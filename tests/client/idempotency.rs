@@ -1,6 +1,6 @@
 //! Requests with idempotency keys.
 
-use cent::{ErrorKind, IdempotencySupport, Reply};
+use cent::{ErrorKind, IdempotencySupport, Repeat, Reply};
 
 use super::{WITH_CURRENT_FORM, client_for, command, publishes};
 use crate::server::{ApiForm, Centrifugo, Response, Server, Step};
@@ -14,7 +14,7 @@ fn keyed_request_is_executed_once() {
             let key = "000102030405060708090a0b0c0d0e0f".parse().unwrap();
             let commands = [command("publish", r#"{"channel":"news","data":1}"#).with_idempotency_key(key)];
             let mut request = client.requests().request(&commands[..]).unwrap();
-            assert!(request.is_repeatable());
+            assert_eq!(request.repeat(), Repeat::Keys);
             assert_eq!(client.send_request(&mut request).unwrap_err().kind(), ErrorKind::OutcomeUnknown);
             assert!(client.send_request(&mut request).unwrap()[0].errors().is_empty());
             assert_eq!(server.centrifugo().messages_as_text("news"), ["1"]);
@@ -31,7 +31,7 @@ fn failure_after_unknown_attempt_is_unknown() {
         let server = form.server().script_for(form, vec![Step::Execute, Step::Close]).script(unauthorized);
         let mut client = form.client(&server.address());
         let mut request = client.requests().request(publishes(["news"]).to_vec()).unwrap();
-        assert!(!request.is_repeatable());
+        assert_eq!(request.repeat(), Repeat::Nothing);
         assert_eq!(client.send_request(&mut request).unwrap_err().kind(), ErrorKind::OutcomeUnknown);
         let error = client.send_request(&mut request).unwrap_err();
         assert_eq!((error.kind(), error.is_repeatable()), (ErrorKind::OutcomeUnknown, false));

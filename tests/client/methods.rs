@@ -1,5 +1,7 @@
 //! The helpers, one per method, and their typed results.
 
+use std::time::Duration;
+
 use cent::{Client, Command, ErrorKind, HistoryOptions, PublishOptions, Published, ReplyError};
 use serde_json::json;
 
@@ -130,7 +132,10 @@ fn error_has_message_hint_and_reply_error() {
         let limited = server::respond(&Response::new(429).header("Retry-After", "7"));
         let server = Server::version(major).script_for(ApiForm::of_version(major), limited);
         let error = client_for(major, &server.address()).publish("news", &1).unwrap_err();
-        assert_eq!((error.status(), error.retry_after(), error.is_retryable()), (Some(429), Some("7"), true));
+        assert_eq!(
+            (error.status(), error.retry_after(), error.is_retryable()),
+            (Some(429), Some(Duration::from_secs(7)), true)
+        );
     }
 }
 

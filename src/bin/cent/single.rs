@@ -6,7 +6,7 @@ use std::slice;
 use std::thread;
 
 use anyhow::{anyhow, ensure};
-use cent::{Client, Command, Endpoint, Error, IdempotencyKey, Reply};
+use cent::{Client, Command, Endpoint, Error, IdempotencyKey, Repeat, Reply};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -67,7 +67,7 @@ pub(crate) fn run(
     if notes && !client.requests().endpoint().is_signed() && is_empty_history(&command, replies) {
         stderr::print_message(EMPTY_HISTORY_NOTE);
     }
-    let effect = if request.is_read_only() { Effect::Read } else { Effect::Executed };
+    let effect = if request.repeat() == Repeat::Reads { Effect::Read } else { Effect::Executed };
     let output_error = OutputError::check(printed, effect).err().map(anyhow::Error::from);
     let failures = [output_error, result.err().map(anyhow::Error::from)];
     Ok(failures.iter().flatten().fold(status, |status, error| {

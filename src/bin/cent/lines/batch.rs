@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cent::{Command, Error, HttpRequest, RequestBuilder};
+use cent::{Command, Error, HttpRequest, Repeat, RequestBuilder};
 
 use super::journal::format::Checkpoint;
 use super::journal::resume::InputHasher;
@@ -113,7 +113,7 @@ impl Batch {
 
     /// Whether no command changes anything; none does before the request is prepared.
     pub(super) fn is_read_only(&self) -> bool {
-        self.request.as_ref().is_none_or(HttpRequest::is_read_only)
+        self.request.as_ref().is_none_or(|request| request.repeat() == Repeat::Reads)
     }
 
     pub(super) fn commands(&self) -> &[Command] {

@@ -135,10 +135,10 @@ impl Recorder {
         if relies_on_keys {
             request.assume_sent();
         }
-        let repeat = match request.is_read_only() {
-            true => Repeat::Reads,
-            false if self.idempotent && request.is_repeatable() => Repeat::Keys,
-            false => Repeat::Nothing,
+        let repeat = match request.repeat() {
+            cent::Repeat::Reads => Repeat::Reads,
+            cent::Repeat::Keys if self.idempotent => Repeat::Keys,
+            _ => Repeat::Nothing,
         };
         let (Some(&first), Some(&last)) = (batch.lines.first(), batch.lines.last()) else { return Ok(()) };
         let Some(end) = batch.checkpoint(batch.lines.len() - 1) else { return Ok(()) };
