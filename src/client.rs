@@ -146,11 +146,16 @@ impl Client {
 
     /// Sends these commands in one request. The queue is not touched.
     ///
+    /// Where the server rejects them as a whole because of one command, which it does not name, they are sent in parts
+    /// until it is known which one. The commands before it are executed.
+    ///
     /// # Errors
     /// [`ErrorKind::Invalid`]: see [`RequestBuilder::batch`]; others: see [`send_request`](Self::send_request).
+    /// [`Error::command_index`] is the command that made the server reject all, and [`Error::answered`] how many were
+    /// executed before the failure.
     pub fn send_commands(&mut self, commands: &[Command]) -> Result<Vec<Reply>, Error> {
         let mut request = self.session.requests().request(commands)?;
-        self.send_request(&mut request)
+        self.session.send_halving(&mut request)
     }
 
     /// What is known of the way to the server, after a request that succeeded or failed. It makes no request itself.
@@ -182,8 +187,7 @@ impl Client {
     /// # Errors
     /// - [`ErrorKind::Invalid`]: the request was built for another server or credential;
     /// - [`ErrorKind::Rejected`]: redirects, and statuses from 400 to 499 except those named elsewhere. Where a batch was
-    ///   rejected because of one command, [`Error::command_index`] is that command, and those before it were executed:
-    ///   see [`Error::answered`];
+    ///   rejected because of one of its commands, the error [says so](Error::rejects_whole_batch);
     /// - [`ErrorKind::SafeToRetry`]: nothing was sent: name lookup, connect, TLS or proxy failed, or timed out; or 408,
     ///   425, 429, 407 of a proxy, 503 without a body;
     /// - [`ErrorKind::OutcomeUnknown`]: the connection was lost or timed out after that; other statuses; 400 for several

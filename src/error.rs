@@ -60,6 +60,7 @@ struct Failure {
     status: Option<u16>,
     command: Option<usize>,
     answered: usize,
+    rejects_batch: bool,
     retry_after: Option<Duration>,
     replies: Vec<Reply>,
     /// Where it is not one of the replies'.
@@ -142,6 +143,13 @@ impl Error {
         self.0.answered
     }
 
+    /// Whether the server rejected a batch as a whole because of one of its commands, which it does not name: this attempt
+    /// executed nothing. The commands can be sent in parts, as [`Client::send_commands`](crate::Client::send_commands)
+    /// does; a part of one command is rejected because of that one.
+    pub fn rejects_whole_batch(&self) -> bool {
+        self.0.rejects_batch
+    }
+
     /// Whether a retry could succeed: nothing was accepted and the cause may be temporary.
     ///
     /// False for certificate errors and for every kind but [`ErrorKind::SafeToRetry`].
@@ -189,6 +197,7 @@ impl Error {
             status: None,
             command: None,
             answered: 0,
+            rejects_batch: false,
             retry_after: None,
             replies: Vec::new(),
             reply_error: None,
@@ -236,6 +245,11 @@ impl Error {
 
     pub(crate) fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
+        self
+    }
+
+    pub(crate) fn with_whole_batch_rejected(mut self, rejects_batch: bool) -> Self {
+        self.0.rejects_batch = rejects_batch;
         self
     }
 

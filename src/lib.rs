@@ -89,7 +89,7 @@
 //! # assert!(publish().unwrap_err().is_retryable());
 //! ```
 //!
-//! In a batch each reply has its own errors, with kinds of their own; [`Client::send_request`] says when all of it fails,
+//! In a batch each reply has its own errors, with kinds of their own; [`Client::send_commands`] says when all of it fails,
 //! and [`Error::answered`] how much of it was executed before.
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::exit)]

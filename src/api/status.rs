@@ -19,11 +19,13 @@ pub(super) fn status_error(response: &HttpResponse, request: &HttpRequest<'_>) -
         status => with_name(status),
     };
     let proxy = response.proxy.as_deref().filter(|_| !matches!(response.status, 300..=399 | 401 | 413));
+    let is_batch = matches!(request.form(), Form::Batch(_));
     Error::new(kind, message)
         .via_proxy(proxy)
         .with_hint(hint(response, request, kind))
         .with_status(response.status)
         .with_retry_after(response.retry_delay())
+        .with_whole_batch_rejected(is_batch && response.is_bad_request())
 }
 
 /// What a caller can do after a status other than 200.

@@ -21,7 +21,7 @@ impl Session {
         if known.is_none() && request.form().is_current() {
             self.read_first(request, response)
         } else {
-            self.read(request, response)
+            response.into_replies(request)
         }
     }
 
@@ -30,10 +30,16 @@ impl Session {
         if is_missing(&response, request.form() != Form::Method) {
             return self.fall_back(request, response);
         }
-        if response.is_bad_request() && self.is_confirmed(Probe::Centrifugo1) {
-            return response.into_replies(request).map_err(|error| error.with_hint(HINT_SECRET));
+        if response.is_bad_request() {
+            let is_centrifugo_1 = self.is_confirmed(Probe::Centrifugo1);
+            let result = response.into_replies(request);
+            if is_centrifugo_1 {
+                return result.map_err(|error| error.with_hint(HINT_SECRET).with_whole_batch_rejected(false));
+            }
+            self.requests.server_form().set(ApiForm::Current);
+            return result;
         }
-        let result = self.read(request, response);
+        let result = response.into_replies(request);
         if let Ok(replies) = &result {
             if is_misunderstood(request, replies) && self.is_confirmed(Probe::RootPath) {
                 self.requests.server_form().set(ApiForm::Legacy);
@@ -42,14 +48,6 @@ impl Session {
             self.requests.server_form().set(ApiForm::Current);
         }
         result
-    }
-
-    fn read(&mut self, request: &HttpRequest<'_>, response: HttpResponse) -> Result<Vec<Reply>, Error> {
-        let is_invalid_batch = response.is_bad_request() && matches!(request.form(), Form::Batch(_));
-        match response.into_replies(request) {
-            Err(error) if is_invalid_batch => Err(self.find_invalid(request, error)),
-            result => result,
-        }
     }
 
     /// Sends the commands in the older form, after a response which shows that nothing was executed.

@@ -53,13 +53,31 @@ fn two_invalid_commands_name_the_first() {
 }
 
 #[test]
-fn batch_of_one_invalid_command_names_it() {
+fn request_with_invalid_command_is_rejected_as_a_whole() {
     let (server, mut client) = start(6);
-    let error = send_batch(&mut client, &[invalid_publish()]).unwrap_err();
-    assert_eq!((error.kind(), error.command_index()), (ErrorKind::Rejected, Some(0)));
-    assert_eq!(paths(&server), ["/api/batch", "/api"]);
-    let error = send_unordered(&mut client, &[invalid_publish()]).unwrap_err();
-    assert_eq!((error.kind(), error.command_index()), (ErrorKind::Rejected, Some(0)));
+    let [valid] = publishes(["a"]);
+    for commands in [&[invalid_publish()][..], &[valid, invalid_publish()]] {
+        for error in [send_batch(&mut client, commands), send_unordered(&mut client, commands)].map(Result::unwrap_err)
+        {
+            assert!(error.rejects_whole_batch() && !error.is_retryable() && !error.is_repeatable());
+            assert_eq!((error.kind(), error.command_index(), error.answered()), (ErrorKind::Rejected, None, 0));
+        }
+    }
+    // Whether this is Centrifugo 1 is asked once.
+    assert_eq!(paths(&server), ["/api/batch", "/api", "/api/batch", "/api/batch", "/api/batch"]);
+    assert!(server.centrifugo().delivered().is_empty());
+    let error = client.call(&invalid_publish()).unwrap_err();
+    assert!(!error.rejects_whole_batch());
+}
+
+#[test]
+fn rejected_batch_may_have_been_executed_before() {
+    let (_server, mut client) = start(6);
+    let [valid] = publishes(["a"]);
+    let mut request = client.requests().batch(vec![valid, invalid_publish()]).unwrap();
+    request.assume_sent();
+    let error = client.send_request(&mut request).unwrap_err();
+    assert_eq!((error.kind(), error.rejects_whole_batch()), (ErrorKind::OutcomeUnknown, true));
 }
 
 #[test]

@@ -31,9 +31,6 @@ impl Scenarios {
             for is_first in [true, false] {
                 let spec = RequestSpec { is_first, invalid: Some(invalid), ..RequestSpec::new(6, COMMANDS) };
                 self.invalid_batch(spec, invalid);
-                if !is_first {
-                    self.invalid_batch(RequestSpec { is_unordered: true, ..spec }, invalid);
-                }
             }
         }
         let all_bad = decline(&Response::plain(400, "Bad Request"));
@@ -44,8 +41,7 @@ impl Scenarios {
 
     fn invalid_batch(&mut self, spec: RequestSpec, invalid: usize) {
         let parts = parts(spec.commands, invalid);
-        let order = if spec.is_unordered { "unordered " } else { "" };
-        let batch = format!("{order}batch with invalid command {}", invalid + 1);
+        let batch = format!("batch with invalid command {}", invalid + 1);
         // The whole batch, and the probe for Centrifugo 1.
         let before = 1 + usize::from(spec.is_first);
         let scripts = vec![no_fault(); before + parts.len()];
