@@ -18,9 +18,6 @@ mod invalid_batch;
 mod probe;
 mod transport_errors;
 
-#[cfg(feature = "cli")]
-pub(crate) use invalid_batch::parts;
-
 /// After which bytes the server stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coverage {

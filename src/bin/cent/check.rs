@@ -9,42 +9,34 @@ use std::time::{Instant, SystemTime};
 use cent::{Client, Command, Endpoint, Reply, Scheme};
 use serde::Deserialize;
 
-use crate::blocking;
+use crate::console::Console;
 use crate::exit::{Effect, ExitStatus, OutputError, exit_status_for};
-use crate::output::{self, JsonLayout};
-use crate::stderr::{self, ErrorPrinter};
+use crate::stderr;
 pub(crate) use report::Report;
 
 mod certificate;
 mod report;
 
 /// Runs a check, which adds to the report as far as it gets. Prints the report, and then the error as any call does.
-/// Nothing is printed to standard output without a layout.
-pub(crate) fn run(
-    errors: ErrorPrinter,
-    layout: Option<JsonLayout>,
-    check: impl FnOnce(&mut Report) -> anyhow::Result<()>,
-) -> ExitStatus {
+pub(crate) fn run(console: Console, check: impl FnOnce(&mut Report) -> anyhow::Result<()>) -> ExitStatus {
     let mut report = Report::default();
     let result = check(&mut report);
     if let Err(error) = &result {
         report.add_error(stderr::text_of(error), exit_status_for(error));
     }
-    let printed = match layout {
-        Some(layout) if layout.compact => output::print_json(&report.to_json(), layout, blocking::stdout()),
-        Some(_) => {
-            output::print_names(&report.lines().iter().map(String::as_str).collect::<Vec<_>>(), blocking::stdout())
-        }
-        None => Ok(()),
+    let printed = if console.is_compact() {
+        console.print_json(&report.to_json())
+    } else {
+        console.print_names(&report.lines().iter().map(String::as_str).collect::<Vec<_>>())
     };
     for error in report.errors() {
-        errors.print(error);
+        console.print_error_message(error);
     }
     let output_error = OutputError::check(printed, if report.is_connected() { Effect::Read } else { Effect::Nothing })
         .err()
         .map(anyhow::Error::from);
     output_error.map_or(report.exit_status(), |error| {
-        errors.print_error(&error);
+        console.print_error(&error);
         report.exit_status().max(exit_status_for(&error))
     })
 }

@@ -6,13 +6,13 @@
 
 mod batch;
 mod batch_size;
-pub(crate) mod journal;
+mod dry_run;
+mod journal;
+mod ledger;
 mod progress;
 mod queue;
 mod reader;
-mod recorder;
 mod run;
 mod signals;
-mod tally;
 
 pub(crate) use run::run;

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use cent::{Client, Proxy};
 use signal_hook::consts::SIGXFSZ;
 
 use check::Report;
-use color::ColorChoice;
 use command_line::args::Args;
 use command_line::{Invocation, mistakes};
 use config::{Config, Section, home, proxy_env};
+use console::Console;
 use exit::{ExitStatus, exit_status_for, exit_status_of_printing};
-use output::JsonLayout;
-use stderr::ErrorPrinter;
 
 mod blocking;
 mod check;
 mod color;
 mod command_line;
 mod config;
+mod console;
 mod did_you_mean;
 mod exit;
 mod lines;
+mod options;
 mod output;
 mod params;
 mod reply_errors;
@@ -37,9 +37,9 @@ mod stderr;
 fn main() -> ExitCode {
     survive_file_size_limit();
     let command_line: Vec<OsString> = env::args_os().collect();
-    let errors = ErrorPrinter { color: use_color(command_line::color(&command_line), &io::stderr()) };
-    let status = run(&command_line, errors).unwrap_or_else(|error| {
-        errors.print_error(&error);
+    let console = Console::new(command_line::color(&command_line));
+    let status = run(&command_line, console).unwrap_or_else(|error| {
+        console.print_error(&error);
         exit_status_for(&error)
     });
     status.into()
@@ -50,25 +50,25 @@ fn survive_file_size_limit() {
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 
-fn run(command_line: &[OsString], errors: ErrorPrinter) -> anyhow::Result<ExitStatus> {
+fn run(command_line: &[OsString], console: Console) -> anyhow::Result<ExitStatus> {
     let args = match command_line::parse(command_line)? {
         Invocation::Run(args) => args,
         Invocation::Print(text) => return exit_status_of_printing(blocking::stdout().write_all(text.as_bytes())),
     };
+    let console = console.with_options(args.compact, args.quiet, args.verbose);
     if args.check {
-        return Ok(check::run(errors, json_layout(&args), |report| check_call(&args, report)));
+        return Ok(check::run(console, |report| check_call(&args, report)));
     }
     let config = read_config(&args)?;
-    let Some(name) = &args.section else { return list_sections(&args, &config) };
+    let Some(name) = &args.section else { return exit_status_of_printing(console.print_names(&config.names())) };
     if args.verbose {
         print_config(&config, name);
     }
     let section = find_section(&args, &config, name)?;
     let client = build_client(&args, &section)?;
-    let layout = json_layout(&args);
-    match &args.method {
-        Some(method) if !args.lines => single::run(&args, errors, layout, client, method),
-        method => lines::run(&args, errors, layout, client, method.as_deref()),
+    match args.method.clone() {
+        Some(method) if !args.lines => single::run(&args.into_options(), console, client, &method),
+        method => lines::run(&args.into_options(), console, client, method.as_deref()),
     }
 }
 
@@ -117,11 +117,6 @@ fn find_section(args: &Args, config: &Config, name: &str) -> anyhow::Result<Sect
     config.section(name)
 }
 
-fn list_sections(args: &Args, config: &Config) -> anyhow::Result<ExitStatus> {
-    let print = || output::print_names(&config.names(), blocking::stdout());
-    exit_status_of_printing(if args.quiet { Ok(()) } else { print() })
-}
-
 fn build_client(args: &Args, section: &Section) -> anyhow::Result<Client> {
     let mut client = Client::from_endpoint(section.endpoint.clone());
     if let Some(timeout) = args.timeout.or(section.timeout) {
@@ -141,18 +136,4 @@ fn build_client(args: &Args, section: &Section) -> anyhow::Result<Client> {
 fn find_proxy(section: &Section) -> anyhow::Result<Option<(String, Proxy)>> {
     let env_var = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     proxy_env::find_proxy(section.endpoint.address(), env_var)
-}
-
-/// How replies are printed; they are not with `--quiet`.
-fn json_layout(args: &Args) -> Option<JsonLayout> {
-    let stdout = io::stdout();
-    (!args.quiet).then(|| JsonLayout {
-        compact: args.compact,
-        terminal: stdout.is_terminal(),
-        color: use_color(args.color, &stdout),
-    })
-}
-
-fn use_color(choice: ColorChoice, output: &impl IsTerminal) -> bool {
-    color::use_color(choice, |name| env::var_os(name), || output.is_terminal())
 }

@@ -66,9 +66,13 @@ fn count_whitespace(bytes: &[u8]) -> usize {
     bytes.chunks(u8::MAX.into()).map(|block| usize::from(in_block(block))).sum()
 }
 
-/// Prints a request as it would be sent: request line, headers, an empty line, the body.
-pub(crate) fn print_request(request: &HttpRequest<'_>, out: impl Write) -> io::Result<()> {
+/// Prints a request as it would be sent: request line, headers, an empty line, the body. An empty line precedes all but the
+/// first one.
+pub(crate) fn print_request(request: &HttpRequest<'_>, is_first: bool, out: impl Write) -> io::Result<()> {
     let mut out = io::BufWriter::new(out);
+    if !is_first {
+        writeln!(out)?;
+    }
     writeln!(out, "POST {}", request.url())?;
     for (name, value) in request.headers() {
         writeln!(out, "{name}: {value}")?;

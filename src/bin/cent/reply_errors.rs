@@ -1,6 +1,6 @@
 //! The errors in replies: the first ones are printed, the others counted.
 
-use cent::Reply;
+use cent::{ErrorKind, Reply};
 
 use crate::exit::ExitStatus;
 
@@ -21,12 +21,17 @@ impl ReplyErrors {
     /// Adds the errors of a reply and prints them, unless there were too many already. `subject` names the command.
     pub(crate) fn add(&mut self, reply: &Reply, subject: impl Fn() -> String, print: impl Fn(&str)) {
         for error in reply.errors() {
-            if self.count < MAX_REPORTED_ERRORS {
-                print(&format!("{}: {error}", subject()));
-            }
-            self.count += 1;
-            self.worst = self.worst.max(error.kind().into());
+            self.add_error(error.kind(), || format!("{}: {error}", subject()), &print);
         }
+    }
+
+    /// Adds one error with this text.
+    pub(crate) fn add_error(&mut self, kind: ErrorKind, text: impl Fn() -> String, print: impl Fn(&str)) {
+        if self.count < MAX_REPORTED_ERRORS {
+            print(&text());
+        }
+        self.count += 1;
+        self.worst = self.worst.max(kind.into());
     }
 
     /// Prints how many errors were not printed and returns the exit status of the worst one.

@@ -1,7 +1,6 @@
 //! One command: a call without `--lines`.
 
 use std::collections::HashMap;
-use std::io::{self, IsTerminal};
 use std::slice;
 use std::thread;
 
@@ -11,59 +10,55 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::blocking;
-use crate::command_line::args::Args;
 use crate::command_line::mistakes::IDEMPOTENT_REQUIRES_KEY;
+use crate::console::Console;
 use crate::did_you_mean::did_you_mean;
 use crate::exit::{Effect, ExitStatus, OutputError, exit_status_for, exit_status_of_printing};
-use crate::output::{self, JsonLayout};
+use crate::options::Options;
 use crate::params;
 use crate::params::key_value;
 use crate::reply_errors::ReplyErrors;
 use crate::retry::{self, FirstAttempt, Retrier};
-use crate::stderr::{self, ErrorPrinter};
+use crate::stderr;
 
 const EMPTY_HISTORY_NOTE: &str = "history: without limit, Centrifugo 3 and later return no publications; add \"limit\" to the params (limit:=-1 for all)";
 
-/// Sends the command and prints its reply; nothing to standard output without a layout.
-pub(crate) fn run(
-    args: &Args,
-    errors: ErrorPrinter,
-    layout: Option<JsonLayout>,
-    mut client: Client,
-    method: &str,
-) -> anyhow::Result<ExitStatus> {
-    let notes = !args.quiet && io::stderr().is_terminal();
+/// Sends the command and prints its reply.
+pub(crate) fn run(options: &Options, console: Console, mut client: Client, method: &str) -> anyhow::Result<ExitStatus> {
+    let notes = console.shows_notes();
     let endpoint = client.requests().endpoint();
-    ensure!(!args.idempotent || !endpoint.is_signed(), IDEMPOTENT_REQUIRES_KEY);
-    let command = params::read_command(args.params.as_deref(), &args.key_values, method, endpoint, notes)?;
-    let command = if args.idempotent { command.with_idempotency_key(IdempotencyKey::random()?) } else { command };
+    ensure!(!options.idempotent || !endpoint.is_signed(), IDEMPOTENT_REQUIRES_KEY);
+    let command = params::read_command(options.params.as_deref(), &options.key_values, method, endpoint, notes)?;
+    let command = if options.idempotent { command.with_idempotency_key(IdempotencyKey::random()?) } else { command };
     let request = client.requests().request(slice::from_ref(&command));
-    let mut request = request.map_err(|error| match usage_hint(args, method, &error) {
+    let mut request = request.map_err(|error| match usage_hint(options, method, &error) {
         Some(hint) => anyhow!("{error}; {hint}"),
         None => error.into(),
     })?;
-    if args.dry_run {
-        if let Some(note) = misspelled_method(client.requests().endpoint(), method).filter(|_| !args.quiet) {
-            stderr::print_message(&note);
+    if options.dry_run {
+        if let Some(note) = misspelled_method(client.requests().endpoint(), method) {
+            console.print_message(&note);
         }
-        let print = || output::print_request(&request, blocking::stdout());
-        return exit_status_of_printing(if args.quiet { Ok(()) } else { print() });
+        return exit_status_of_printing(console.print_request(&request, true));
     }
     let sleep = |backoff| {
         thread::sleep(backoff);
         true
     };
-    let retrier = Retrier::new(args.max_retries(), args.idempotent, stderr::print_message, sleep);
+    let retrier = Retrier::new(options.max_retries, options.idempotent, stderr::print_message, sleep);
     let result = retrier.send(&mut client, &mut request, FirstAttempt::now());
     let replies = retry::replies(&result);
-    let layout = layout.filter(|_| !replies.is_empty() || result.is_ok());
-    let printed = layout.map_or(Ok(()), |layout| output::print_list(replies, layout, blocking::stdout()));
+    let is_answered = !replies.is_empty() || result.is_ok();
+    let printed = if is_answered { console.print_list(replies) } else { Ok(()) };
     let mut reply_errors = ReplyErrors::new();
     for reply in replies {
-        reply_errors.add(reply, || format!("{}: {method}", request.url()), |message| errors.print(message));
+        reply_errors.add(
+            reply,
+            || format!("{}: {method}", request.url()),
+            |message| console.print_error_message(message),
+        );
     }
-    let status = reply_errors.finish(|message| errors.print(message));
+    let status = reply_errors.finish(|message| console.print_error_message(message));
     if notes && !client.requests().endpoint().is_signed() && is_empty_history(&command, replies) {
         stderr::print_message(EMPTY_HISTORY_NOTE);
     }
@@ -71,7 +66,7 @@ pub(crate) fn run(
     let output_error = OutputError::check(printed, effect).err().map(anyhow::Error::from);
     let failures = [output_error, result.err().map(anyhow::Error::from)];
     Ok(failures.iter().flatten().fold(status, |status, error| {
-        errors.print_error(error);
+        console.print_error(error);
         status.max(exit_status_for(error))
     }))
 }
@@ -87,9 +82,9 @@ fn misspelled_method(endpoint: &Endpoint, method: &str) -> Option<String> {
 }
 
 /// What to type instead of arguments that make no valid request.
-fn usage_hint(args: &Args, method: &str, error: &Error) -> Option<String> {
+fn usage_hint(options: &Options, method: &str, error: &Error) -> Option<String> {
     let batch = || method.eq_ignore_ascii_case("batch").then(|| "use --lines without METHOD".to_owned());
-    error.param().and_then(|param| key_value::param_hint(&args.key_values, method, param)).or_else(batch)
+    error.param().and_then(|param| key_value::param_hint(&options.key_values, method, param)).or_else(batch)
 }
 
 /// Whether a history without a limit has no publications.

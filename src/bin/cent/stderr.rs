@@ -28,24 +28,12 @@ pub(crate) fn print_event(event: &Event<'_>) {
     });
 }
 
-/// Prints errors: like other messages, but with a colored prefix if colors are on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ErrorPrinter {
-    pub(crate) color: bool,
-}
-
-impl ErrorPrinter {
-    pub(crate) fn print(self, message: &str) {
-        if self.color {
-            write_prefixed(message, &format!("{}{PREFIX}{}", color::ERROR, color::END));
-        } else {
-            print_message(message);
-        }
-    }
-
-    /// Prints an error after its contexts, the outermost first.
-    pub(crate) fn print_error(self, error: &anyhow::Error) {
-        self.print(&text_of(error));
+/// Writes an error: like other messages, but with a colored prefix if colors are on.
+pub(crate) fn print_error_message(message: &str, color: bool) {
+    if color {
+        write_prefixed(message, &format!("{}{PREFIX}{}", color::ERROR, color::END));
+    } else {
+        print_message(message);
     }
 }
 

@@ -13,34 +13,43 @@ use crate::support::server::{API_KEY, Server};
 
 /// The journal without what differs in every run: address, id, times and digests.
 fn without_random(text: &str) -> String {
-    let without = |line: &str| {
-        let words = line.split(' ').map(|word| match word {
-            word if word.starts_with("\"http:") => "ADDRESS",
-            word if word.len() >= 32 => "HEX",
-            word if word.len() >= 10 && word.chars().all(|c| c.is_ascii_digit()) => "TIME",
-            word => word,
-        });
-        words.collect::<Vec<_>>().join(" ") + "\n"
+    let without = |part: &str| match part {
+        part if part.starts_with("http:") => "ADDRESS".to_owned(),
+        part if part.len() >= 32 => "HEX".to_owned(),
+        part if part.starts_with(':') => {
+            part.replace(|c: char| c.is_ascii_digit(), "9").replace(":9999999999", ":TIME")
+        }
+        part => part.to_owned(),
     };
-    text.lines().map(without).collect()
+    text.split('"').map(without).collect::<Vec<_>>().join("\"")
 }
 
 #[test]
-fn journal_is_plain_text_with_mode_0600() {
+fn journal_is_json_lines_with_mode_0600() {
     let server = Current.server();
     let run = run(&server, &["publish", "-q"], &lines(1..=3), None);
     run.assert(0, "");
+    let text = run.text();
+    let (header, records) = text.split_once('\n').unwrap();
+    let quoted = |text: &str| text.replace('\'', "\"");
     assert_eq!(
-        without_random(&run.text()),
-        "cent journal 1\nsection \"bananas\"\naddress ADDRESS\nmethod \"publish\"\nid HEX\n\
-         sent 1-2 at TIME no-keys sha256 HEX\ndone 2 sha256 HEX\nsent 3 at TIME no-keys sha256 HEX\ndone 3 sha256 HEX\n"
+        without_random(header),
+        quoted("{'cent_journal':9,'section':'bananas','address':'ADDRESS','method':'publish','id':'HEX'}")
+    );
+    let (sent, answered) = ("'time':TIME,'repeat':'nothing'},'sha256':'HEX'}", "'sha256':'HEX'}");
+    assert_eq!(
+        without_random(records),
+        quoted(&format!(
+            "{{'sent':{{'lines':'1-2',{sent}\n{{'done':{{'line':9}},{answered}\n\
+             {{'sent':{{'lines':'3',{sent}\n{{'done':{{'line':9}},{answered}\n"
+        ))
     );
     let metadata = fs::metadata(run.output.home.path().join("state")).unwrap();
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
     // As sha256sum prints it for the input.
     let digest = hex::encode(Sha256::digest(lines(1..=3)));
-    assert!(run.text().ends_with(&format!("done 3 sha256 {digest}\n")), "{}", run.text());
-    assert!(!run.text().contains(API_KEY));
+    assert!(text.ends_with(&format!("{{\"done\":{{\"line\":3}},\"sha256\":\"{digest}\"}}\n")), "{text}");
+    assert!(!text.contains(API_KEY));
 }
 
 #[test]
@@ -72,18 +81,26 @@ fn foreign_or_damaged_file_is_left_as_it_is() {
         (b"channel,data\na,1\n".to_vec(), foreign.to_owned()),
         (b"\xff\xfe\n".to_vec(), foreign.to_owned()),
         (
-            text.replace("journal 1", "journal 2").into_bytes(),
-            "unknown journal version 2; this cent writes version 1".to_owned(),
+            b"cent journal 1\nsection \"bananas\"\n".to_vec(),
+            "a journal of format 1, and this cent reads and writes format 2; finish the job with the cent that wrote it, or \
+             check which lines were sent, and use another file for --journal"
+                .to_owned(),
         ),
         (
-            text.replace("\nid ", "\nid x").into_bytes(),
-            "the header is damaged; use another file for --journal".to_owned(),
+            text.replace("journal\":2", "journal\":3").into_bytes(),
+            "a journal of format 3, and this cent reads and writes format 2; use the cent that wrote it".to_owned(),
         ),
-        (text.replace("sent 1-2", "sent 1-x").into_bytes(), damaged(6)),
-        (text.replace("done 2", "done 3").into_bytes(), damaged(7)),
-        (text.replace("sent 3", "sent 2").into_bytes(), damaged(8)),
-        ([text.as_bytes(), b"\n"].concat(), damaged(10)),
-        ([text.as_bytes(), b"\xff\n"].concat(), damaged(10)),
+        (
+            text.replace("\"id\":\"", "\"id\":\"x").into_bytes(),
+            "the header is damaged; check which lines were sent, and use another file for --journal".to_owned(),
+        ),
+        (text.replace("\"1-2\"", "\"1-x\"").into_bytes(), damaged(2)),
+        (text.replace("\"1-2\"", "\"2-18446744073709551616\"").into_bytes(), damaged(2)),
+        (text.replace("\"1-2\"", "\"1-18446744073709551615\"").into_bytes(), damaged(3)),
+        (text.replace("\"line\":2", "\"line\":3").into_bytes(), damaged(3)),
+        (text.replace("\"lines\":\"3\"", "\"lines\":\"2\"").into_bytes(), damaged(4)),
+        ([text.as_bytes(), b"\n"].concat(), damaged(6)),
+        ([text.as_bytes(), b"\xff\n"].concat(), damaged(6)),
     ] {
         let run = run(&server, &["publish"], &lines(1..=3), Some(&content));
         run.assert(2, &format!("cent: state: {problem}\n"));
@@ -132,7 +149,7 @@ fn tilde_is_the_home_directory() {
     let args = ["bananas", "publish", "--lines", "--journal=~/state", "-q"];
     finish(Current.cent(&server).args(&args).stdin_bytes(lines(1..=1))).assert(0, "");
     let run = finish(Current.cent(&server).args(&args).stdin_bytes(lines(1..=1)));
-    assert!(run.text().starts_with("cent journal 1\n"));
+    assert!(run.text().starts_with("{\"cent_journal\":2,"));
 }
 
 /// A call whose files can have so many blocks of 512 bytes.
@@ -151,29 +168,29 @@ fn full_disk_is_an_error_before_sending() {
 
 #[test]
 fn disk_that_fills_up_ends_run_after_request() {
-    // The record of the third request does not fit.
+    // The record of the ninth request does not fit.
     let server = Current.server();
-    let first = limited(1, &server, &["publish", "--idempotent"]);
+    let first = limited(4, &server, &["publish", "--idempotent"]);
     first.assert(
         5,
         "cent: state: cannot write the journal: file too large\n\
-         cent: lines 1-4 done; line 5 onwards not accepted: run the same command again\n",
+         cent: lines 1-16 done; line 17 onwards not accepted: run the same command again\n",
     );
-    assert_eq!((received(&server), first.output.stdout().lines().count()), (numbers(1..=4), 4));
+    assert_eq!((received(&server), first.output.stdout().lines().count()), (numbers(1..=16), 16));
     assert!(first.text().ends_with('\n'));
     assert_eq!(run_until_done(Current, &server, &["publish"], &lines(1..=20), Some(first.journal)), 1);
     assert_eq!(received(&server), numbers(1..=20));
 
-    // That the eighth request was answered does not fit.
+    // That the second request was answered does not fit.
     let server = Current.server();
-    let first = limited(3, &server, &["publish", "--idempotent"]);
+    let first = limited(1, &server, &["publish", "--idempotent"]);
     first.assert(
         4,
         "cent: state: cannot write the journal: file too large\n\
-         cent: lines 1-14 done; lines 15-16 may have been executed: run the same command again within 3 minutes; line 17 \
+         cent: lines 1-2 done; lines 3-4 may have been executed: run the same command again within 3 minutes; line 5 \
          onwards not accepted\n",
     );
-    assert_eq!((received(&server), first.output.stdout().lines().count()), (numbers(1..=16), 14));
+    assert_eq!((received(&server), first.output.stdout().lines().count()), (numbers(1..=4), 2));
     assert_eq!(run_until_done(Current, &server, &["publish", "--idempotent"], &lines(1..=20), Some(first.journal)), 1);
     assert_eq!(received(&server), numbers(1..=20));
 }

@@ -90,8 +90,10 @@ fn ok() -> Script {
 /// A journal with other times: those of requests become `time`.
 fn at(journal: &[u8], time: u64) -> Vec<u8> {
     let text = String::from_utf8_lossy(journal);
-    let with_time = |line: &str| match line.split_once(" at ") {
-        Some((before, after)) => format!("{before} at {time} {}\n", after.split_once(' ').unwrap().1),
+    let with_time = |line: &str| match line.split_once("\"time\":") {
+        Some((before, after)) => {
+            format!("{before}\"time\":{time}{}\n", after.trim_start_matches(|c: char| c.is_ascii_digit()))
+        }
         None => format!("{line}\n"),
     };
     text.lines().map(with_time).collect::<String>().into_bytes()
@@ -105,10 +107,20 @@ fn unknown_run(form: ApiForm, server: &Server, args: &[&str]) -> Run {
     run_form(form, server, args, &lines(1..=6), None)
 }
 
-/// The journal with the address of another server.
+/// The journal with the address of another server, also if it is cut off.
 fn without_address(journal: &[u8], server: &Server) -> Vec<u8> {
-    let address = format!("address \"{}\"", server.address());
-    let replaced = |line: &str| if line.starts_with("address ") { address.clone() } else { line.to_owned() };
     let text = String::from_utf8_lossy(journal);
-    text.lines().map(|line| replaced(line) + "\n").collect::<String>().into_bytes()
+    let Some((before, rest)) = text.split_once("\"address\":\"") else { return journal.to_vec() };
+    let address = server.address();
+    match rest.split_once('"') {
+        Some((_, after)) => format!("{before}\"address\":\"{address}\"{after}").into_bytes(),
+        None => format!("{before}\"address\":\"{}", &address[..rest.len().min(10)]).into_bytes(),
+    }
+}
+
+/// The number after the last of these names in a journal, and a hyphen if it is a range.
+fn last_number(journal: &str, name: &str) -> usize {
+    let Some((_, rest)) = journal.rsplit_once(name) else { return 0 };
+    let range = rest.split(|c: char| !c.is_ascii_digit() && c != '-').next().unwrap();
+    range.rsplit('-').next().unwrap().parse().unwrap()
 }

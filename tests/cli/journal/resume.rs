@@ -71,7 +71,7 @@ fn rejected_lines_are_done_and_named_again() {
         1,
         &format!("cent: line 2: publish: unknown channel (102); {hint}\ncent: 3 commands: 2 accepted, 1 rejected\n"),
     );
-    assert!(first.text().contains(" rejected 2\n"), "{}", first.text());
+    assert!(first.text().contains("\"rejected\":\"2\"}"), "{}", first.text());
     let again = run(&server, &["publish"], &input, Some(&first.journal));
     again.assert(1, "cent: line 2 was rejected in an earlier run\ncent: nothing left to do: lines 1-3 done earlier\n");
     assert_eq!(again.journal, first.journal);
@@ -127,20 +127,43 @@ fn nothing_accepted_is_status_3() {
     assert_eq!(received(&server), numbers(1..=6));
 }
 
+/// Makes the server reject a batch, and is found by halving it.
+const INVALID: &str = "{\"channel\": 5, \"channel\": \"plain:a\", \"data\": 4}\n";
+
 #[test]
-fn invalid_line_can_be_fixed_and_resumed() {
-    // The server rejects a batch for it, and the program finds the line.
-    let invalid = "{\"channel\": 5, \"channel\": \"plain:a\", \"data\": 4}\n";
+fn invalid_line_is_rejected_and_done() {
     let server = Current.server();
-    let first = run(&server, &["publish", "--batch=8"], &(lines(1..=3) + invalid + &line(5)), None);
-    assert_eq!(first.exit_code(), 5, "{}", first.stderr());
-    assert!(
-        first.stderr().ends_with("cent: lines 1-3 done; line 4 onwards not accepted: run the same command again\n")
-    );
-    let second = run(&server, &["publish", "--batch=8"], &lines(1..=5), Some(&first.journal));
-    second.assert(0, "cent: 2 commands accepted\n");
-    assert_eq!(received(&server), numbers(1..=5));
-    // So can one that is never sent.
+    let input = lines(1..=3) + INVALID + &line(5);
+    let first = run(&server, &["publish", "--batch=8"], &input, None);
+    let error =
+        "cent: line 4: publish: bad request (400); check the params for wrong types, or nesting that is too deep\n";
+    first.assert(1, &format!("{error}cent: 5 commands: 4 accepted, 1 rejected\n"));
+    assert!(first.text().contains("{\"done\":{\"line\":4,\"rejected\":\"4\"},"), "{}", first.text());
+    run(&server, &["publish"], &input, Some(&first.journal))
+        .assert(1, "cent: line 4 was rejected in an earlier run\ncent: nothing left to do: lines 1-5 done earlier\n");
+    assert_eq!(received(&server), numbers([1, 2, 3, 5]));
+    // Not so where the server takes nothing: then the lines are sent again.
+    let server = Current.server();
+    let first = run(&server, &["publish"], &INVALID.repeat(3), None);
+    assert_eq!(first.exit_code(), 1);
+    let summary = "cent: no lines done; line 1 onwards not accepted: run the same command again\n";
+    assert!(first.stderr().ends_with(summary), "{}", first.stderr());
+    run(&server, &["publish"], &lines(1..=3), Some(&first.journal)).assert(0, "cent: 3 commands accepted\n");
+    // Two lines at the start may be invalid.
+    let server = Current.server();
+    let input = INVALID.repeat(2) + &line(3);
+    let first = run(&server, &["publish"], &input, None);
+    assert!(first.stderr().ends_with("cent: 3 commands: 1 accepted, 2 rejected\n"), "{}", first.stderr());
+    run(&server, &["publish", "-q"], &input, Some(&first.journal))
+        .assert(1, "cent: lines 1-2 were rejected in an earlier run\n");
+    let first = run(&server, &["publish"], &INVALID.repeat(2), None);
+    assert!(first.stderr().ends_with("cent: 2 commands: 0 accepted, 2 rejected\n"), "{}", first.stderr());
+    run(&server, &["publish", "-q"], &INVALID.repeat(2), Some(&first.journal))
+        .assert(1, "cent: lines 1-2 were rejected in an earlier run\n");
+}
+
+#[test]
+fn line_that_is_never_sent_can_be_fixed() {
     let server = Current.server();
     let bad = lines(1..=3) + "{}\n" + &line(5);
     let first = run(&server, &["publish", "-q"], &bad, None);

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{at, executed_but_failed, ok, run, run_form, run_until_done, unknown_run, without_address};
-use crate::numbers::{lines, numbers, received};
+use crate::numbers::{line, lines, numbers, received};
 use crate::support::server::{Centrifugo, Response, Server, Step, reject, respond};
 use crate::{ApiForm, Current};
 
@@ -80,7 +80,12 @@ fn unknown_lines_with_keys_are_repeated_for_4_minutes() {
     second.assert(0, "cent: 4 commands accepted\n");
     assert_eq!(received(&server), numbers(1..=6));
     // What is sent again has the time of the first attempt.
-    assert_eq!(second.text().matches(&format!("sent 3-4 at {first_sent} keys")).count(), 2, "{}", second.text());
+    assert_eq!(
+        second.text().matches(&format!("\"lines\":\"3-4\",\"time\":{first_sent},\"repeat\":\"keys\"")).count(),
+        2,
+        "{}",
+        second.text()
+    );
 }
 
 #[test]
@@ -279,4 +284,28 @@ fn forgotten_keys_are_the_limit() {
     server.centrifugo().forget_keys();
     assert_eq!(run_until_done(Current, &server, &["publish", "--idempotent"], &lines(1..=6), Some(first.journal)), 1);
     assert_eq!(received(&server), numbers([1, 2, 3, 4, 3, 4, 5, 6]));
+}
+
+#[test]
+fn invalid_line_in_lost_batch_is_found_by_next_run() {
+    let invalid = "{\"channel\": 5, \"channel\": \"plain:a\", \"data\": 4}\n";
+    let input = lines(1..=3) + invalid + &line(5);
+    let args = ["publish", "--idempotent", "--batch=8"];
+    let server = Current.server().script(vec![Step::ReadAll, Step::Close]);
+    let lost = run(&server, &args, &input, None);
+    assert_eq!(lost.exit_code(), 4, "{}", lost.stderr());
+    // The others are sent again with their keys; of the invalid one nobody knows.
+    let found = run(&server, &args, &input, Some(&lost.journal));
+    let error = "line 4: publish: bad request (400); an earlier attempt may have been executed: check before retrying";
+    found.assert(
+        4,
+        &format!(
+            "cent: {error}\n\
+             cent: lines 1-3 done; lines 4-5 may have been executed: check them (sed -n 4,5p), {CHOICE}\n"
+        ),
+    );
+    let sent = run(&server, &["publish", "--batch=8", "--unknown=send"], &input, Some(&found.journal));
+    let error = "line 4: publish: bad request (400); check the params for wrong types, or nesting that is too deep";
+    sent.assert(1, &format!("cent: {error}\ncent: 2 commands: 1 accepted, 1 rejected\n"));
+    assert_eq!(received(&server), [1, 2, 3, 5]);
 }

@@ -15,7 +15,7 @@ use crate::server::ApiForm;
 const COMMANDS: usize = 5;
 
 /// The parts that the client sends after the whole batch: always the first half of what is left.
-pub(crate) fn parts(commands: usize, invalid: usize) -> Vec<Range<usize>> {
+fn parts(commands: usize, invalid: usize) -> Vec<Range<usize>> {
     let (mut start, mut end, mut parts) = (0, commands, Vec::new());
     while end - start > 1 {
         let middle = start + (end - start) / 2;

@@ -9,7 +9,7 @@ use super::completions::Shell;
 use super::help;
 use crate::color::ColorChoice;
 use crate::config::seconds::parse_seconds;
-use crate::lines::journal::resume::UnknownChoice;
+use crate::options::{Options, UnknownChoice};
 
 /// The options. Help and man page are generated from them, and a test compares the completions with them.
 #[derive(Debug, Parser)]
@@ -188,8 +188,19 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn max_retries(&self) -> u32 {
-        self.retry.unwrap_or(0)
+    pub(crate) fn into_options(self) -> Options {
+        Options {
+            section: self.section.unwrap_or_default(),
+            params: self.params,
+            key_values: self.key_values,
+            max_retries: self.retry.unwrap_or(0),
+            idempotent: self.idempotent,
+            dry_run: self.dry_run,
+            batch: self.batch,
+            unordered: self.unordered,
+            journal: self.journal,
+            unknown: self.unknown,
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use cent::{Command, Error, HttpRequest, Repeat, RequestBuilder};
+use cent::{Command, Error, HttpRequest, RequestBuilder};
 
-use super::journal::format::Checkpoint;
+use super::journal::Checkpoint;
 use super::journal::resume::InputHasher;
 
 /// The largest body, unless a single command is larger: nginx rejects more than 1 MiB by default.
@@ -79,6 +79,30 @@ impl Batch {
         self.input_end = other.input_end;
     }
 
+    /// Halves the batch; its second half, or none if it has a single command. Both have to be prepared anew.
+    pub(super) fn split_off_half(&mut self) -> Option<Self> {
+        self.commands =
+            self.request.take().map_or_else(|| std::mem::take(&mut self.commands), HttpRequest::into_commands);
+        let half = self.commands.len() / 2;
+        if half == 0 {
+            return None;
+        }
+        let commands = self.commands.split_off(half);
+        let bytes = commands.iter().map(size).sum();
+        self.bytes -= bytes;
+        Some(Self {
+            max_commands: self.max_commands,
+            commands,
+            request: None,
+            lines: self.lines.split_off(half),
+            hashers: self.hashers.split_off(half.min(self.hashers.len())),
+            is_resend: self.is_resend,
+            input_end: self.input_end,
+            bytes,
+            created_at: self.created_at,
+        })
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.commands.len() >= self.max_commands
     }
@@ -109,11 +133,6 @@ impl Batch {
             Some(request) => Ok(request),
             none => Ok(none.insert(requests.batch(std::mem::take(&mut self.commands))?)),
         }
-    }
-
-    /// Whether no command changes anything; none does before the request is prepared.
-    pub(super) fn is_read_only(&self) -> bool {
-        self.request.as_ref().is_none_or(|request| request.repeat() == Repeat::Reads)
     }
 
     pub(super) fn commands(&self) -> &[Command] {

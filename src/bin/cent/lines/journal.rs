@@ -8,21 +8,28 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use cent::{Error, ErrorKind, IdempotencyKey, Reply};
+use cent::IdempotencyKey;
 use rustix::fs::fstat;
+use sha2::Sha256;
 
-use format::{Checkpoint, HEADER_LINES, Job, Record, Repeat, State};
-use line_set::LineSet;
+use super::ledger::{Entry, Ledger};
+use record::{Digest, Job, Record};
 
-pub(super) mod format;
-pub(super) mod line_set;
+pub(crate) mod record;
 pub(crate) mod resume;
 
 /// The longest record, in bytes: a file without newlines must not fill the memory.
 const MAX_RECORD_BYTES: u64 = 64 << 20;
+
+/// A line of the input, and the digest of the input up to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Checkpoint {
+    /// 0 before the first line.
+    pub(crate) line: u64,
+    pub(crate) digest: Digest,
+}
 
 /// An open and locked journal. Dropping it releases the lock.
 #[derive(Debug)]
@@ -31,7 +38,8 @@ pub(super) struct Journal {
     path: PathBuf,
     file: File,
     id: IdempotencyKey,
-    state: State,
+    /// Up to where lines are done, and up to where they were sent.
+    checkpoints: Vec<Checkpoint>,
     /// Where its last complete line ends, in bytes.
     end: u64,
     /// Whether a line that a crash cut off follows.
@@ -39,15 +47,15 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a job, or creates it.
+    /// Opens the journal of a job, or creates it. Returns what it says about the lines, too.
     ///
     /// # Errors
     /// If the file cannot be used, is in use, is no journal, or belongs to another job. It is left as it is then.
-    pub(super) fn open(path: &Path, job: &Job) -> anyhow::Result<Self> {
+    pub(super) fn open(path: &Path, job: &Job) -> anyhow::Result<(Self, Ledger)> {
         Self::open_at(path, job).with_context(|| path.display().to_string())
     }
 
-    fn open_at(path: &Path, job: &Job) -> anyhow::Result<Self> {
+    fn open_at(path: &Path, job: &Job) -> anyhow::Result<(Self, Ledger)> {
         check_kind(path)?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         let file = file.context("cannot open the journal for writing")?;
@@ -59,16 +67,16 @@ impl Journal {
         }
         let mut input = BufReader::new(&file);
         let header = read_header(&mut input)?;
-        let is_cut = header.matches('\n').count() < HEADER_LINES && job.is_cut_header(&header);
-        let (id, (state, end)) = if is_cut {
-            let (id, header_bytes) = create(path, &file, job)?;
-            (id, (State::new(), header_bytes))
+        let mut ledger = Ledger::journaled();
+        let mut checkpoints = vec![Checkpoint { line: 0, digest: Digest::of(&Sha256::default()) }];
+        let (id, end) = if job.is_cut_header(&header) {
+            create(path, &file, job)?
         } else {
             let id = job.parse_header(&header).map_err(|problem| anyhow!(problem))?;
-            (id, read_records(&mut input, header.len() as u64)?)
+            (id, replay(&mut input, &mut ledger, &mut checkpoints, header.len() as u64)?)
         };
         let has_cut_line = file.metadata().context("cannot read the journal")?.len() > end;
-        Ok(Self { path: path.to_owned(), file, id, state, end, has_cut_line })
+        Ok((Self { path: path.to_owned(), file, id, checkpoints, end, has_cut_line }, ledger))
     }
 
     /// From which the idempotency keys of the lines derive.
@@ -76,80 +84,37 @@ impl Journal {
         self.id
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// As the user wrote it.
+    pub(super) fn name(&self) -> String {
+        self.path.display().to_string()
     }
 
-    pub(super) fn state(&self) -> &State {
-        &self.state
+    pub(super) fn checkpoints(&self) -> &[Checkpoint] {
+        &self.checkpoints
     }
 
-    /// Records that a request with these lines is about to be sent.
-    pub(super) fn sent(
+    /// Adds an entry to the ledger, once its record is on the disk. `checkpoint` is at its last line, unless the ledger
+    /// was there before.
+    pub(super) fn add(
         &mut self,
-        lines: LineSet,
-        first_sent: u64,
-        repeat: Repeat,
-        end: Checkpoint,
+        ledger: &mut Ledger,
+        entry: Entry,
+        checkpoint: Option<Checkpoint>,
     ) -> anyhow::Result<()> {
-        self.append(&Record::Sent { lines, first_sent, repeat, digest: end.digest })
-    }
-
-    /// Records the result of the request with these lines; `checkpoints` has the digest at the end of each. Lines that an
-    /// earlier run sent stay unknown unless they were answered. Returns whether all of the outcome is known.
-    pub(super) fn answered(
-        &mut self,
-        lines: &[u64],
-        is_resend: bool,
-        result: &Result<Vec<Reply>, Error>,
-        checkpoint: impl Fn(usize) -> Option<Checkpoint>,
-    ) -> anyhow::Result<bool> {
-        let (replies, answered, is_unknown) = match result {
-            Ok(replies) => (&replies[..], lines.len(), false),
-            Err(error) => (error.replies(), error.answered(), is_resend || error.kind() == ErrorKind::OutcomeUnknown),
-        };
-        if answered == 0 && is_unknown {
-            // As the last record says.
-            return Ok(false);
-        }
-        let (mut rejected, mut unknown) = (LineSet::default(), LineSet::default());
-        for (reply, &line) in replies.iter().zip(lines).take(answered) {
-            let has = |kind| reply.errors().iter().any(|error| error.kind() == kind);
-            // What failed for now is asked again.
-            if has(ErrorKind::OutcomeUnknown) || has(ErrorKind::SafeToRetry) {
-                unknown.push(line);
-            } else if !reply.errors().is_empty() {
-                rejected.push(line);
-            }
-        }
-        if is_unknown {
-            lines.iter().skip(answered).for_each(|&line| unknown.push(line));
-        }
-        let last = answered.checked_sub(1).and_then(checkpoint);
-        let done = last.filter(|last| last.line > self.state.done.line).unwrap_or(self.state.done);
-        let is_known = unknown.is_empty();
-        self.append(&Record::Done { done, rejected, unknown })?;
-        Ok(is_known)
-    }
-
-    /// Records that the unknown lines are not sent again.
-    pub(super) fn skip_unknown(&mut self) -> anyhow::Result<()> {
-        let Some(unknown) = &self.state.unknown else { return Ok(()) };
-        let (lines, done) = (unknown.lines.clone(), self.state.end());
-        self.append(&Record::Skipped { lines, done })
-    }
-
-    /// Appends a record, and waits until it is on the disk.
-    fn append(&mut self, record: &Record) -> anyhow::Result<()> {
-        let text = record.to_string();
+        self.checkpoints.extend(checkpoint);
+        let end = self.checkpoints.iter().find(|checkpoint| checkpoint.line == entry.last_line());
+        let sha256 = end.context("the journal does not fit the input")?.digest;
+        let record = Record { entry, sha256 };
+        let text = record.text();
         if let Err(error) = self.write(text.as_bytes()) {
             // A record that is cut off counts as not written in any case.
             let _ = self.file.set_len(self.end);
-            return Err(error).with_context(|| format!("{}: cannot write the journal", self.path.display()));
+            return Err(error).context("cannot write the journal");
         }
         self.end += text.len() as u64;
-        let applied = self.state.apply(record);
-        applied.map_err(|()| anyhow!("{}: the journal does not fit the input", self.path.display()))
+        ledger.add(&record.entry)?;
+        keep_ends(&mut self.checkpoints, ledger);
+        Ok(())
     }
 
     fn write(&mut self, text: &[u8]) -> io::Result<()> {
@@ -159,11 +124,6 @@ impl Journal {
         self.file.write_all_at(text, self.end)?;
         self.file.sync_data()
     }
-}
-
-/// The time in whole seconds since 1970.
-pub(super) fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |duration| duration.as_secs())
 }
 
 /// Opening a pipe would wait for its other end, and a device keeps nothing.
@@ -203,12 +163,9 @@ fn create(path: &Path, file: &File, job: &Job) -> anyhow::Result<(IdempotencyKey
     Ok((id, header.len() as u64))
 }
 
-/// Reads the lines of the header as far as there are any.
 fn read_header(input: &mut impl BufRead) -> anyhow::Result<String> {
     let mut header = Vec::new();
-    for _ in 0..HEADER_LINES {
-        read_line(input, &mut header)?;
-    }
+    read_line(input, &mut header)?;
     String::from_utf8(header).map_err(|_| anyhow!("not a journal of cent; use another file for --journal"))
 }
 
@@ -220,19 +177,36 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Reads the records after the header; returns what they add up to, and where the last complete one ends. A last line that
-/// was cut off by a crash counts as not written.
-fn read_records(input: &mut impl BufRead, header_bytes: u64) -> anyhow::Result<(State, u64)> {
-    let (mut state, mut end) = (State::new(), header_bytes);
-    let mut line = Vec::new();
-    for number in HEADER_LINES + 1.. {
+/// Adds the records after the header; returns where the last complete one ends. A last line that was cut off by a crash
+/// counts as not written.
+fn replay(
+    input: &mut impl BufRead,
+    ledger: &mut Ledger,
+    checkpoints: &mut Vec<Checkpoint>,
+    header_bytes: u64,
+) -> anyhow::Result<u64> {
+    let (mut end, mut line) = (header_bytes, Vec::new());
+    for number in 2.. {
         line.clear();
         read_line(input, &mut line)?;
-        let Some(text) = line.strip_suffix(b"\n") else { break };
-        let record = std::str::from_utf8(text).ok().and_then(|text| text.parse::<Record>().ok());
-        let is_valid = record.is_some_and(|record| state.apply(&record).is_ok());
-        ensure!(is_valid, "line {number} is damaged; check which lines were sent, and use another file for --journal");
+        if !line.ends_with(b"\n") {
+            break;
+        }
+        let record = std::str::from_utf8(&line).ok().and_then(Record::parse);
+        let record = record.filter(|record| ledger.add(&record.entry).is_ok());
+        let damage =
+            || format!("line {number} is damaged; check which lines were sent, and use another file for --journal");
+        let Record { entry, sha256 } = record.with_context(damage)?;
+        checkpoints.push(Checkpoint { line: entry.last_line(), digest: sha256 });
+        keep_ends(checkpoints, ledger);
         end += line.len() as u64;
     }
-    Ok((state, end))
+    Ok(end)
+}
+
+/// Keeps where the ledger ends, each line once.
+fn keep_ends(checkpoints: &mut Vec<Checkpoint>, ledger: &Ledger) {
+    checkpoints.retain(|checkpoint| [ledger.done(), ledger.end()].contains(&checkpoint.line));
+    checkpoints.sort_by_key(|checkpoint| checkpoint.line);
+    checkpoints.dedup_by_key(|checkpoint| checkpoint.line);
 }

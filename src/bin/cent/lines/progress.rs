@@ -4,9 +4,9 @@ use std::env;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use super::tally;
-use crate::blocking;
-use crate::stderr::{self, ErrorPrinter};
+use super::ledger::summary::{command_count, rate};
+use crate::console::Console;
+use crate::{blocking, stderr};
 
 const REDRAW_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -18,7 +18,7 @@ const CLEAR: &str = "\r\x1b[K";
 
 #[derive(Debug, Clone)]
 pub(super) struct Progress {
-    errors: ErrorPrinter,
+    console: Console,
     is_visible: bool,
     input_bytes: Option<u64>,
     start: Instant,
@@ -27,10 +27,10 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Draws nothing yet. With the size of the input, in bytes, it shows a percentage.
-    pub(super) fn new(errors: ErrorPrinter, is_visible: bool, input_bytes: Option<u64>) -> Self {
+    pub(super) fn new(console: Console, is_visible: bool, input_bytes: Option<u64>) -> Self {
         // A terminal without escape sequences.
         let is_dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        Self { errors, is_visible: is_visible && !is_dumb, input_bytes, start: Instant::now(), drawn_at: None }
+        Self { console, is_visible: is_visible && !is_dumb, input_bytes, start: Instant::now(), drawn_at: None }
     }
 
     /// Shows how many commands have a reply and how far in the input they are, in bytes.
@@ -38,8 +38,8 @@ impl Progress {
         if self.drawn_at.is_none_or(|drawn_at| drawn_at.elapsed() >= REDRAW_INTERVAL) {
             self.drawn_at = Some(Instant::now());
             let bar = self.input_bytes.map_or_else(String::new, |bytes| bar(input_end, bytes));
-            let commands = tally::command_count(replies);
-            let rate = tally::rate(replies, self.start.elapsed());
+            let commands = command_count(replies);
+            let rate = rate(replies, self.start.elapsed());
             self.write(&format!("{CLEAR}\x1b[?7l{bar}{commands}, {rate}\x1b[?7h"));
         }
     }
@@ -51,7 +51,7 @@ impl Progress {
 
     pub(super) fn print_error(&self, message: &str) {
         self.clear();
-        self.errors.print(message);
+        self.console.print_error_message(message);
     }
 
     /// Removes the bar until the next update.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::batch::{Batch, MAX_REQUEST_BYTES};
 use super::batch_size::BatchSize;
+use super::ledger::summary::Remaining;
 
 const MAX_QUEUED_BATCHES: usize = 24;
 
@@ -44,14 +45,10 @@ pub(super) struct RunResult {
     pub(super) lines_remain: bool,
 }
 
-/// What remains of the input after the last request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Remaining {
-    Nothing,
-    Lines,
-    /// An invalid line, and what follows it.
-    InvalidLine,
-}
+/// The run was stopped, for a reason that is known already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the run was stopped")]
+pub(super) struct Stopped;
 
 impl RunResult {
     pub(super) fn remaining(&self) -> Remaining {
@@ -127,18 +124,18 @@ impl Queue {
         self.lock().batch_size.observe(commands, elapsed);
     }
 
-    /// Adds a batch, once there is room. Returns false if the run was stopped.
+    /// Adds a batch, once there is room.
     ///
     /// A batch that is not full is appended to the last one if that waits and has room: while the sender is busy, the
     /// next request grows.
-    pub(super) fn push(&self, batch: Batch) -> bool {
+    pub(super) fn push(&self, batch: Batch) -> Result<(), Stopped> {
         let mut state = self.lock();
         while state.stop.is_none() && !state.has_room_for(&batch) {
             state = self.wait(state);
         }
         if state.stop.is_some() {
             state.discarded = true;
-            return false;
+            return Err(Stopped);
         }
         state.bytes += batch.bytes();
         state.commands += batch.commands().len();
@@ -147,7 +144,7 @@ impl Queue {
             _ => state.ready.push_back(batch),
         }
         self.notify(&state);
-        true
+        Ok(())
     }
 
     /// Lets the sender begin: the input begins with what earlier runs sent.
@@ -197,6 +194,10 @@ impl Queue {
         std::mem::take(&mut self.lock().recycled)
     }
 
+    pub(super) fn is_stopped(&self) -> bool {
+        self.lock().stop.is_some()
+    }
+
     /// Ends the run: discards the batches that wait. The first reason counts.
     pub(super) fn stop(&self, reason: StopReason) {
         let mut state = self.lock();
@@ -217,6 +218,12 @@ impl Queue {
         let mut state = self.lock();
         state.read_result = Some(result);
         self.notify(&state);
+    }
+
+    /// The error that ended the input, if the run was not stopped before.
+    pub(super) fn take_input_error(&self) -> Option<anyhow::Error> {
+        let mut state = self.lock();
+        if state.stop.is_some() { None } else { state.read_result.take().and_then(Result::err) }
     }
 
     /// How the run ended. To be called when the sender is done.
@@ -293,10 +300,10 @@ mod tests {
     fn waiting_partial_batches_are_merged() {
         let queue = Queue::new(BatchSize::fixed(100));
         for line in 1..=3 {
-            assert!(queue.push(partial(line, 1)));
+            queue.push(partial(line, 1)).unwrap();
         }
-        assert!(queue.push(full(4, 1)));
-        assert!(queue.push(partial(5, 1)));
+        queue.push(full(4, 1)).unwrap();
+        queue.push(partial(5, 1)).unwrap();
         queue.close(Ok(()));
         let batches: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(
@@ -310,7 +317,7 @@ mod tests {
     #[test]
     fn end_of_input_leaves_no_lines() {
         let queue = Queue::new(BatchSize::fixed(100));
-        assert!(queue.push(partial(1, 1)));
+        queue.push(partial(1, 1)).unwrap();
         queue.close(Ok(()));
         assert_eq!(pop_lines(&queue), [1]);
         assert!(queue.pop().is_none());
@@ -321,7 +328,7 @@ mod tests {
     #[test]
     fn stop_discards_queue_and_ignores_bad_line() {
         let queue = Queue::new(BatchSize::fixed(100));
-        assert!(queue.push(full(1, 1)) && queue.push(full(2, 1)));
+        queue.push(full(1, 1)).and_then(|()| queue.push(full(2, 1))).unwrap();
         queue.close(Err(anyhow::anyhow!("a bad line")));
         assert_eq!(pop_lines(&queue), [1]);
         queue.stop(StopReason::Signal(15));
@@ -336,7 +343,7 @@ mod tests {
     fn batch_after_stop_is_not_sent() {
         let queue = Queue::new(BatchSize::fixed(100));
         queue.stop(StopReason::Failure);
-        assert!(!queue.push(partial(1, 1)));
+        assert_eq!(queue.push(partial(1, 1)), Err(Stopped));
         queue.close(Ok(()));
         assert!(queue.pop().is_none());
         assert!(queue.result().lines_remain);
@@ -345,7 +352,7 @@ mod tests {
     #[test]
     fn stop_after_last_line_leaves_none() {
         let queue = Queue::new(BatchSize::fixed(100));
-        assert!(queue.push(partial(1, 1)));
+        queue.push(partial(1, 1)).unwrap();
         queue.close(Ok(()));
         assert_eq!(pop_lines(&queue), [1]);
         queue.stop(StopReason::Failure);
@@ -368,7 +375,7 @@ mod tests {
         let shared = Arc::clone(&queue);
         let reader = thread::spawn(move || {
             for (line, bytes) in [(1, 2 * MAX_QUEUED_BYTES), (2, MAX_QUEUED_BYTES / 2), (3, MAX_QUEUED_BYTES / 2)] {
-                assert!(shared.push(full(line, bytes)));
+                shared.push(full(line, bytes)).unwrap();
             }
         });
         for line in 1..=3 {
@@ -388,7 +395,7 @@ mod tests {
     fn full_queue_blocks_reader_until_stop() {
         let queue = Arc::new(Queue::new(BatchSize::fixed(100)));
         let shared = Arc::clone(&queue);
-        let reader = thread::spawn(move || (1..1000).take_while(|&line| shared.push(full(line, 1))).count());
+        let reader = thread::spawn(move || (1..1000).take_while(|&line| shared.push(full(line, 1)).is_ok()).count());
         while queue.lock().ready.len() < MAX_QUEUED_BATCHES {
             thread::yield_now();
         }

@@ -10,7 +10,7 @@ use cent::{Command, Error, RequestBuilder};
 
 use super::batch::Batch;
 use super::journal::resume::{InputHasher, KnownInput};
-use super::queue::{MAX_POOLED_BYTES, Queue};
+use super::queue::{MAX_POOLED_BYTES, Queue, Stopped};
 use crate::blocking::{self, is_readable};
 
 /// The longest line, in bytes: input without newlines must not fill the memory. It is the same as for responses.
@@ -107,8 +107,9 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
     /// Reads up to the end of the input or of the run, or to the first invalid line. What precedes that is queued.
     fn read_all(&mut self, parse: impl Fn(Vec<u8>, u64) -> Result<Command, Error>) -> anyhow::Result<()> {
         let result = self.read_lines(parse);
-        self.flush();
-        result
+        // Once it was stopped, the queue says so.
+        let _ = self.flush();
+        result.or_else(|error| if error.is::<Stopped>() { Ok(()) } else { Err(error) })
     }
 
     fn read_lines(&mut self, parse: impl Fn(Vec<u8>, u64) -> Result<Command, Error>) -> anyhow::Result<()> {
@@ -119,11 +120,7 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
         }
         for number in 1.. {
             let mut text = self.empty_buffer();
-            let is_running =
-                self.read_line(&mut text).with_context(|| format!("{STDIN}: read error at line {number}"))?;
-            if !is_running {
-                break;
-            }
+            self.read_line(&mut text, number)?;
             if text.is_empty() {
                 return self.input_check.as_ref().map_or(Ok(()), |input_check| input_check.check_end(number - 1));
             }
@@ -135,25 +132,22 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
             input_end += text.len() as u64;
             let hasher = self.input_check.as_mut().map(|input_check| input_check.add(&text));
             let line = Line { text, number, input_end, hasher };
-            let is_running = if number <= known_lines {
-                self.take_known(line, &parse)?
+            if number <= known_lines {
+                self.take_known(line, &parse)?;
             } else {
-                self.take_new(line, &parse, false)?
-            };
-            if !is_running {
-                break;
+                self.take_new(line, &parse, false)?;
             }
         }
         Ok(())
     }
 
-    /// Takes a line that an earlier run sent. Returns false if the run was stopped.
+    /// Takes a line that an earlier run sent.
     fn take_known(
         &mut self,
         line: Line,
         parse: &impl Fn(Vec<u8>, u64) -> Result<Command, Error>,
-    ) -> anyhow::Result<bool> {
-        let Some(input_check) = &mut self.input_check else { return Ok(true) };
+    ) -> anyhow::Result<()> {
+        let Some(input_check) = &mut self.input_check else { return Ok(()) };
         let number = line.number;
         input_check.check(number)?;
         if input_check.known.resend.contains(number) {
@@ -162,40 +156,39 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
             self.buffer_pool.push(line.text);
         }
         if number < input_check.known.last_line() {
-            return Ok(true);
+            return Ok(());
         }
         self.queue.set_verified();
         for held in std::mem::take(&mut input_check.held) {
-            if !self.take_new(held, parse, true)? {
-                return Ok(false);
-            }
+            self.take_new(held, parse, true)?;
         }
         // New lines go into batches of their own.
-        Ok(self.flush())
+        Ok(self.flush()?)
     }
 
-    /// Takes a line to be sent. Returns false if the run was stopped.
+    /// Takes a line to be sent.
     fn take_new(
         &mut self,
         line: Line,
         parse: &impl Fn(Vec<u8>, u64) -> Result<Command, Error>,
         is_resend: bool,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<()> {
         if line.text.iter().all(u8::is_ascii_whitespace) {
-            return Ok(true);
+            return Ok(());
         }
         let command = parse(line.text, line.number).context(STDIN)?;
         let (number, input_end, hasher) = (line.number, line.input_end, line.hasher);
-        Ok(self.push(command, number, input_end, |batch| {
+        self.push(command, number, input_end, |batch| {
             batch.is_resend = is_resend;
             if let Some(hasher) = hasher {
                 batch.push_hasher(hasher);
             }
-        })?)
+        })
     }
 
-    /// Reads a line with its newline; none at the end of the input. Returns false if the run was stopped.
-    fn read_line(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
+    /// Reads a line with its newline; none at the end of the input.
+    fn read_line(&mut self, line: &mut Vec<u8>, number: u64) -> anyhow::Result<()> {
+        let context = || format!("{STDIN}: read error at line {number}");
         loop {
             let buffered = self.input.buffer();
             let newline = memchr::memchr(b'\n', buffered);
@@ -203,45 +196,44 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
             line.extend_from_slice(&buffered[..count]);
             self.input.consume(count);
             if newline.is_some() || line.len() as u64 > MAX_LINE_BYTES {
-                return Ok(true);
+                return Ok(());
             }
-            if !self.wait_for_input()? {
-                return Ok(false);
+            while !self.is_ready().with_context(context)? {
+                self.flush()?;
             }
             match self.input.fill_buf() {
-                Ok([]) => return Ok(true),
+                Ok([]) => return Ok(()),
                 Ok(_) => {}
                 // A neighbor process can make standard input non-blocking, and read what this one waits for.
                 Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(error).with_context(context),
             }
         }
     }
 
-    /// Waits for input, and flushes the batch when it has waited for long enough. Returns false if the run was stopped.
-    fn wait_for_input(&mut self) -> io::Result<bool> {
+    /// Waits for input; false once the batch has waited for long enough.
+    fn is_ready(&self) -> io::Result<bool> {
         loop {
             let linger = self.batch.as_ref().map(Batch::remaining_linger);
             if linger.is_some_and(|linger| linger.is_zero()) {
-                if !self.flush() {
-                    return Ok(false);
-                }
-            } else if is_readable(self.input.get_ref(), linger)? {
+                return Ok(false);
+            }
+            if is_readable(self.input.get_ref(), linger)? {
                 return Ok(true);
             }
         }
     }
 
-    /// Adds a command to the batch, and then lets `extend` add what belongs to it. Returns false if the run was stopped.
+    /// Adds a command to the batch, and then lets `extend` add what belongs to it.
     fn push(
         &mut self,
         command: Command,
         number: u64,
         input_end: u64,
         extend: impl FnOnce(&mut Batch),
-    ) -> Result<bool, Error> {
-        if self.batch.as_ref().is_some_and(|batch| !batch.has_room_for(&command)) && !self.flush_full()? {
-            return Ok(false);
+    ) -> anyhow::Result<()> {
+        if self.batch.as_ref().is_some_and(|batch| !batch.has_room_for(&command)) {
+            self.flush_full()?;
         }
         if self.batch.is_none() {
             self.buffer_pool.extend(self.queue.take_recycled().into_iter().flat_map(Batch::into_buffers));
@@ -249,20 +241,20 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
         let batch = self.batch.get_or_insert_with(|| Batch::new(self.queue.batch_size()));
         batch.push(command, number, input_end);
         extend(batch);
-        Ok(!batch.is_full() || self.flush_full()?)
+        if batch.is_full() { self.flush_full() } else { Ok(()) }
     }
 
-    /// Queues the batch with its request prepared. Returns false if the run was stopped.
-    fn flush_full(&mut self) -> Result<bool, Error> {
+    /// Queues the batch with its request prepared.
+    fn flush_full(&mut self) -> anyhow::Result<()> {
         if let Some(batch) = self.batch.as_mut().filter(|batch| batch.bytes() <= MAX_POOLED_BYTES) {
             batch.request(self.requests)?;
         }
-        Ok(self.flush())
+        Ok(self.flush()?)
     }
 
-    /// Queues the batch, if there is one. Returns false if the run was stopped.
-    fn flush(&mut self) -> bool {
-        self.batch.take().is_none_or(|batch| self.queue.push(batch))
+    /// Queues the batch, if there is one.
+    fn flush(&mut self) -> Result<(), Stopped> {
+        self.batch.take().map_or(Ok(()), |batch| self.queue.push(batch))
     }
 
     fn empty_buffer(&mut self) -> Vec<u8> {
@@ -305,7 +297,7 @@ mod tests {
 
     fn push(reader: &mut BatchReader<'_, PipeReader>, number: u64, bytes: usize) {
         let params = format!("{{\"a\":\"{}\"}}", "x".repeat(bytes));
-        assert!(reader.push(Command::new("info", params).unwrap(), number, 0, |_| {}).unwrap());
+        reader.push(Command::new("info", params).unwrap(), number, 0, |_| {}).unwrap();
     }
 
     fn pop_lines(queue: &Queue) -> Vec<u64> {
@@ -332,7 +324,7 @@ mod tests {
         for (number, bytes) in [(1, 400_000), (2, 400_000), (3, 400_000), (4, 2_000_000), (5, 1)] {
             push(&mut reader, number, bytes);
         }
-        reader.flush();
+        reader.flush().unwrap();
         queue.close(Ok(()));
         assert_eq!(all_lines(&queue), [vec![1, 2], vec![3], vec![4], vec![5]]);
     }

@@ -1,126 +1,142 @@
 //! A run of `--lines`: requests are sent, replies printed, and the outcome reported.
 
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
-use cent::{Client, Command, Endpoint, Error, HttpRequest, IdempotencyKey, Reply, RequestBuilder};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use cent::{Client, Command, Endpoint, Error, ErrorKind, IdempotencyKey, Repeat, Reply, ReplyError, RequestBuilder};
 
 use super::batch::Batch;
 use super::batch_size::{BatchSize, INITIAL_SIZE};
-use super::journal::format::Job;
+use super::journal::record::Job;
+use super::journal::resume::{Decision, KnownInput, decide};
+use super::journal::{Checkpoint, Journal};
+use super::ledger::line_set::LineSet;
+use super::ledger::summary::Remaining;
+use super::ledger::{Answered, Entry, Ledger, Sent, Skipped};
 use super::progress::Progress;
-use super::queue::{Queue, RunResult, StopReason};
-use super::recorder::Recorder;
-use super::tally::{self, Tally};
-use super::{reader, signals};
-use crate::blocking;
-use crate::command_line::args::Args;
+use super::queue::{Queue, StopReason, Stopped};
+use super::{dry_run, reader, signals};
 use crate::command_line::mistakes::IDEMPOTENT_REQUIRES_KEY;
 use crate::config::home::{expand_tilde, home_dir};
+use crate::console::Console;
 use crate::exit::{Effect, ExitStatus, LinesOutcome, OutputError, exit_status_for, lines_status};
-use crate::output::{self, JsonLayout};
+use crate::options::{Options, UnknownChoice};
 use crate::reply_errors::ReplyErrors;
 use crate::retry::{self, FirstAttempt, Resend, Retrier};
-use crate::stderr::{self, ErrorPrinter};
+use crate::stderr;
 
-/// Sends the commands of standard input; prints no replies without a layout.
+/// So many invalid commands in a row, without an answer to any other, are no accident: the server takes none.
+const MAX_INVALID_AT_START: usize = 3;
+
+/// Sends the commands of standard input, and prints their replies.
 pub(crate) fn run(
-    args: &Args,
-    errors: ErrorPrinter,
-    layout: Option<JsonLayout>,
-    mut client: Client,
+    options: &Options,
+    console: Console,
+    client: Client,
     method: Option<&str>,
 ) -> anyhow::Result<ExitStatus> {
     // Before the reader changes the position in it.
     let input_bytes = reader::input_bytes();
-    let requests = request_builder(args, &client)?;
-    let recorder = open_journal(args, &requests, method)?;
-    if let Some(question) = recorder.as_ref().and_then(Recorder::question) {
-        errors.print(&question);
+    let requests = request_builder(options, &client)?;
+    let (journal, mut ledger) = open_journal(options, &requests, method)?;
+    ledger.begin(options.idempotent);
+    let now = unix_seconds();
+    let decision = ledger.unknown().map(|unknown| decide(unknown, options.unknown, options.idempotent, now));
+    if decision == Some(Decision::Ask) {
+        print_question(console, options, journal.as_ref(), &ledger);
         return Ok(ExitStatus::Unknown);
     }
-    let queue = Arc::new(Queue::new(batch_size(args, &requests)));
+    let resends = matches!(decision, Some(Decision::Repeat | Decision::Send { .. }));
+    let known = journal.as_ref().map(|journal| KnownInput::new(journal.checkpoints(), &ledger, resends));
+    let queue = Arc::new(Queue::new(batch_size(options, &requests)));
     signals::stop_on_signals(&queue)?;
-    let known = recorder.as_ref().map(Recorder::known_input);
-    let parse = line_parser(method, requests.endpoint().clone(), line_keys(args, recorder.as_ref())?);
+    let parse = line_parser(method, requests.endpoint().clone(), line_keys(options, journal.as_ref())?);
     reader::start(&queue, requests.clone(), known, parse)?;
-    if args.dry_run {
-        return dry_run(args, &queue, &requests);
+    if options.dry_run {
+        return dry_run::dry_run(console, &queue, &requests);
     }
-    let is_visible = !args.quiet && !args.verbose && io::stderr().is_terminal() && !io::stdout().is_terminal();
-    let progress = Progress::new(errors, is_visible, input_bytes);
-    let mut run = LinesRun::new(layout, progress.clone(), recorder);
-    let retrier = Retrier::new(
-        args.max_retries(),
-        args.idempotent,
-        |message: &str| progress.print_message(message),
-        |backoff| queue.sleep_unless_stopped(backoff),
-    );
-    if !queue.wait_until_verified() {
-        let result = queue.result();
-        return match result {
-            RunResult { input_error: Some(error), .. } => Err(run.with_journal(error)),
-            result => Ok(run.finish(args, errors, &result)),
-        };
+    let progress = Progress::new(console, console.shows_progress(), input_bytes);
+    let on_retry: OnRetry = Box::new({
+        let progress = progress.clone();
+        move |message| progress.print_message(message)
+    });
+    let sleep: Sleep = Box::new({
+        let queue = Arc::clone(&queue);
+        move |backoff| queue.sleep_unless_stopped(backoff)
+    });
+    let retrier = Retrier::new(options.max_retries, options.idempotent, on_retry, sleep);
+    let mut run = Run {
+        console,
+        idempotent: options.idempotent,
+        unknown_choice: options.unknown,
+        queue: &queue,
+        requests,
+        client,
+        retrier,
+        progress,
+        journal,
+        ledger,
+        decision,
+        invalid_at_start: LineSet::default(),
+        invalid_end: None,
+        has_unsent: false,
+        is_unrecorded: false,
+        reply_errors: ReplyErrors::new(),
+        printed: Ok(()),
+        failures: Vec::new(),
+    };
+    if queue.wait_until_verified() {
+        // Why the run was stopped is in the queue, and in what the run has noted.
+        let _ = run.send_all();
+    } else if let Some(error) = queue.take_input_error() {
+        return Err(match &run.journal {
+            Some(journal) => error.context(journal.name()),
+            None => error,
+        });
     }
-    run.begin(&queue);
-    while let Some(mut batch) = queue.pop() {
-        let first_attempt = match run.before(&mut batch, &requests, |first| retrier.may_resend(&mut client, first)) {
-            Ok(Before::Send(first_attempt)) => first_attempt,
-            Ok(Before::Skip) => continue,
-            Ok(Before::Stop) => {
-                run.stop_before(&queue, None);
-                break;
-            }
-            Err(error) => {
-                run.stop_before(&queue, Some(error));
-                break;
-            }
-        };
-        let start = Instant::now();
-        let result = batch.request(&requests).and_then(|request| retrier.send(&mut client, request, first_attempt));
-        queue.observe(batch.commands().len(), start.elapsed());
-        if result.is_err() {
-            queue.stop(StopReason::Failure);
-        }
-        run.record(&queue, &batch, result);
-        queue.recycle(batch);
-    }
-    if let Some(recorder) = run.recorder.as_mut().filter(|_| retrier.knows_that_keys_are_ignored()) {
-        recorder.set_keys_are_useless();
-    }
-    Ok(run.finish(args, errors, &queue.result()))
+    Ok(run.finish())
 }
 
-fn open_journal(args: &Args, requests: &RequestBuilder, method: Option<&str>) -> anyhow::Result<Option<Recorder>> {
-    let Some(path) = &args.journal else { return Ok(None) };
+fn open_journal(
+    options: &Options,
+    requests: &RequestBuilder,
+    method: Option<&str>,
+) -> anyhow::Result<(Option<Journal>, Ledger)> {
+    let Some(path) = &options.journal else { return Ok((None, Ledger::default())) };
     let path = expand_tilde(Path::new(path), home_dir().as_deref());
     let path = path.context("--journal: HOME is not set; use an absolute path")?;
     let job = Job {
-        section: args.section.clone().unwrap_or_default(),
+        section: options.section.clone(),
         address: requests.endpoint().address().to_string(),
         method: method.map(str::to_owned),
     };
-    Recorder::open(&path, &job, args.unknown, args.idempotent).map(Some)
+    let (journal, ledger) = Journal::open(&path, &job)?;
+    Ok((Some(journal), ledger))
+}
+
+fn print_question(console: Console, options: &Options, journal: Option<&Journal>, ledger: &Ledger) {
+    let is_late = options.idempotent && ledger.unknown().is_some_and(|unknown| unknown.repeat == Repeat::Keys);
+    if let Some((journal, question)) = journal.zip(ledger.question(is_late)) {
+        console.print_error_message(&format!("{}: {question}", journal.name()));
+    }
 }
 
 /// From which the idempotency keys of the lines derive: a run that goes on where another one ended uses the same.
-fn line_keys(args: &Args, recorder: Option<&Recorder>) -> Result<Option<IdempotencyKey>, Error> {
-    match recorder {
-        _ if !args.idempotent => Ok(None),
-        Some(recorder) => Ok(Some(recorder.keys())),
+fn line_keys(options: &Options, journal: Option<&Journal>) -> Result<Option<IdempotencyKey>, Error> {
+    match journal {
+        _ if !options.idempotent => Ok(None),
+        Some(journal) => Ok(Some(journal.id())),
         None => IdempotencyKey::random().map(Some),
     }
 }
 
-fn request_builder(args: &Args, client: &Client) -> anyhow::Result<RequestBuilder> {
+fn request_builder(options: &Options, client: &Client) -> anyhow::Result<RequestBuilder> {
     let requests = client.requests().clone();
-    ensure!(!args.idempotent || !requests.endpoint().is_signed(), IDEMPOTENT_REQUIRES_KEY);
-    if !args.unordered {
+    ensure!(!options.idempotent || !requests.endpoint().is_signed(), IDEMPOTENT_REQUIRES_KEY);
+    if !options.unordered {
         return Ok(requests);
     }
     ensure!(!requests.endpoint().is_signed(), "--unordered requires api_key and Centrifugo 5.2 or later, not secret");
@@ -128,11 +144,11 @@ fn request_builder(args: &Args, client: &Client) -> anyhow::Result<RequestBuilde
 }
 
 /// With a secret the size is fixed: Centrifugo 1 accepts 100 commands by default.
-fn batch_size(args: &Args, requests: &RequestBuilder) -> BatchSize {
+fn batch_size(options: &Options, requests: &RequestBuilder) -> BatchSize {
     if requests.endpoint().is_signed() {
-        BatchSize::fixed(args.batch.unwrap_or(INITIAL_SIZE))
+        BatchSize::fixed(options.batch.unwrap_or(INITIAL_SIZE))
     } else {
-        BatchSize::adaptive(args.batch)
+        BatchSize::adaptive(options.batch)
     }
 }
 
@@ -158,233 +174,335 @@ fn line_parser(
     }
 }
 
-/// The outcome of a run so far.
-struct LinesRun {
-    layout: Option<JsonLayout>,
+fn unix_seconds() -> u64 {
+    // A clock before 1970 counts as 1970: as with any wrong clock, only repetitions depend on it.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |duration| duration.as_secs())
+}
+
+type OnRetry = Box<dyn Fn(&str)>;
+type Sleep = Box<dyn Fn(Duration) -> bool>;
+
+struct Run<'a> {
+    console: Console,
+    idempotent: bool,
+    unknown_choice: Option<UnknownChoice>,
+    queue: &'a Queue,
+    requests: RequestBuilder,
+    client: Client,
+    retrier: Retrier<OnRetry, Sleep>,
     progress: Progress,
-    recorder: Option<Recorder>,
-    tally: Tally,
+    journal: Option<Journal>,
+    ledger: Ledger,
+    /// What to do with the lines that earlier runs left unknown; none if there are none.
+    decision: Option<Decision>,
+    /// Lines that the server called invalid before it answered any other. They are not recorded yet: if it goes on like
+    /// this, none of them is to blame.
+    invalid_at_start: LineSet,
+    /// At the last of them.
+    invalid_end: Option<Checkpoint>,
+    /// Whether lines were taken from the queue that were not sent, or not accepted.
+    has_unsent: bool,
+    /// Whether the journal lacks the result of the last request.
+    is_unrecorded: bool,
     reply_errors: ReplyErrors,
     printed: io::Result<()>,
     failures: Vec<anyhow::Error>,
-    /// Whether the journal lacks the result of the last request.
-    is_unrecorded: bool,
 }
 
-/// What happens with a batch.
-enum Before {
-    /// It is sent; when that was done first.
-    Send(FirstAttempt),
-    /// Its lines are unknown, and not sent again.
-    Skip,
-    /// It must not be sent, and nothing after it.
-    Stop,
+/// What a response says about a batch.
+enum Verdict {
+    Settled,
+    /// Nothing was executed, because of one of the commands.
+    Invalid(Error),
 }
 
-impl LinesRun {
-    fn new(layout: Option<JsonLayout>, progress: Progress, recorder: Option<Recorder>) -> Self {
-        Self {
-            layout,
-            progress,
-            recorder,
-            tally: Tally::default(),
-            reply_errors: ReplyErrors::new(),
-            printed: Ok(()),
-            failures: Vec::new(),
-            is_unrecorded: false,
+impl Run<'_> {
+    fn send_all(&mut self) -> Result<(), Stopped> {
+        if self.decision == Some(Decision::Skip) {
+            self.skip_unknown()?;
         }
+        while let Some(batch) = self.queue.pop() {
+            self.send_batch(batch)?;
+        }
+        if !self.queue.is_stopped() && !self.invalid_at_start.is_empty() {
+            let (done, replies) = (self.invalid_at_start.last().unwrap_or_default(), self.invalid_at_start.count());
+            let rejected = std::mem::take(&mut self.invalid_at_start);
+            self.answer(self.invalid_end, Answered { done, rejected, replies, ..Answered::default() })?;
+        }
+        Ok(())
     }
 
-    /// Names the journal as what an error is about.
-    fn with_journal(&self, error: anyhow::Error) -> anyhow::Error {
-        match &self.recorder {
-            Some(recorder) => error.context(recorder.path()),
-            None => error,
+    /// Sends a batch; in halves, if the server rejects it because of one of its commands.
+    fn send_batch(&mut self, batch: Batch) -> Result<(), Stopped> {
+        let mut parts = vec![batch];
+        let result = self.send_parts(&mut parts);
+        for part in &parts {
+            self.note_unsent(part);
         }
+        result
     }
 
-    /// Begins, once the input is compared with what earlier runs sent.
-    fn begin(&mut self, queue: &Queue) {
-        match self.recorder.as_mut().map(Recorder::begin) {
-            Some(Err(error)) => self.stop_before(queue, Some(error)),
-            Some(Ok(Some(skipped))) => self.progress.print_message(&skipped),
-            Some(Ok(None)) | None => {}
+    /// Sends the parts from the last one on. Those that are left were not sent.
+    fn send_parts(&mut self, parts: &mut Vec<Batch>) -> Result<(), Stopped> {
+        while let Some(mut part) = parts.pop() {
+            if self.is_skipped(&part).inspect_err(|_| self.note_unsent(&part))? {
+                continue;
+            }
+            match self.send_part(&mut part)? {
+                Verdict::Settled => self.queue.recycle(part),
+                Verdict::Invalid(error) => match part.split_off_half() {
+                    Some(second) => parts.extend([second, part]),
+                    None => self.reject(&part, &error)?,
+                },
+            }
+            if !parts.is_empty() && self.queue.is_stopped() {
+                return Err(Stopped);
+            }
         }
+        Ok(())
     }
 
-    /// Prepares a batch to be sent, if it may be sent again. `may_resend` asks the server whether it recognizes idempotency keys.
-    fn before(
-        &mut self,
-        batch: &mut Batch,
-        requests: &RequestBuilder,
-        may_resend: impl FnOnce(FirstAttempt) -> Resend,
-    ) -> anyhow::Result<Before> {
-        let Some(recorder) = &mut self.recorder else { return Ok(Before::Send(FirstAttempt::now())) };
-        if recorder.skips(batch) {
-            return Ok(Before::Skip);
-        }
-        let first_attempt = recorder.first_attempt(batch);
-        if recorder.relies_on_keys(batch) {
-            match may_resend(first_attempt) {
+    /// Remembers that a batch remains. Lines that an earlier run sent are unknown instead.
+    fn note_unsent(&mut self, batch: &Batch) {
+        self.has_unsent |= !batch.is_resend;
+    }
+
+    /// Whether a batch has unknown lines that are not sent again.
+    fn is_skipped(&mut self, batch: &Batch) -> Result<bool, Stopped> {
+        if batch.is_resend && self.decision == Some(Decision::Repeat) {
+            let first_attempt = self.first_attempt(batch);
+            match self.retrier.may_resend(&mut self.client, first_attempt) {
                 Resend::Now => {}
-                Resend::Later => return Ok(Before::Stop),
+                Resend::Later => return Err(self.stop()),
                 Resend::Never => {
-                    let skipped = recorder.skip_instead()?;
-                    return Ok(skipped.map_or(Before::Stop, |skipped| {
-                        self.progress.print_message(&skipped);
-                        Before::Skip
-                    }));
+                    self.ledger.set_keys_are_useless();
+                    if self.unknown_choice != Some(UnknownChoice::Skip) {
+                        return Err(self.stop());
+                    }
+                    self.skip_unknown()?;
                 }
             }
         }
-        recorder.before(batch, requests)?;
-        Ok(Before::Send(first_attempt))
+        Ok(batch.is_resend && self.decision == Some(Decision::Skip))
     }
 
-    /// Ends the run before a batch is sent.
-    fn stop_before(&mut self, queue: &Queue, error: Option<anyhow::Error>) {
-        queue.stop(StopReason::Failure);
-        self.tally.batch_rejected = true;
-        self.failures.extend(error);
+    /// Sends a batch, and records and prints what becomes of it.
+    fn send_part(&mut self, batch: &mut Batch) -> Result<Verdict, Stopped> {
+        let first_attempt = self.first_attempt(batch);
+        self.announce(batch).map_err(|error| self.fail(error)).inspect_err(|_| self.note_unsent(batch))?;
+        let start = Instant::now();
+        let request = batch.request(&self.requests);
+        let result = request.and_then(|request| self.retrier.send(&mut self.client, request, first_attempt));
+        self.queue.observe(batch.commands().len(), start.elapsed());
+        if self.retrier.knows_that_keys_are_ignored() {
+            self.ledger.set_keys_are_useless();
+        }
+        let answered = Answered::new(&batch.lines, &result, batch.is_resend, self.ledger.done());
+        match result {
+            Err(error) if error.rejects_whole_batch() => {
+                // A single one is found rejected, or not, below.
+                if let Some(answered) = answered.filter(|_| batch.commands().len() > 1) {
+                    self.answer(None, answered)?;
+                }
+                Ok(Verdict::Invalid(error))
+            }
+            result => self.settle(batch, answered, result).map(|()| Verdict::Settled),
+        }
     }
 
-    /// Records the result of a batch, prints the replies, and adds its outcome.
-    fn record(&mut self, queue: &Queue, batch: &Batch, result: Result<Vec<Reply>, Error>) {
-        match self.recorder.as_mut().map_or(Ok(true), |recorder| recorder.after(batch, &result)) {
-            Ok(true) => {}
-            Ok(false) => queue.stop(StopReason::Failure),
-            Err(error) => {
-                queue.stop(StopReason::Failure);
+    /// Records that a batch is about to be sent.
+    fn announce(&mut self, batch: &mut Batch) -> anyhow::Result<()> {
+        let is_repetition = batch.is_resend && self.decision == Some(Decision::Repeat);
+        let request = batch.request(&self.requests)?;
+        if is_repetition {
+            request.assume_sent();
+        }
+        let repeat = match request.repeat() {
+            // Keys of the user's own, without the option: nobody said that they may be relied on.
+            Repeat::Keys if !self.idempotent => Repeat::Nothing,
+            repeat => repeat,
+        };
+        let (Some(&first), Some(&last)) = (batch.lines.first(), batch.lines.last()) else { return Ok(()) };
+        let (lines, time) = match self.ledger.unknown() {
+            Some(unknown) if batch.is_resend => (unknown.lines.up_to(last), self.first_sent()),
+            _ => (LineSet::range(first, last), unix_seconds()),
+        };
+        self.record(Entry::Sent(Sent { lines, time, repeat }), batch.checkpoint(batch.lines.len() - 1))
+    }
+
+    /// Records and prints the result of a batch.
+    fn settle(
+        &mut self,
+        batch: &Batch,
+        answered: Option<Answered>,
+        result: Result<Vec<Reply>, Error>,
+    ) -> Result<(), Stopped> {
+        let is_accepted = result.is_ok();
+        let is_unknown = answered.as_ref().is_none_or(|answered| {
+            self.journal.is_some() && !(answered.unknown.is_empty() && answered.failed.is_empty())
+        });
+        self.has_unsent |= !is_accepted && answered.is_some();
+        if let Some(mut answered) = answered {
+            if is_accepted {
+                let invalid = std::mem::take(&mut self.invalid_at_start);
+                answered.replies += invalid.count();
+                answered.rejected = invalid.union(&answered.rejected);
+            }
+            if let Err(error) = self.record(Entry::Answered(answered), batch.checkpoint(batch.lines.len() - 1)) {
                 self.is_unrecorded = true;
-                self.failures.extend([Some(error), result.err().map(anyhow::Error::from)].into_iter().flatten());
-                return;
+                self.failures.push(error);
+                self.failures.extend(result.err().map(anyhow::Error::from));
+                return Err(self.stop());
             }
         }
-        self.tally.add(&batch.lines, batch.is_read_only(), &result);
-        let replies = retry::replies(&result);
-        self.print(queue, replies);
+        self.print(batch, retry::replies(&result));
+        self.failures.extend(result.err().map(anyhow::Error::from));
+        if is_unknown || !is_accepted || self.printed.is_err() { Err(self.stop()) } else { Ok(()) }
+    }
+
+    /// Prints replies and their errors.
+    fn print(&mut self, batch: &Batch, replies: &[Reply]) {
+        if self.printed.is_ok() {
+            self.printed = self.console.print_lines(replies);
+        }
         for ((reply, command), line) in replies.iter().zip(batch.commands()).zip(&batch.lines) {
+            // Another attempt would be rejected, too.
+            if batch.is_resend && reply.errors().iter().any(is_rejected_repetition) {
+                self.ledger.set_keys_are_useless();
+            }
             let subject = || format!("line {line}: {}", command.method());
             self.reply_errors.add(reply, subject, |message| self.progress.print_error(message));
         }
-        self.progress.update(self.tally.replies, batch.input_end);
-        self.failures.extend(result.err().map(|error| with_line(error, &batch.lines)));
+        self.progress.update(self.ledger.replies(), batch.input_end);
     }
 
-    fn print(&mut self, queue: &Queue, replies: &[Reply]) {
-        if self.printed.is_ok() {
-            self.printed =
-                self.layout.map_or(Ok(()), |layout| output::print_lines(replies, layout, blocking::stdout()));
-            if self.printed.is_err() {
-                queue.stop(StopReason::Failure);
-            }
+    /// Takes the only command of a batch for rejected: the server calls it invalid.
+    fn reject(&mut self, batch: &Batch, error: &Error) -> Result<(), Stopped> {
+        let (Some(command), Some(&line)) = (batch.commands().first(), batch.lines.first()) else { return Ok(()) };
+        let text = format!("line {line}: {}: {}", command.method(), text_without_subject(error));
+        self.reply_errors.add_error(error.kind(), || text.clone(), |message| self.progress.print_error(message));
+        if batch.is_resend && error.kind() == ErrorKind::OutcomeUnknown {
+            self.ledger.set_keys_are_useless();
+            return Err(self.stop());
         }
+        let rejected = LineSet::range(line, line);
+        if self.ledger.replies() > 0 {
+            let answered = Answered { done: line.max(self.ledger.done()), rejected, replies: 1, ..Answered::default() };
+            return self.answer(batch.checkpoint(0), answered);
+        }
+        self.answer(None, Answered { done: self.ledger.done(), ..Answered::default() })?;
+        self.invalid_at_start = self.invalid_at_start.union(&rejected);
+        self.invalid_end = batch.checkpoint(0);
+        if self.invalid_at_start.count() < MAX_INVALID_AT_START as u64 {
+            return Ok(());
+        }
+        self.has_unsent = true;
+        Err(self.stop())
+    }
+
+    fn skip_unknown(&mut self) -> Result<(), Stopped> {
+        let Some(unknown) = self.ledger.unknown() else { return Ok(()) };
+        let (lines, done) = (unknown.lines.clone(), self.ledger.end());
+        let message = Ledger::skipped_lines(&lines);
+        self.record(Entry::Skipped(Skipped { lines, done }), None).map_err(|error| self.fail(error))?;
+        self.decision = Some(Decision::Skip);
+        self.progress.print_message(&message);
+        Ok(())
+    }
+
+    fn answer(&mut self, checkpoint: Option<Checkpoint>, answered: Answered) -> Result<(), Stopped> {
+        self.record(Entry::Answered(answered), checkpoint).map_err(|error| {
+            self.is_unrecorded = true;
+            self.fail(error)
+        })
+    }
+
+    /// Adds an entry to the ledger, and before that to the journal if there is one.
+    fn record(&mut self, entry: Entry, checkpoint: Option<Checkpoint>) -> anyhow::Result<()> {
+        match &mut self.journal {
+            Some(journal) => journal.add(&mut self.ledger, entry, checkpoint).with_context(|| journal.name()),
+            None => Ok(self.ledger.add(&entry)?),
+        }
+    }
+
+    /// When a batch was sent for the first time, perhaps by an earlier run.
+    fn first_attempt(&self, batch: &Batch) -> FirstAttempt {
+        let earlier = batch.is_resend.then(|| UNIX_EPOCH.checked_add(Duration::from_secs(self.first_sent()))).flatten();
+        earlier.map_or_else(FirstAttempt::now, FirstAttempt::at)
+    }
+
+    /// In seconds since 1970, for lines that are sent again.
+    fn first_sent(&self) -> u64 {
+        match (self.decision, self.ledger.unknown()) {
+            (Some(Decision::Send { first_sent }), _) => first_sent,
+            (_, Some(unknown)) => unknown.first_sent,
+            (_, None) => unix_seconds(),
+        }
+    }
+
+    fn fail(&mut self, error: anyhow::Error) -> Stopped {
+        self.failures.push(error);
+        self.stop()
+    }
+
+    fn stop(&self) -> Stopped {
+        self.queue.stop(StopReason::Failure);
+        Stopped
     }
 
     /// Reports how the run ended, and returns its exit status.
-    fn finish(self, args: &Args, errors: ErrorPrinter, result: &RunResult) -> ExitStatus {
+    fn finish(self) -> ExitStatus {
+        let Self { console, ledger, .. } = self;
+        let result = self.queue.result();
         self.progress.clear();
-        let lines_remain = self.tally.lines_remain(result.remaining());
-        let is_stopped = result.stop.is_some() || lines_remain;
+        let remaining = if self.has_unsent { Remaining::Lines } else { result.remaining() };
+        let is_stopped = result.stop.is_some() || remaining != Remaining::Nothing;
         let output_closed = self.printed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
-        let mut cause = self.reply_errors.finish(|message| errors.print(message));
+        let mut cause = self.reply_errors.finish(|message| console.print_error_message(message));
         if self.is_unrecorded {
             cause = cause.max(ExitStatus::SafeToRetry);
         }
-        if let Some(rejections) = self.recorder.as_ref().filter(|_| !is_stopped).and_then(Recorder::earlier_rejections)
-        {
-            errors.print(&rejections);
+        if let Some(rejections) = ledger.earlier_rejections().filter(|_| !is_stopped) {
+            console.print_error_message(&rejections);
             cause = cause.max(ExitStatus::Rejected);
         }
-        let effect = if self.tally.is_read_only() { Effect::Read } else { Effect::Executed };
+        let effect = if ledger.is_read_only() { Effect::Read } else { Effect::Executed };
         let output_error = OutputError::check(self.printed, effect).err().map(anyhow::Error::from);
         for error in output_error.iter().chain(&self.failures).chain(&result.input_error) {
-            errors.print_error(error);
+            console.print_error(error);
             cause = cause.max(exit_status_for(error));
         }
-        let recorder = self.recorder.as_ref();
         if is_stopped {
-            // With --quiet too, because it is part of the error.
-            let reason =
-                stop_reason(result.stop, output_closed).map_or_else(String::new, |reason| format!("{reason}: "));
-            let summary = match recorder {
-                Some(recorder) => recorder.stopped_summary(self.tally.batch_rejected, result.remaining()),
-                None => self.tally.stopped_summary(result.remaining()),
+            let reason = match result.stop {
+                Some(StopReason::Signal(signal)) => format!("{}: ", signals::signal_text(signal)),
+                Some(StopReason::Failure) if output_closed => "standard output closed: ".to_owned(),
+                // The error that stopped it has been printed.
+                Some(StopReason::Failure) | None => String::new(),
             };
-            stderr::print_message(&format!("{reason}{summary}"));
-        } else if !args.quiet {
-            let earlier = recorder.filter(|_| self.tally.replies == 0).and_then(Recorder::finished_before);
-            let summary = earlier.unwrap_or_else(|| self.tally.finished_summary(self.progress.elapsed()));
-            stderr::print_message(&summary);
+            // With --quiet too, because it is part of the error.
+            stderr::print_message(&format!("{reason}{}", ledger.stopped_summary(remaining, unix_seconds())));
+        } else {
+            console.print_message(&ledger.finished_summary(self.progress.elapsed()));
         }
         lines_status(LinesOutcome {
-            has_unknown: self.tally.has_unknown()
-                || cause == ExitStatus::Unknown
-                || recorder.is_some_and(Recorder::has_unknown),
+            has_unknown: ledger.has_unknown() || cause == ExitStatus::Unknown,
             signal: match result.stop {
                 Some(StopReason::Signal(number)) => Some(number),
                 Some(StopReason::Failure) | None => None,
             },
-            has_answered: self.tally.resume_line() > 1,
+            has_answered: ledger.has_progress(),
             effect,
-            lines_remain,
+            lines_remain: remaining != Remaining::Nothing,
             cause,
         })
     }
 }
 
-/// Names the line of the command that made the server reject a batch.
-fn with_line(error: Error, lines: &[u64]) -> anyhow::Error {
-    match error.command_index().and_then(|index| lines.get(index)) {
-        Some(&line) => anyhow::Error::from(error).context(format!("standard input, line {line}")),
-        None => error.into(),
-    }
+fn is_rejected_repetition(error: &ReplyError) -> bool {
+    error.kind() == ErrorKind::OutcomeUnknown && !error.is_repeatable()
 }
 
-/// Why a run was stopped; none if the error that stopped it has been printed.
-fn stop_reason(stop: Option<StopReason>, output_closed: bool) -> Option<&'static str> {
-    match stop {
-        Some(StopReason::Signal(SIGINT)) => Some("interrupted by SIGINT"),
-        Some(StopReason::Signal(SIGTERM)) => Some("interrupted by SIGTERM"),
-        Some(StopReason::Signal(SIGHUP)) => Some("interrupted by SIGHUP"),
-        Some(StopReason::Signal(_)) => Some("interrupted by a signal"),
-        Some(StopReason::Failure) if output_closed => Some("standard output closed"),
-        Some(StopReason::Failure) | None => None,
-    }
-}
-
-/// Prints the requests, with an empty line between two.
-fn dry_run(args: &Args, queue: &Queue, requests: &RequestBuilder) -> anyhow::Result<ExitStatus> {
-    let (mut commands, mut count) = (0, 0);
-    while let Some(mut batch) = queue.pop() {
-        let request = batch.request(requests)?;
-        let printed = if args.quiet { Ok(()) } else { print_request(request, count > 0) };
-        if printed.is_err() {
-            queue.stop(StopReason::Failure);
-            OutputError::check(printed, Effect::Nothing)?;
-            return Ok(ExitStatus::Success);
-        }
-        commands += batch.commands().len() as u64;
-        count += 1;
-    }
-    let result = queue.result();
-    if let Some(error) = result.input_error {
-        return Err(error);
-    }
-    if !args.quiet {
-        let reason = stop_reason(result.stop, false).unwrap_or("dry run");
-        stderr::print_message(&format!("{reason}: {}", tally::dry_run_summary(commands, count)));
-    }
-    Ok(match result.stop {
-        Some(StopReason::Signal(number)) => ExitStatus::Signal(number),
-        _ => ExitStatus::Success,
-    })
-}
-
-fn print_request(request: &HttpRequest<'_>, after_another: bool) -> io::Result<()> {
-    let mut out = blocking::stdout();
-    if after_another {
-        out.write_all(b"\n")?;
-    }
-    output::print_request(request, out)
+/// A message with its hint; the line is named instead of the URL.
+fn text_without_subject(error: &Error) -> String {
+    error.hint().map_or_else(|| error.message().to_owned(), |hint| format!("{}; {hint}", error.message()))
 }

@@ -45,6 +45,16 @@ pub(super) fn stop_on_signals(queue: &Arc<Queue>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Says that a signal ended the run.
+pub(super) fn signal_text(signal: i32) -> &'static str {
+    match signal {
+        SIGINT => "interrupted by SIGINT",
+        SIGTERM => "interrupted by SIGTERM",
+        SIGHUP => "interrupted by SIGHUP",
+        _ => "interrupted by a signal",
+    }
+}
+
 fn is_second(first: Instant, now: Instant) -> bool {
     now.saturating_duration_since(first) > SIGNAL_DEBOUNCE
 }

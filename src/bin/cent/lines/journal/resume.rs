@@ -1,21 +1,16 @@
 //! What a run does with lines that an earlier one may have executed: a pure decision.
 
-use cent::REPEAT_LIMIT;
-use clap::ValueEnum;
+use cent::{REPEAT_LIMIT, Repeat};
 use sha2::{Digest as _, Sha256};
 
-use super::format::{Checkpoint, Digest, Repeat, State, Unknown};
-use super::line_set::LineSet;
+use super::super::ledger::line_set::LineSet;
+use super::super::ledger::{Ledger, Unknown};
+use super::Checkpoint;
+use super::record::Digest;
+use crate::options::UnknownChoice;
 
 /// The longest time that servers keep idempotency keys, in seconds.
 const KEY_LIFETIME_SECONDS: u64 = 300;
-
-/// What the user decided about unknown lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum UnknownChoice {
-    Send,
-    Skip,
-}
 
 /// What to do with unknown lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,11 +55,9 @@ pub(crate) struct KnownInput {
 }
 
 impl KnownInput {
-    pub(crate) fn new(state: &State, resends: bool) -> Self {
-        let mut checkpoints = vec![state.done, state.end()];
-        checkpoints.dedup();
-        checkpoints.retain(|checkpoint| checkpoint.line > 0);
-        let unknown = state.unknown.as_ref().filter(|_| resends);
+    pub(crate) fn new(checkpoints: &[Checkpoint], ledger: &Ledger, resends: bool) -> Self {
+        let checkpoints = checkpoints.iter().copied().filter(|checkpoint| checkpoint.line > 0).collect();
+        let unknown = ledger.unknown().filter(|_| resends);
         Self { checkpoints, resend: unknown.map(|unknown| unknown.lines.clone()).unwrap_or_default() }
     }
 
@@ -82,7 +75,10 @@ impl KnownInput {
         if self.checkpoints.get(index).is_none_or(|checkpoint| checkpoint.digest == input.digest()) {
             return Ok(());
         }
-        let first = index.checked_sub(1).and_then(|before| self.checkpoints.get(before)).map_or(1, |end| end.line + 1);
+        let first = index
+            .checked_sub(1)
+            .and_then(|before| self.checkpoints.get(before))
+            .map_or(1, |end| end.line.saturating_add(1));
         let lines = if first == line { format!("line {line}") } else { format!("lines {first}-{line}") };
         Err(format!("standard input differs in {lines} from what was sent before; {SAME_INPUT_HINT}"))
     }
@@ -117,14 +113,13 @@ impl InputHasher {
 
 #[cfg(test)]
 mod tests {
-    use super::super::format::Record;
+    use super::super::super::ledger::{Answered, Entry, Sent};
     use super::*;
 
     const SENT: u64 = 1_000_000;
 
     fn decide_after(repeat: Repeat, choice: Option<UnknownChoice>, idempotent: bool, seconds: i64) -> Decision {
-        let end = Checkpoint { line: 2, digest: Digest::of(&Sha256::new()) };
-        let unknown = Unknown { lines: LineSet::range(1, 2), first_sent: SENT, repeat, end };
+        let unknown = Unknown { lines: LineSet::range(1, 2), first_sent: SENT, repeat, end: 2 };
         decide(&unknown, choice, idempotent, SENT.saturating_add_signed(seconds))
     }
 
@@ -170,26 +165,21 @@ mod tests {
         assert_eq!(first_sent(301), SENT + 301);
     }
 
-    /// The state after two requests of 2 lines each, the second of which has no answer.
-    fn state(lines: &[&str]) -> State {
-        let digest = |count: usize| {
+    /// What is known after two requests of 2 lines each, the second of which has no answer.
+    fn known_input(lines: &[&str]) -> KnownInput {
+        let checkpoint = |count: usize| {
             let mut input = InputHasher::default();
             lines[..count].iter().for_each(|line| input.add(line.as_bytes()));
-            input.digest()
+            Checkpoint { line: count as u64, digest: input.digest() }
         };
-        let sent = |first, last: usize| Record::Sent {
-            lines: LineSet::range(first, last as u64),
-            first_sent: SENT,
-            repeat: Repeat::Keys,
-            digest: digest(last),
-        };
-        let done = Checkpoint { line: 2, digest: digest(2) };
-        let mut state = State::new();
-        let done = Record::Done { done, rejected: LineSet::default(), unknown: LineSet::default() };
-        for record in [sent(1, 2), done, sent(3, 4)] {
-            state.apply(&record).unwrap();
+        let sent =
+            |first, last| Entry::Sent(Sent { lines: LineSet::range(first, last), time: SENT, repeat: Repeat::Keys });
+        let mut ledger = Ledger::journaled();
+        let done = Entry::Answered(Answered { done: 2, ..Answered::default() });
+        for entry in [sent(1, 2), done, sent(3, 4)] {
+            ledger.add(&entry).unwrap();
         }
-        state
+        KnownInput::new(&[checkpoint(2), checkpoint(4)], &ledger, true)
     }
 
     fn check(known: &KnownInput, lines: &[&str]) -> Result<(), String> {
@@ -204,7 +194,7 @@ mod tests {
     #[test]
     fn changed_input_is_found() {
         let lines = ["1\n", "2\n", "3\n", "4"];
-        let known = KnownInput::new(&state(&lines), true);
+        let known = known_input(&lines);
         assert_eq!((known.last_line(), known.resend.to_string().as_str()), (4, "3-4"));
         assert_eq!(check(&known, &lines), Ok(()));
         assert_eq!(check(&known, &["1\n", "2\n", "3\n", "4\n", "5\n"]), Ok(()));
@@ -220,7 +210,8 @@ mod tests {
 
     #[test]
     fn new_journal_knows_nothing() {
-        let known = KnownInput::new(&State::new(), true);
+        let start = Checkpoint { line: 0, digest: InputHasher::default().digest() };
+        let known = KnownInput::new(&[start], &Ledger::journaled(), true);
         assert_eq!((known.last_line(), known.resend.is_empty()), (0, true));
         assert_eq!(check(&known, &[]), Ok(()));
     }

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// Line numbers from 1, as ranges in ascending order that neither overlap nor touch.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct LineSet(Vec<(u64, u64)>);
 
 impl LineSet {
@@ -127,8 +130,22 @@ impl FromStr for LineSet {
     }
 }
 
+impl TryFrom<String> for LineSet {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map_err(|()| "not a set of lines")
+    }
+}
+
+impl From<LineSet> for String {
+    fn from(lines: LineSet) -> Self {
+        lines.to_string()
+    }
+}
+
 /// Parses a number above 0 without leading zeros or signs.
-pub(crate) fn parse_number(text: &str) -> Option<u64> {
+fn parse_number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| text.starts_with(|c: char| ('1'..='9').contains(&c)))
 }
 

@@ -1,0 +1,335 @@
+//! What a run says of its lines: at its end, and before it begins.
+
+use std::time::Duration;
+
+use cent::{REPEAT_LIMIT, Repeat};
+
+use super::line_set::LineSet;
+use super::{Ledger, NamedLines, Unknown};
+
+/// How many ranges of lines a message names.
+const MAX_NAMED_RANGES: usize = 10;
+
+/// What remains of the input after what was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remaining {
+    Nothing,
+    Lines,
+    /// An invalid line, and what follows it.
+    InvalidLine,
+}
+
+impl Ledger {
+    /// The summary of a run that reached the end of its input.
+    pub(crate) fn finished_summary(&self, elapsed: Duration) -> String {
+        if self.run.replies == 0 {
+            return self.finished_earlier().unwrap_or_else(|| "no commands on standard input".to_owned());
+        }
+        let (seconds, rate) = (elapsed.as_secs_f64(), rate(self.run.replies, elapsed));
+        let (count, outcome) = (command_count(self.run.replies), self.outcome_counts());
+        match outcome {
+            Some(outcome) => format!("{count} in {seconds:.1} s ({rate}): {outcome}"),
+            None => format!("{count} accepted in {seconds:.1} s ({rate})"),
+        }
+    }
+
+    /// The summary of a run without lines to send; none if no line was ever sent.
+    fn finished_earlier(&self) -> Option<String> {
+        let skipped = match &self.skipped {
+            NamedLines { count: 0, .. } => String::new(),
+            skipped => format!(", but {} skipped", name_counted(skipped)),
+        };
+        let lines = LineSet::range(1, self.done);
+        (!lines.is_empty()).then(|| format!("nothing left to do: {} done earlier{skipped}", name_lines(&lines)))
+    }
+
+    /// Names the lines that earlier runs found rejected.
+    pub(crate) fn earlier_rejections(&self) -> Option<String> {
+        let rejected = &self.rejected_earlier;
+        let were = if rejected.count == 1 { "was" } else { "were" };
+        (rejected.count > 0).then(|| format!("{} {were} rejected in an earlier run", name_counted(rejected)))
+    }
+
+    /// What the user has to decide before unknown lines are sent again. `is_late` if their keys no longer help.
+    pub(crate) fn question(&self, is_late: bool) -> Option<String> {
+        let lines = &self.unknown.as_ref()?.lines;
+        let late = if is_late { ", too long ago to rely on their idempotency keys" } else { "" };
+        let (hint, lines) = (choice_hint(lines), name_lines(lines));
+        Some(format!("{lines} may have been executed by an earlier run{late}: {hint}"))
+    }
+
+    /// Says which lines are not sent again.
+    pub(crate) fn skipped_lines(lines: &LineSet) -> String {
+        format!("{} skipped: maybe never executed", name_lines(lines))
+    }
+
+    /// The summary of a run that was stopped: which lines are done, which are unknown, which remain, and how to resume.
+    pub(crate) fn stopped_summary(&self, remaining: Remaining, now: u64) -> String {
+        if !self.is_journaled && self.end() == 0 && remaining != Remaining::Nothing {
+            return format!("no lines accepted: {}run again from line 1", fix_hint(remaining));
+        }
+        let unknown = self.unknown.as_ref().map(|unknown| {
+            format!("{} may have been executed: {}", name_lines(&unknown.lines), self.unknown_hint(unknown, now))
+        });
+        let rest = if self.is_journaled { self.rest_of_job(remaining) } else { Some(self.rest_of_input(remaining)) };
+        let parts = [Some(self.settled_lines()), unknown, rest];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
+    fn settled_lines(&self) -> String {
+        let lines = LineSet::range(1, self.done);
+        if self.is_journaled {
+            let done = self.unknown.as_ref().map_or(lines.clone(), |unknown| lines.without(&unknown.lines));
+            return if done.is_empty() { "no lines done".to_owned() } else { format!("{} done", name_lines(&done)) };
+        }
+        match self.outcome_counts() {
+            _ if lines.is_empty() => "no lines accepted".to_owned(),
+            Some(outcome) => format!("{}: {outcome}", name_lines(&lines)),
+            None => format!("{} accepted", name_lines(&lines)),
+        }
+    }
+
+    /// What remains, and how another call without a journal resumes.
+    fn rest_of_input(&self, remaining: Remaining) -> String {
+        let fix = fix_hint(remaining);
+        match self.next_line() {
+            _ if remaining == Remaining::Nothing => "no lines remain".to_owned(),
+            1 => format!("{fix}run again from line 1"),
+            next if self.is_read_only() && self.run.failed > 0 => {
+                format!("line {next} failed: resume with tail -n +{next}")
+            }
+            next => format!("line {next} onwards not accepted: {fix}resume with tail -n +{next}"),
+        }
+    }
+
+    /// What remains, and how the next run goes on.
+    fn rest_of_job(&self, remaining: Remaining) -> Option<String> {
+        let (fix, next) = (fix_hint(remaining), self.end().saturating_add(1));
+        match (&self.unknown, remaining) {
+            (None, Remaining::Nothing) => Some("no lines remain".to_owned()),
+            (None, _) => Some(format!("line {next} onwards not accepted: {fix}run the same command again")),
+            (Some(_), Remaining::Nothing) => None,
+            (Some(_), _) => Some(format!("line {next} onwards not accepted")),
+        }
+    }
+
+    fn unknown_hint(&self, unknown: &Unknown, now: u64) -> String {
+        if !self.is_journaled {
+            return check_hint(&unknown.lines);
+        }
+        if unknown.repeat == Repeat::Reads {
+            return "run the same command again".to_owned();
+        }
+        let has_keys = unknown.repeat == Repeat::Keys && self.keys_help;
+        match minutes_left(unknown.first_sent, now).filter(|_| has_keys) {
+            Some(1) => "run the same command again within a minute".to_owned(),
+            Some(minutes) => format!("run the same command again within {minutes} minutes"),
+            None => choice_hint(&unknown.lines),
+        }
+    }
+
+    /// How many commands had which outcome; none if all were accepted.
+    fn outcome_counts(&self) -> Option<String> {
+        let run = &self.run;
+        let others = [(run.rejected, "rejected"), (run.failed, "failed"), (run.unknown, "unknown")];
+        let accepted = run.replies.saturating_sub(run.rejected + run.failed + run.unknown);
+        let others = others.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}"));
+        let others: Vec<String> = others.collect();
+        (!others.is_empty()).then(|| format!("{accepted} accepted, {}", others.join(", ")))
+    }
+}
+
+fn fix_hint(remaining: Remaining) -> &'static str {
+    if remaining == Remaining::InvalidLine { "fix it, then " } else { "" }
+}
+
+fn check_hint(lines: &LineSet) -> String {
+    let command = match lines.ranges() {
+        [(first, last)] => format!(" (sed -n {first},{last}p)"),
+        _ => String::new(),
+    };
+    format!("check {}{command}", if lines.count() == 1 { "it" } else { "them" })
+}
+
+fn choice_hint(lines: &LineSet) -> String {
+    format!("{}, then run again with --unknown=send or --unknown=skip", check_hint(lines))
+}
+
+/// Whole minutes, at least one, in which lines that were sent first at this time may be repeated.
+fn minutes_left(first_sent: u64, now: u64) -> Option<u64> {
+    let left = REPEAT_LIMIT.as_secs().checked_sub(now.checked_sub(first_sent)?)?;
+    Some(left.saturating_sub(1) / 60).filter(|&minutes| minutes > 0)
+}
+
+/// Names the first lines, and counts the others.
+fn name_counted(lines: &NamedLines) -> String {
+    let NamedLines { first, count } = lines;
+    match count - first.count().min(*count) {
+        0 => name_lines(first),
+        others => format!("{} and {others} more", name_lines(first)),
+    }
+}
+
+/// As in "line 5" or "lines 3, 7-9 and 100 more".
+fn name_lines(lines: &LineSet) -> String {
+    let name = |&(first, last): &(u64, u64)| LineSet::range(first, last).to_string();
+    let named: Vec<String> = lines.ranges().iter().take(MAX_NAMED_RANGES).map(name).collect();
+    let others: u64 = lines.ranges().iter().skip(MAX_NAMED_RANGES).map(|&(first, last)| last - first + 1).sum();
+    let plural = if lines.count() == 1 { "" } else { "s" };
+    let more = if others > 0 { format!(" and {others} more") } else { String::new() };
+    format!("line{plural} {}{more}", named.join(", "))
+}
+
+/// The summary of a dry run.
+pub(crate) fn dry_run_summary(commands: u64, requests: u64) -> String {
+    let plural = if requests == 1 { "" } else { "s" };
+    format!("{} in {requests} request{plural}, nothing sent", command_count(commands))
+}
+
+/// Commands per second, with a decimal if there are few.
+pub(crate) fn rate(commands: u64, elapsed: Duration) -> String {
+    let tenths = u128::from(commands) * 10_000 / elapsed.as_millis().max(1);
+    if tenths < 100 { format!("{}.{}/s", tenths / 10, tenths % 10) } else { format!("{}/s", tenths / 10) }
+}
+
+pub(crate) fn command_count(count: u64) -> String {
+    format!("{count} command{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Answered, Entry, Sent, Totals};
+    use super::Remaining::{InvalidLine, Lines, Nothing};
+    use super::*;
+
+    fn totals(replies: u64, rejected: u64, unknown: u64) -> Totals {
+        Totals { replies, rejected, unknown, has_changes: true, ..Totals::default() }
+    }
+
+    fn ledger(done: u64, run: Totals) -> Ledger {
+        Ledger { done, run, ..Ledger::default() }
+    }
+
+    fn with_unknown(ledger: Ledger, first: u64, end: u64) -> Ledger {
+        let (lines, repeat) = (LineSet::range(first, end), Repeat::Nothing);
+        Ledger { unknown: Some(Unknown { lines, first_sent: 0, repeat, end }), ..ledger }
+    }
+
+    fn stopped(ledger: &Ledger, remaining: Remaining) -> String {
+        ledger.stopped_summary(remaining, 0)
+    }
+
+    #[test]
+    fn stopped_summary_says_where_to_resume() {
+        let none = ledger(0, totals(0, 0, 0));
+        assert_eq!(stopped(&none, Lines), "no lines accepted: run again from line 1");
+        assert_eq!(stopped(&none, Nothing), "no lines accepted; no lines remain");
+        assert_eq!(
+            stopped(&ledger(200, totals(200, 0, 0)), Lines),
+            "lines 1-200 accepted; line 201 onwards not accepted: resume with tail -n +201"
+        );
+        assert_eq!(
+            stopped(&with_unknown(ledger(200, totals(199, 2, 1)), 201, 300), Lines),
+            "lines 1-200: 196 accepted, 2 rejected, 1 unknown; lines 201-300 may have been executed: check them (sed -n \
+             201,300p); line 301 onwards not accepted: resume with tail -n +301"
+        );
+        assert_eq!(
+            stopped(&with_unknown(ledger(1, totals(1, 0, 0)), 2, 2), Nothing),
+            "line 1 accepted; line 2 may have been executed: check it (sed -n 2,2p); no lines remain"
+        );
+    }
+
+    #[test]
+    fn run_that_only_reads_resumes_at_first_failed_line() {
+        let failed = |line, has_changes| {
+            ledger(9, Totals { failed: 2, first_failed: Some(line), has_changes, ..totals(9, 1, 0) })
+        };
+        let summary = "lines 1-9: 6 accepted, 1 rejected, 2 failed; ";
+        let read = stopped(&failed(4, false), Lines);
+        assert_eq!(read, format!("{summary}line 4 failed: resume with tail -n +4"));
+        assert_eq!(stopped(&failed(1, false), Lines), format!("{summary}run again from line 1"));
+        assert_eq!((failed(4, false).next_line(), failed(4, true).next_line()), (4, 10));
+        let mixed = stopped(&failed(4, true), Lines);
+        assert_eq!(mixed, format!("{summary}line 10 onwards not accepted: resume with tail -n +10"));
+        let none_failed = stopped(&ledger(9, Totals { has_changes: false, ..totals(9, 0, 0) }), Lines);
+        assert_eq!(none_failed, "lines 1-9 accepted; line 10 onwards not accepted: resume with tail -n +10");
+    }
+
+    #[test]
+    fn invalid_line_has_to_be_fixed_first() {
+        assert_eq!(
+            stopped(&ledger(0, totals(0, 0, 0)), InvalidLine),
+            "no lines accepted: fix it, then run again from line 1"
+        );
+        let summary = stopped(&ledger(2, totals(2, 0, 0)), InvalidLine);
+        assert_eq!(summary, "lines 1-2 accepted; line 3 onwards not accepted: fix it, then resume with tail -n +3");
+    }
+
+    #[test]
+    fn finished_summary_counts_commands() {
+        let second = Duration::from_secs(1);
+        let finished = |run, elapsed| ledger(0, run).finished_summary(elapsed);
+        assert_eq!(finished(totals(0, 0, 0), second), "no commands on standard input");
+        assert_eq!(finished(totals(1, 0, 0), second), "1 command accepted in 1.0 s (1.0/s)");
+        assert_eq!(
+            finished(totals(3000, 2, 0), 2 * second),
+            "3000 commands in 2.0 s (1500/s): 2998 accepted, 2 rejected"
+        );
+        assert_eq!(finished(totals(1, 0, 1), second), "1 command in 1.0 s (1.0/s): 0 accepted, 1 unknown");
+    }
+
+    /// The ledger of a journal whose request with lines 3-4 has no answer, at these seconds after it.
+    fn after(repeat: Repeat, has_keys: bool, seconds: u64, remaining: Remaining) -> String {
+        let sent = |first, last| Entry::Sent(Sent { lines: LineSet::range(first, last), time: 1000, repeat });
+        let mut ledger = Ledger::journaled();
+        ledger.begin(has_keys);
+        for entry in [sent(1, 2), Entry::Answered(Answered { done: 2, ..Answered::default() }), sent(3, 4)] {
+            ledger.add(&entry).unwrap();
+        }
+        ledger.stopped_summary(remaining, 1000 + seconds)
+    }
+
+    #[test]
+    fn next_run_with_journal_goes_on() {
+        let done = "lines 1-2 done; lines 3-4 may have been executed: ";
+        let rest = "; line 5 onwards not accepted";
+        let choice = "check them (sed -n 3,4p), then run again with --unknown=send or --unknown=skip";
+        let again = "run the same command again";
+        assert_eq!(after(Repeat::Reads, false, 999, Lines), format!("{done}{again}{rest}"));
+        assert_eq!(after(Repeat::Nothing, true, 0, Lines), format!("{done}{choice}{rest}"));
+        assert_eq!(after(Repeat::Keys, false, 0, Nothing), format!("{done}{choice}"));
+        assert_eq!(after(Repeat::Keys, true, 0, Nothing), format!("{done}{again} within 3 minutes"));
+        assert_eq!(after(Repeat::Keys, true, 170, Nothing), format!("{done}{again} within a minute"));
+        assert_eq!(after(Repeat::Keys, true, 180, Nothing), format!("{done}{choice}"));
+        let journaled = |done| Ledger { done, ..Ledger::journaled() };
+        assert_eq!(stopped(&journaled(0), Lines), format!("no lines done; line 1 onwards not accepted: {again}"));
+        assert_eq!(
+            stopped(&journaled(2), InvalidLine),
+            format!("lines 1-2 done; line 3 onwards not accepted: fix it, then {again}")
+        );
+        assert_eq!(stopped(&journaled(2), Nothing), "lines 1-2 done; no lines remain");
+    }
+
+    #[test]
+    fn lines_are_named() {
+        let name = |text: &str| name_lines(&text.parse().unwrap());
+        assert_eq!(name("5"), "line 5");
+        assert_eq!(name("1-2,5"), "lines 1-2, 5");
+        let odd = (1..=25).step_by(2).map(|line| line.to_string()).collect::<Vec<_>>().join(",");
+        assert_eq!(name(&odd), "lines 1, 3, 5, 7, 9, 11, 13, 15, 17, 19 and 3 more");
+    }
+
+    #[test]
+    fn one_range_can_be_printed_by_sed() {
+        let hint = |text: &str| check_hint(&text.parse().unwrap());
+        assert_eq!(hint("5-9"), "check them (sed -n 5,9p)");
+        assert_eq!(hint("5"), "check it (sed -n 5,5p)");
+        assert_eq!(hint("5,7"), "check them");
+    }
+
+    #[test]
+    fn dry_run_summary_counts_requests() {
+        assert_eq!(dry_run_summary(1, 1), "1 command in 1 request, nothing sent");
+        assert_eq!(dry_run_summary(3, 2), "3 commands in 2 requests, nothing sent");
+    }
+}
