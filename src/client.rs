@@ -6,18 +6,18 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::address::Address;
 use crate::api::{HttpRequest, RequestBuilder};
 use crate::command::Command;
+use crate::command::idempotency::IdempotencySupport;
+use crate::command::options::{HistoryOptions, PublishOptions};
 use crate::connection::ConnectionInfo;
-use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
-use crate::idempotency::IdempotencySupport;
-use crate::options::{HistoryOptions, PublishOptions};
-use crate::proxy::Proxy;
 use crate::reply::Reply;
 use crate::results::{Broadcast, ChannelInfo, ClientInfo, History, PresenceStats, Published};
+use crate::server::address::Address;
+use crate::server::endpoint::Endpoint;
+use crate::server::proxy::Proxy;
 use crate::session::{Event, Session};
 
 /// A client of one server. It connects with the first request, and keeps the connection for the next ones.

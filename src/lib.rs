@@ -94,42 +94,36 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 
-mod address;
 mod api;
 mod client;
 mod command;
 mod connection;
-mod constructors;
-mod endpoint;
 mod error;
 mod error_kind;
 mod http;
-mod idempotency;
 mod json;
 mod methods;
-mod options;
-mod proxy;
 mod reply;
 mod results;
 mod retry;
-mod secret;
+mod server;
 mod session;
 
-pub use address::{Address, Scheme};
 pub use api::{HttpRequest, MAX_RESPONSE_BYTES, RequestBuilder};
 pub use client::Client;
+pub use command::idempotency::{IdempotencyKey, IdempotencySupport, REPEAT_LIMIT};
+pub use command::options::{HistoryOptions, PublishOptions};
 pub use command::{Command, check_json, check_utf8};
 pub use connection::{ApiForm, ConnectionInfo, TlsInfo};
-pub use endpoint::Endpoint;
 pub use error::Error;
 pub use error_kind::ErrorKind;
-pub use idempotency::{IdempotencyKey, IdempotencySupport, REPEAT_LIMIT};
 pub use methods::{ApiVersion, Method, Param, ParamType, Versions};
-pub use options::{HistoryOptions, PublishOptions};
-pub use proxy::Proxy;
 pub use reply::{Reply, ReplyError};
 pub use results::{Broadcast, ChannelInfo, ClientInfo, History, Position, PresenceStats, Publication, Published};
 pub use retry::{NextStep, Repeat, RetryPolicy};
+pub use server::address::{Address, Scheme};
+pub use server::endpoint::Endpoint;
+pub use server::proxy::Proxy;
 pub use session::{DEFAULT_TIMEOUT, Event};
 
 #[cfg(any(doc, doctest))]

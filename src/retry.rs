@@ -11,9 +11,9 @@
 
 use std::time::Duration;
 
+use crate::command::idempotency::REPEAT_LIMIT;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
-use crate::idempotency::REPEAT_LIMIT;
 use crate::reply::Reply;
 
 /// The first backoff. It doubles with each retry, up to the maximum.

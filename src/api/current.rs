@@ -13,12 +13,12 @@ use super::form::Order;
 use super::key;
 use super::method_hints;
 use super::response::HttpResponse;
-use crate::address::Address;
 use crate::command::Command;
 use crate::error_kind::ErrorKind;
 use crate::json;
 use crate::methods::ApiVersion;
 use crate::reply::ReplyError;
+use crate::server::address::Address;
 
 pub(super) fn method_url(address: &Address, commands: &[Command]) -> String {
     // Method names are lower case in a path (seen on 5.4.9 and 6.9.1).

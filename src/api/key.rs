@@ -5,7 +5,7 @@ use crate::error_kind::ErrorKind;
 use crate::json::{self, RawObject};
 use crate::methods;
 use crate::reply::{self, ReplyError};
-use crate::secret::SecretString;
+use crate::server::secret::SecretString;
 
 /// The header that authorizes a request. It works from 2.8.6 to 6.9.1; X-API-Key only since 5.0.0.
 pub(super) fn auth_header(api_key: &SecretString) -> (&'static str, SecretString) {

@@ -6,11 +6,11 @@ use super::body::Body;
 use super::key;
 use super::method_hints;
 use super::response::HttpResponse;
-use crate::address::Address;
 use crate::command::Command;
 use crate::json;
 use crate::methods::ApiVersion;
 use crate::reply::ReplyError;
+use crate::server::address::Address;
 
 pub(super) fn url(address: &Address) -> String {
     // With a slash at the end it is 404 (seen on 2.8.6 to 6.9.1).

@@ -7,7 +7,7 @@ use super::form::{Form, Order};
 use super::request::HttpRequest;
 use super::response::HttpResponse;
 use super::{current, legacy};
-use crate::endpoint::Endpoint;
+use crate::server::endpoint::Endpoint;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Probe {

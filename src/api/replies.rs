@@ -168,8 +168,8 @@ const HINT_BROADCAST: &str =
 mod tests {
     use super::super::form::Order;
     use super::*;
-    use crate::address::Address;
-    use crate::endpoint::Endpoint;
+    use crate::server::address::Address;
+    use crate::server::endpoint::Endpoint;
     use proptest::prelude::*;
     use proptest::sample::select;
 

@@ -7,15 +7,15 @@ use super::body::Body;
 use super::earlier_attempts::EarlierAttempts;
 use super::form::{Form, Order, ServerForm};
 use super::{current, key, legacy, v1};
-use crate::address::Address;
 use crate::command::Command;
 use crate::connection::ApiForm;
-use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::methods::ApiVersion;
 use crate::reply::Reply;
 use crate::retry::Repeat;
-use crate::secret::SecretString;
+use crate::server::address::Address;
+use crate::server::endpoint::Endpoint;
+use crate::server::secret::SecretString;
 
 /// One POST of one or more commands, ready to be sent.
 ///
@@ -236,8 +236,8 @@ impl RequestBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::Address;
-    use crate::idempotency::IdempotencyKey;
+    use crate::command::idempotency::IdempotencyKey;
+    use crate::server::address::Address;
 
     fn commands() -> [Command; 2] {
         [

@@ -6,13 +6,13 @@ use sha2::Sha256;
 
 use super::body::Body;
 use super::method_hints;
-use crate::address::Address;
 use crate::command::Command;
 use crate::error_kind::ErrorKind;
 use crate::json;
 use crate::methods::ApiVersion;
 use crate::reply::{self, ReplyError};
-use crate::secret::SecretString;
+use crate::server::address::Address;
+use crate::server::secret::SecretString;
 
 pub(super) fn url(address: &Address) -> String {
     format!("{address}/api/")

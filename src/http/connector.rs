@@ -14,8 +14,8 @@ use super::keep_alive::MAX_IDLE;
 use super::route::Route;
 use super::socket::{BUFFER_BYTES, Socket};
 use super::tls::Tls;
-use crate::address::{Address, Scheme, bracketed};
-use crate::proxy::Proxy;
+use crate::server::address::{Address, Scheme, bracketed};
+use crate::server::proxy::Proxy;
 
 #[derive(Debug)]
 pub(super) struct ServerConnector {

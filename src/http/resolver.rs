@@ -13,7 +13,7 @@ use ureq::unversioned::transport::NextTimeout;
 use super::attempt::Attempt;
 use super::errors::ConnectError;
 use super::route::Route;
-use crate::address::Address;
+use crate::server::address::Address;
 
 /// The maximum number of addresses tried for a host: ureq's list holds no more.
 const MAX_ADDRESSES: usize = 16;
@@ -99,7 +99,7 @@ mod tests {
         let attempt = Arc::new(Attempt::new());
         let address = Address::parse("http://h.invalid").unwrap();
         let message = |proxy: Option<&str>| {
-            let route = Route::new(&address, proxy.map(|proxy| crate::proxy::Proxy::parse(proxy).unwrap()));
+            let route = Route::new(&address, proxy.map(|proxy| crate::server::proxy::Proxy::parse(proxy).unwrap()));
             DnsResolver::new(&address, &route, &attempt).look_up().unwrap_err().to_string()
         };
         assert_eq!(message(None), "other: timed out while resolving h.invalid");

@@ -1,7 +1,7 @@
 //! How a server is reached.
 
-use crate::address::{Address, Scheme};
-use crate::proxy::Proxy;
+use crate::server::address::{Address, Scheme};
+use crate::server::proxy::Proxy;
 
 #[derive(Debug, Clone)]
 pub(super) enum Route {

@@ -13,11 +13,11 @@ use super::keep_alive;
 use super::resolver::DnsResolver;
 use super::route::Route;
 use super::socket::MAX_HEAD_BYTES;
-use crate::address::Address;
 use crate::api::{HttpRequest, HttpResponse, MAX_RESPONSE_BYTES};
 use crate::connection::ConnectionInfo;
 use crate::error::Error;
-use crate::proxy::Proxy;
+use crate::server::address::Address;
+use crate::server::proxy::Proxy;
 
 /// How much memory is reserved for a response before any of it has arrived.
 const MAX_PREALLOC_BYTES: usize = 64 * 1024;

@@ -11,9 +11,9 @@ use crate::command::Command;
 use crate::connection::ConnectionInfo;
 use crate::error::Error;
 use crate::http::Transport;
-use crate::proxy::Proxy;
 use crate::reply::Reply;
 use crate::retry::Repeat;
+use crate::server::proxy::Proxy;
 
 /// How long one attempt may take by default: 5 s, or 10 s with a `disconnect`, for which Centrifugo 5 waits 5.0 s if the
 /// client does not respond. [`Client::with_timeout`](crate::Client::with_timeout) changes it.

@@ -1,15 +1,19 @@
 //! Commands: a method and its params, checked before anything is sent.
 
+mod constructors;
+pub(crate) mod idempotency;
+pub(crate) mod options;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::endpoint::Endpoint;
 use crate::error::Error;
-use crate::idempotency::IdempotencyKey;
 use crate::json::{self, RawObject, SyntaxError};
 use crate::methods::{ApiVersion, Method, ParamErrors};
+use crate::server::endpoint::Endpoint;
+use idempotency::IdempotencyKey;
 
 /// One command of the API: a method and its params, a JSON object that is sent byte for byte.
 ///
@@ -329,8 +333,8 @@ impl fmt::Debug for Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::Address;
     use crate::api::RequestBuilder;
+    use crate::server::address::Address;
     use proptest::prelude::*;
     use proptest::sample::select;
     use serde::de::IgnoredAny;

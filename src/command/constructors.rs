@@ -4,9 +4,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
-use crate::command::Command;
+use super::Command;
+use super::options::{HistoryOptions, PublishOptions};
 use crate::error::Error;
-use crate::options::{HistoryOptions, PublishOptions};
 
 /// A constructor for each method, with the params that it requires: [`with_param`](Self::with_param) adds optional ones,
 /// and [`new`](Self::new) takes any other method. Which versions have a method is said at the function of [`Client`] with

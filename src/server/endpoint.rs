@@ -1,9 +1,9 @@
 //! A server to send to: address and credential, checked once, here, so that the rest of the crate can rely on them.
 
-use crate::address::Address;
 use crate::error::Error;
 use crate::methods::{ApiVersion, Method};
-use crate::secret::SecretString;
+use crate::server::address::Address;
+use crate::server::secret::SecretString;
 
 /// Servers and proxies reject headers that are much longer.
 const MAX_KEY_BYTES: usize = 8 * 1024;

@@ -6,9 +6,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 
-use crate::address::{bracketed, split_port};
 use crate::error::Error;
-use crate::secret::SecretString;
+use crate::server::address::{bracketed, split_port};
+use crate::server::secret::SecretString;
 
 /// An HTTP proxy. `http://` requests are forwarded by the proxy; `https://` requests use a CONNECT tunnel.
 ///
