@@ -4,9 +4,9 @@ use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use crate::error_kind::ErrorKind;
+use crate::error_kind::{ErrorKind, HINT_EARLIER_ATTEMPT, HINT_READ_ONLY};
 use crate::json::Location;
-use crate::reply::{HINT_EARLIER_ATTEMPT, HINT_READ_ONLY, Reply, ReplyError};
+use crate::reply::{Reply, ReplyError};
 
 /// Why a call failed: what happened, to what, and what to do about it.
 ///
@@ -46,11 +46,11 @@ use crate::reply::{HINT_EARLIER_ATTEMPT, HINT_READ_ONLY, Reply, ReplyError};
 /// follows.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct Error(Box<Failure>);
+pub struct Error(Box<ErrorData>);
 
 /// Boxed in [`Error`], so that results stay small.
 #[derive(Debug)]
-struct Failure {
+struct ErrorData {
     kind: ErrorKind,
     subject: Option<String>,
     message: String,
@@ -69,7 +69,7 @@ struct Failure {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ErrorData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(subject) = &self.subject {
             write!(f, "{subject}: ")?;
@@ -88,7 +88,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl StdError for Failure {
+impl StdError for ErrorData {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_ref().map(|source| &**source as _)
     }
@@ -187,7 +187,7 @@ impl Error {
     }
 
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Failure {
+        Self(Box::new(ErrorData {
             kind,
             subject: None,
             message: message.into(),
@@ -270,7 +270,7 @@ impl Error {
     }
 
     /// For a request that changes nothing: where the outcome is unknown, it is safe to retry.
-    pub(crate) fn of_read_only_request(mut self) -> Self {
+    pub(crate) fn into_read_only(mut self) -> Self {
         if self.0.kind == ErrorKind::OutcomeUnknown {
             self.0.kind = ErrorKind::SafeToRetry;
             self.0.hint = Some(HINT_READ_ONLY.to_owned());

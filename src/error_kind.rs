@@ -1,4 +1,4 @@
-//! The kinds of failure, below everything that can fail.
+//! The kinds of failure, below everything that can fail, and what to do about them.
 
 /// Classifies a failure by what the caller can do about it.
 ///
@@ -16,3 +16,12 @@ pub enum ErrorKind {
     /// The commands may have been executed; check before retrying.
     OutcomeUnknown,
 }
+
+pub(crate) const HINT_CHECK_BEFORE_RETRY: &str = "the command may have been executed: check before retrying";
+pub(crate) const HINT_EARLIER_ATTEMPT: &str = "an earlier attempt may have been executed: check before retrying";
+pub(crate) const HINT_READ_ONLY: &str = "the method only reads: safe to retry";
+
+/// What to do about rejections that all versions have, each in its own words.
+pub(crate) const HINT_NAMESPACE: &str =
+    "check the spelling, or add the channel's namespace (the part before the colon) to the server's config";
+pub(crate) const HINT_ENABLE: &str = "enable it for this channel in the server's config";

@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::error_kind::ErrorKind;
+use crate::error_kind::{ErrorKind, HINT_CHECK_BEFORE_RETRY, HINT_EARLIER_ATTEMPT, HINT_READ_ONLY};
 use crate::json;
 
 /// The server's reply to one command, verbatim. All replies to a request share one buffer.
@@ -210,15 +210,6 @@ impl ReplyError {
         Self { suggestion: Some(suggestion), ..self }
     }
 }
-
-pub(crate) const HINT_NAMESPACE: &str =
-    "check the spelling, or add the channel's namespace (the part before the colon) to the server's config";
-pub(crate) const HINT_ENABLE: &str = "enable it for this channel in the server's config";
-pub(crate) const HINT_CHECK_BEFORE_RETRY: &str = "the command may have been executed: check before retrying";
-
-pub(crate) const HINT_EARLIER_ATTEMPT: &str = "an earlier attempt may have been executed: check before retrying";
-
-pub(crate) const HINT_READ_ONLY: &str = "the method only reads: safe to retry";
 
 impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,9 +8,9 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::api_key;
 use super::body::Body;
 use super::form::Order;
-use super::key;
 use super::method_hints;
 use super::response::HttpResponse;
 use crate::command::Command;
@@ -101,7 +101,7 @@ fn push_unwrapped(text: &mut String, reply: &str) {
 pub(super) fn reply_errors(text: &str, command: Option<&Command>) -> Option<Vec<ReplyError>> {
     let reply = json::as_object(text)?;
     let is_reply = ["result", "error"].iter().any(|name| reply.get_last(name).is_some());
-    if is_reply { key::errors_in(&reply, command) } else { None }
+    if is_reply { api_key::errors_in(&reply, command) } else { None }
 }
 
 /// The reply that a status stands for: in transport error mode errors have a status of their own, and their code and
@@ -111,7 +111,7 @@ pub(super) fn transport_error(response: &HttpResponse) -> Option<(String, ReplyE
     let is_error = matches!(response.status, 400..=599) && !matches!(response.status, 408 | 425 | 429);
     let body = std::str::from_utf8(&response.body).ok().filter(|_| is_error && response.is_json())?;
     json::as_object(body).filter(|error| error.get_last("message").is_some())?;
-    let error = key::parse_error(body)??;
+    let error = api_key::parse_error(body)??;
     // A gateway in front of the server may use the same form for errors of its own.
     let kind = if response.status >= 500 { ErrorKind::OutcomeUnknown } else { error.kind() };
     Some((format!(r#"{{"error":{}}}"#, body.trim()), error.with_kind(kind)))
@@ -136,7 +136,7 @@ pub(crate) fn is_missing(response: &HttpResponse, is_batch: bool) -> bool {
 /// batch on.
 pub(super) fn is_single_error(response: &HttpResponse) -> bool {
     let Some(object) = std::str::from_utf8(&response.body).ok().and_then(json::as_object) else { return false };
-    let error = object.get_last("error").and_then(key::parse_error).flatten();
+    let error = object.get_last("error").and_then(api_key::parse_error).flatten();
     object.get_last("replies").is_none() && error.is_some_and(|error| error.code() == Some(107))
 }
 
@@ -146,6 +146,6 @@ pub(super) fn status_hint(status: u16, is_batch: bool, commands: &[Command]) -> 
         400 => Some("check the params for wrong types, or nesting that is too deep".to_owned()),
         404 if !is_batch => method_hints::unknown_method(commands, ApiVersion::V2)
             .or_else(|| Some("this server version does not support the method".to_owned())),
-        status => key::status_hint(status).map(str::to_owned),
+        status => api_key::status_hint(status).map(str::to_owned),
     }
 }

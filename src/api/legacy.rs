@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
+use super::api_key;
 use super::body::Body;
-use super::key;
 use super::method_hints;
 use super::response::HttpResponse;
 use crate::command::Command;
@@ -30,20 +30,20 @@ pub(super) fn split_replies(response: &str) -> serde_json::Result<Vec<&RawValue>
 pub(super) fn reply_errors(text: &str, command: Option<&Command>) -> Option<Vec<ReplyError>> {
     let reply = json::as_object(text)?;
     let is_reply = reply.is_empty() || ["id", "result", "error"].iter().any(|name| reply.get_last(name).is_some());
-    if is_reply { key::errors_in(&reply, command) } else { None }
+    if is_reply { api_key::errors_in(&reply, command) } else { None }
 }
 
 /// What to do about a status of this form of the API.
 pub(super) fn status_hint(response: &HttpResponse, commands: &[Command]) -> Option<String> {
     match response.status {
-        _ if is_centrifugo_1(response) => Some(key::HINT_SECRET.to_owned()),
+        _ if is_centrifugo_1(response) => Some(api_key::HINT_SECRET.to_owned()),
         400 => method_hints::unknown_method(commands, ApiVersion::V2).or_else(|| {
             let since = method_hints::late_method(commands, ApiVersion::V2);
             let since =
                 since.as_deref().unwrap_or("this server version may not support the method or this nesting depth");
             Some(format!("check the params; {since}"))
         }),
-        status => key::status_hint(status).map(str::to_owned),
+        status => api_key::status_hint(status).map(str::to_owned),
     }
 }
 

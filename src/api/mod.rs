@@ -3,11 +3,12 @@
 //! One file for each form of the API: [`v1`], [`legacy`] and [`current`]. Each says where a request goes, how it is encoded and
 //! authorized, how its replies are read, and what a status means there.
 
+mod api_key;
 mod body;
 mod current;
 mod earlier_attempts;
 mod form;
-mod key;
+
 mod legacy;
 mod method_hints;
 mod probe;
@@ -17,9 +18,9 @@ mod response;
 mod status;
 mod v1;
 
+pub(crate) use api_key::HINT_SECRET;
 pub(crate) use current::is_missing;
 pub(crate) use form::Form;
-pub(crate) use key::HINT_SECRET;
 pub(crate) use probe::Probe;
 pub use request::{HttpRequest, RequestBuilder};
 pub(crate) use response::HttpResponse;

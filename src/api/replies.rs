@@ -11,9 +11,9 @@ use super::response::HttpResponse;
 use super::{current, legacy, status, v1};
 use crate::command::Command;
 use crate::error::Error;
-use crate::error_kind::ErrorKind;
+use crate::error_kind::{ErrorKind, HINT_CHECK_BEFORE_RETRY};
 use crate::methods;
-use crate::reply::{self, Reply, ReplyError};
+use crate::reply::{Reply, ReplyError};
 
 impl HttpResponse {
     /// Parses the response and classifies it.
@@ -142,7 +142,7 @@ fn reply_errors(text: &str, form: Form, command: Option<&Command>) -> Option<Vec
 /// An object that is not a proper reply is printed, but does not say whether its command was executed.
 fn unrecognized_reply(text: &str, form: Form, command: Option<&Command>) -> Option<Vec<ReplyError>> {
     let message = "unrecognized reply".to_owned();
-    let error = ReplyError::new(ErrorKind::OutcomeUnknown, None, message, reply::HINT_CHECK_BEFORE_RETRY);
+    let error = ReplyError::new(ErrorKind::OutcomeUnknown, None, message, HINT_CHECK_BEFORE_RETRY);
     let error = command.into_iter().fold(error, |error, command| with_hints(error, command, form));
     text.starts_with('{').then(|| vec![error])
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::body::Body;
 use super::earlier_attempts::EarlierAttempts;
 use super::form::{Form, Order, ServerForm};
-use super::{current, key, legacy, v1};
+use super::{api_key, current, legacy, v1};
 use crate::command::Command;
 use crate::connection::ApiForm;
 use crate::error::Error;
@@ -46,7 +46,7 @@ impl<'a> HttpRequest<'a> {
         };
         let auth_header = match form.version() {
             ApiVersion::V1 => v1::auth_header(endpoint.credential(), body.chunks(&commands)),
-            ApiVersion::V2 => key::auth_header(endpoint.credential()),
+            ApiVersion::V2 => api_key::auth_header(endpoint.credential()),
         };
         let plain_headers = plain_headers(&body);
         let endpoint = Arc::clone(endpoint);

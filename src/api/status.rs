@@ -5,8 +5,7 @@ use super::request::HttpRequest;
 use super::response::HttpResponse;
 use super::{current, legacy, v1};
 use crate::error::Error;
-use crate::error_kind::ErrorKind;
-use crate::reply;
+use crate::error_kind::{ErrorKind, HINT_CHECK_BEFORE_RETRY};
 
 /// The error of a status other than 200.
 pub(super) fn status_error(response: &HttpResponse, request: &HttpRequest<'_>) -> Error {
@@ -158,7 +157,7 @@ fn common_hint(response: &HttpResponse, several: bool, kind: ErrorKind) -> &'sta
         414 => "shorten the address or the method",
         431 => "shorten the API key, or raise the limit of the proxy in front of the server",
         408 | 425 | 429 | 503 if kind == ErrorKind::SafeToRetry => "nothing was accepted: try again later",
-        _ if kind == ErrorKind::OutcomeUnknown => reply::HINT_CHECK_BEFORE_RETRY,
+        _ if kind == ErrorKind::OutcomeUnknown => HINT_CHECK_BEFORE_RETRY,
         _ => "check the address and any proxy in front of the server",
     }
 }

@@ -7,10 +7,10 @@ use sha2::Sha256;
 use super::body::Body;
 use super::method_hints;
 use crate::command::Command;
-use crate::error_kind::ErrorKind;
+use crate::error_kind::{ErrorKind, HINT_CHECK_BEFORE_RETRY, HINT_ENABLE, HINT_NAMESPACE};
 use crate::json;
 use crate::methods::ApiVersion;
-use crate::reply::{self, ReplyError};
+use crate::reply::ReplyError;
 use crate::server::address::Address;
 use crate::server::secret::SecretString;
 
@@ -54,9 +54,9 @@ pub(super) fn reply_errors(text: &str) -> Option<Vec<ReplyError>> {
 fn reply_error(message: String) -> ReplyError {
     let (kind, hint) = match message.as_str() {
         "invalid message" => (ErrorKind::Rejected, "check the params"),
-        "namespace not found" => (ErrorKind::Rejected, reply::HINT_NAMESPACE),
-        "not available" => (ErrorKind::Rejected, reply::HINT_ENABLE),
-        _ => (ErrorKind::OutcomeUnknown, reply::HINT_CHECK_BEFORE_RETRY),
+        "namespace not found" => (ErrorKind::Rejected, HINT_NAMESPACE),
+        "not available" => (ErrorKind::Rejected, HINT_ENABLE),
+        _ => (ErrorKind::OutcomeUnknown, HINT_CHECK_BEFORE_RETRY),
     };
     ReplyError::new(kind, None, message, hint)
 }

@@ -9,8 +9,7 @@ use super::socket::{BUFFER_BYTES, MAX_HEAD_BYTES};
 use super::tls_errors;
 use crate::api::MAX_RESPONSE_BYTES;
 use crate::error::Error;
-use crate::error_kind::ErrorKind;
-use crate::reply::HINT_CHECK_BEFORE_RETRY;
+use crate::error_kind::{ErrorKind, HINT_CHECK_BEFORE_RETRY};
 
 /// What prevents a connection, where ureq's own errors cannot say it.
 #[derive(Debug, thiserror::Error)]

@@ -50,7 +50,7 @@ impl Reply {
         let decoded =
             if self.is_v1() { serde_json::from_str(data).map(v1) } else { serde_json::from_str(data).map(v2) };
         // A retry would get the same.
-        decoded.map_err(|error| unexpected(self).with_source(error).of_read_only_request().not_retryable())
+        decoded.map_err(|error| unexpected(self).with_source(error).into_read_only().not_retryable())
     }
 }
 

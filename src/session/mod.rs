@@ -106,7 +106,7 @@ impl Session {
         }
         self.attempt_start = Instant::now();
         match self.negotiate(request) {
-            Err(error) if request.repeat() == Repeat::Reads => Err(error.of_read_only_request()),
+            Err(error) if request.repeat() == Repeat::Reads => Err(error.into_read_only()),
             result => request.judge(result),
         }
     }

@@ -1,10 +1,10 @@
 //! What both forms of the API with an API key share: the header that authorizes a request, and errors in replies.
 
 use crate::command::Command;
-use crate::error_kind::ErrorKind;
+use crate::error_kind::{ErrorKind, HINT_CHECK_BEFORE_RETRY, HINT_ENABLE, HINT_NAMESPACE};
 use crate::json::{self, RawObject};
 use crate::methods;
-use crate::reply::{self, ReplyError};
+use crate::reply::ReplyError;
 use crate::server::secret::SecretString;
 
 /// The header that authorizes a request. It works from 2.8.6 to 6.9.1; X-API-Key only since 5.0.0.
@@ -37,12 +37,12 @@ pub(super) fn parse_error(error: &str) -> Option<Option<ReplyError>> {
 /// those do not rule out that the command was executed.
 fn reply_error(code: u64, message: String, is_temporary: bool) -> ReplyError {
     let (kind, hint) = match code {
-        100 | 111 => (ErrorKind::OutcomeUnknown, reply::HINT_CHECK_BEFORE_RETRY),
-        _ if is_temporary => (ErrorKind::OutcomeUnknown, reply::HINT_CHECK_BEFORE_RETRY),
-        102 => (ErrorKind::Rejected, reply::HINT_NAMESPACE),
+        100 | 111 => (ErrorKind::OutcomeUnknown, HINT_CHECK_BEFORE_RETRY),
+        _ if is_temporary => (ErrorKind::OutcomeUnknown, HINT_CHECK_BEFORE_RETRY),
+        102 => (ErrorKind::Rejected, HINT_NAMESPACE),
         104 => (ErrorKind::Rejected, "this server or edition does not support the method"),
         107 => (ErrorKind::Rejected, "check the params for wrong types and missing keys"),
-        108 => (ErrorKind::Rejected, reply::HINT_ENABLE),
+        108 => (ErrorKind::Rejected, HINT_ENABLE),
         112 => (ErrorKind::Rejected, r#"omit "since": the history no longer reaches back to that position"#),
         _ => (ErrorKind::Rejected, "retrying will not help"),
     };
