@@ -14,12 +14,10 @@ use check::Report;
 use command_line::args::Args;
 use command_line::{Invocation, mistakes};
 use config::{Config, Section, home, proxy_env};
-use console::Console;
+use console::{Console, blocking, stderr};
 use exit::{ExitStatus, exit_status_for, exit_status_of_printing};
 
-mod blocking;
 mod check;
-mod color;
 mod command_line;
 mod config;
 mod console;
@@ -27,12 +25,10 @@ mod did_you_mean;
 mod exit;
 mod lines;
 mod options;
-mod output;
 mod params;
 mod reply_errors;
 mod retry;
 mod single;
-mod stderr;
 
 fn main() -> ExitCode {
     survive_file_size_limit();

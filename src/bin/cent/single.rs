@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::command_line::mistakes::IDEMPOTENT_REQUIRES_KEY;
 use crate::console::Console;
+use crate::console::stderr;
 use crate::did_you_mean::did_you_mean;
 use crate::exit::{Effect, ExitStatus, OutputError, exit_status_for, exit_status_of_printing};
 use crate::options::Options;
@@ -19,7 +20,6 @@ use crate::params;
 use crate::params::key_value;
 use crate::reply_errors::ReplyErrors;
 use crate::retry::{self, FirstAttempt, Retrier};
-use crate::stderr;
 
 const EMPTY_HISTORY_NOTE: &str = "history: without limit, Centrifugo 3 and later return no publications; add \"limit\" to the params (limit:=-1 for all)";
 

@@ -9,8 +9,11 @@ mod configparser;
 /// The program's modules; the path of the directory lets them find their submodules.
 #[path = "../../../src/bin/cent"]
 mod program {
-    pub(crate) mod color;
     pub(crate) mod config;
+    pub(crate) mod console {
+        pub(crate) mod color;
+        pub(crate) mod stdout;
+    }
     pub(crate) mod did_you_mean;
     pub(crate) mod exit;
     pub(crate) mod lines {
@@ -18,10 +21,9 @@ mod program {
         pub(crate) mod ledger;
     }
     pub(crate) mod options;
-    pub(crate) mod output;
 }
 
-pub(crate) use program::{color, did_you_mean, exit, options};
+pub(crate) use program::{console, did_you_mean, exit, options};
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,8 +38,8 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use program::output;
-use program::output::JsonLayout;
+use program::console::stdout::JsonLayout;
+use program::console::{color, stdout};
 
 fn signed() -> &'static Endpoint {
     static ENDPOINT: OnceLock<Endpoint> = OnceLock::new();
@@ -141,7 +143,9 @@ pub fn params(data: &[u8]) {
     let trimmed = text.unwrap().trim_matches([' ', '\t', '\n', '\r']);
     assert_eq!(command.params(), trimmed);
     let commands = [command.clone(), command];
-    let body = |endpoint: &Endpoint| RequestBuilder::new(endpoint.clone()).batch(&commands).unwrap().body().collect::<String>();
+    let body = |endpoint: &Endpoint| {
+        RequestBuilder::new(endpoint.clone()).batch(&commands).unwrap().body().collect::<String>()
+    };
     let written = format!(r#"{{"method":"quux","params":{trimmed}}}"#);
     assert_eq!(body(signed()), format!("[{written},{written}]"));
     assert_eq!(body(keyed()), format!(r#"{{"commands":[{{"quux":{trimmed}}},{{"quux":{trimmed}}}]}}"#));
@@ -314,7 +318,7 @@ pub fn output(data: &[u8]) {
     let replies = response.replies(false, &command).unwrap();
     let printed = |compact, terminal| {
         let mut out = Vec::new();
-        output::print_list(&replies, JsonLayout { compact, terminal, color: false }, &mut out).unwrap();
+        stdout::print_list(&replies, JsonLayout { compact, terminal, color: false }, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
     let expected = format!(r#"[{{"result":{}}}]"#, tokens(text));
@@ -331,14 +335,14 @@ pub fn output(data: &[u8]) {
         assert_eq!(parsed(&shown), parsed(&expected));
     }
     let mut out = Vec::new();
-    output::print_list(&replies, JsonLayout { compact: true, terminal: true, color: true }, &mut out).unwrap();
+    stdout::print_list(&replies, JsonLayout { compact: true, terminal: true, color: true }, &mut out).unwrap();
     let mut without_color = String::from_utf8(out).unwrap();
     for code in [color::KEY, color::STRING, color::NUMBER, color::LITERAL, color::END] {
         without_color = without_color.replace(code, "");
     }
     assert_eq!(without_color, printed(true, true));
     let mut out = Vec::new();
-    output::print_lines(&replies, JsonLayout { compact: false, terminal: false, color: false }, &mut out).unwrap();
+    stdout::print_lines(&replies, JsonLayout { compact: false, terminal: false, color: false }, &mut out).unwrap();
     assert_eq!(out, format!("{}\n", &expected[1..expected.len() - 1]).into_bytes());
 }
 

@@ -6,8 +6,8 @@ use cent::{Address, ApiForm, ConnectionInfo, TlsInfo};
 use serde::Serialize;
 
 use super::certificate::Certificate;
+use crate::console::stderr;
 use crate::exit::ExitStatus;
-use crate::stderr;
 
 /// A certificate that expires sooner has a warning.
 const MIN_DAYS_LEFT: u64 = 14;

@@ -7,8 +7,8 @@ use clap::{ArgAction, Parser};
 
 use super::completions::Shell;
 use super::help;
-use crate::color::ColorChoice;
 use crate::config::seconds::parse_seconds;
+use crate::console::color::ColorChoice;
 use crate::options::{Options, UnknownChoice};
 
 /// The options. Help and man page are generated from them, and a test compares the completions with them.

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use cent::{ApiVersion, Method, Param};
 
+use crate::console::stderr;
 use crate::did_you_mean::did_you_mean;
 use crate::params::key_value;
-use crate::stderr;
 
 /// Where the servers' documentation describes the params.
 const API_DOCUMENTATION: &str = "https://centrifugal.dev/docs/server/server_api";

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, ValueEnum};
 
-use crate::color::ColorChoice;
+use crate::console::color::ColorChoice;
 use args::Args;
 
 pub(crate) mod args;

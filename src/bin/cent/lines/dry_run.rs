@@ -2,8 +2,8 @@
 
 use cent::RequestBuilder;
 
+use super::input::queue::{Queue, StopReason};
 use super::ledger::summary::dry_run_summary;
-use super::queue::{Queue, StopReason};
 use super::signals::signal_text;
 use crate::console::Console;
 use crate::exit::{Effect, ExitStatus, OutputError};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::ledger::summary::{command_count, rate};
 use crate::console::Console;
-use crate::{blocking, stderr};
+use crate::console::{blocking, stderr};
 
 const REDRAW_INTERVAL: Duration = Duration::from_millis(200);
 

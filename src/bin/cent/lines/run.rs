@@ -8,8 +8,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, ensure};
 use cent::{Client, Command, Endpoint, Error, ErrorKind, IdempotencyKey, Repeat, Reply, ReplyError, RequestBuilder};
 
-use super::batch::Batch;
-use super::batch_size::{BatchSize, INITIAL_SIZE};
+use super::input::batch::Batch;
+use super::input::batch_size::{BatchSize, INITIAL_SIZE};
+use super::input::queue::{Queue, StopReason, Stopped};
+use super::input::reader;
 use super::journal::record::Job;
 use super::journal::resume::{Decision, KnownInput, decide};
 use super::journal::{Checkpoint, Journal};
@@ -17,16 +19,15 @@ use super::ledger::line_set::LineSet;
 use super::ledger::summary::Remaining;
 use super::ledger::{Answered, Entry, Ledger, Sent, Skipped};
 use super::progress::Progress;
-use super::queue::{Queue, StopReason, Stopped};
-use super::{dry_run, reader, signals};
+use super::{dry_run, signals};
 use crate::command_line::mistakes::IDEMPOTENT_REQUIRES_KEY;
 use crate::config::home::{expand_tilde, home_dir};
 use crate::console::Console;
+use crate::console::stderr;
 use crate::exit::{Effect, ExitStatus, LinesOutcome, OutputError, exit_status_for, lines_status};
 use crate::options::{Options, UnknownChoice};
 use crate::reply_errors::ReplyErrors;
 use crate::retry::{self, FirstAttempt, Resend, Retrier};
-use crate::stderr;
 
 /// So many invalid commands in a row, without an answer to any other, are no accident: the server takes none.
 const MAX_INVALID_AT_START: usize = 3;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::queue::{Queue, StopReason};
+use super::input::queue::{Queue, StopReason};
 use crate::exit::ExitStatus;
 
 /// A signal that follows the first one within this time is the same one: `timeout` of the GNU core utilities sends each

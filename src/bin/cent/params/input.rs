@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::blocking;
 use crate::config::home::{expand_tilde, home_dir};
+use crate::console::blocking;
 
 /// The largest params, whatever they are read from.
 pub(super) const MAX_PARAMS_BYTES: u64 = 1_000_000_000;

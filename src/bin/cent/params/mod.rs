@@ -12,7 +12,7 @@ use cent::{Command, Endpoint, Method};
 use rustix::fs::FileType;
 use serde::de::IgnoredAny;
 
-use crate::stderr;
+use crate::console::stderr;
 use key_value::{LOST_QUOTES, lost_quotes};
 
 mod input;

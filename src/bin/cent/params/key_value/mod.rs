@@ -7,8 +7,8 @@ use anyhow::{Context, anyhow, bail};
 use serde::de::IgnoredAny;
 
 use crate::config::home::{expand_tilde, home_dir};
+use crate::console::stderr;
 use crate::params::input::{self, MAX_PARAMS_BYTES};
-use crate::stderr;
 use parser::{KeyValue, Operator, parse};
 use tree::{Tree, quote_from, to_json_string};
 

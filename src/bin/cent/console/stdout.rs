@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use cent::{HttpRequest, Reply};
 
-use crate::color;
+use super::color;
 
 /// How JSON is formatted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

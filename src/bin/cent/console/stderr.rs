@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cent::Event;
 
-use crate::{blocking, color};
+use super::{blocking, color};
 
 const PREFIX: &str = "cent:";
 

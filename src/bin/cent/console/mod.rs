@@ -5,9 +5,13 @@ use std::io::{self, IsTerminal};
 
 use cent::{HttpRequest, Reply};
 
-use crate::color::{self, ColorChoice};
-use crate::output::{self, JsonLayout};
-use crate::{blocking, stderr};
+use color::ColorChoice;
+use stdout::JsonLayout;
+
+pub(crate) mod blocking;
+pub(crate) mod color;
+pub(crate) mod stderr;
+mod stdout;
 
 /// Prints what belongs to a call, as its options say.
 #[derive(Debug, Clone, Copy)]
@@ -63,24 +67,24 @@ impl Console {
     }
 
     pub(crate) fn print_list(self, replies: &[Reply]) -> io::Result<()> {
-        self.print(|| output::print_list(replies, self.layout, blocking::stdout()))
+        self.print(|| stdout::print_list(replies, self.layout, blocking::stdout()))
     }
 
     pub(crate) fn print_lines(self, replies: &[Reply]) -> io::Result<()> {
-        self.print(|| output::print_lines(replies, self.layout, blocking::stdout()))
+        self.print(|| stdout::print_lines(replies, self.layout, blocking::stdout()))
     }
 
     pub(crate) fn print_json(self, text: &str) -> io::Result<()> {
-        self.print(|| output::print_json(text, self.layout, blocking::stdout()))
+        self.print(|| stdout::print_json(text, self.layout, blocking::stdout()))
     }
 
     pub(crate) fn print_names(self, names: &[&str]) -> io::Result<()> {
-        self.print(|| output::print_names(names, blocking::stdout()))
+        self.print(|| stdout::print_names(names, blocking::stdout()))
     }
 
     /// Prints a request, after an empty line if it follows another one.
     pub(crate) fn print_request(self, request: &HttpRequest<'_>, is_first: bool) -> io::Result<()> {
-        self.print(|| output::print_request(request, is_first, blocking::stdout()))
+        self.print(|| stdout::print_request(request, is_first, blocking::stdout()))
     }
 
     fn print(self, print: impl FnOnce() -> io::Result<()>) -> io::Result<()> {

@@ -4,41 +4,41 @@ use std::time::{Duration, Instant};
 
 use cent::{Command, Error, HttpRequest, RequestBuilder};
 
-use super::journal::Checkpoint;
-use super::journal::resume::InputHasher;
+use super::super::journal::Checkpoint;
+use super::super::journal::resume::InputHasher;
 
 /// The largest body, unless a single command is larger: nginx rejects more than 1 MiB by default.
-pub(super) const MAX_REQUEST_BYTES: usize = 1_000_000;
+pub(in crate::lines) const MAX_REQUEST_BYTES: usize = 1_000_000;
 
 /// An estimate of what a command takes in the body besides its method and params.
 const COMMAND_OVERHEAD_BYTES: usize = 32;
 
 /// How long the first command of a batch waits for more.
-pub(super) const BATCH_LINGER: Duration = Duration::from_millis(100);
+pub(in crate::lines) const BATCH_LINGER: Duration = Duration::from_millis(100);
 
 /// Batches allocate memory for so many commands at once. Larger ones are rarely filled.
 const MAX_INITIAL_CAPACITY: usize = 100;
 
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(in crate::lines) struct Batch {
     max_commands: usize,
     /// Empty once the request holds them.
     commands: Vec<Command>,
     request: Option<HttpRequest<'static>>,
     /// The line number of each command, from 1; blank lines count.
-    pub(super) lines: Vec<u64>,
+    pub(in crate::lines) lines: Vec<u64>,
     /// The hash of the input up to the end of each line; empty without a journal.
     hashers: Vec<InputHasher>,
     /// Whether an earlier run may have sent its lines.
-    pub(super) is_resend: bool,
+    pub(in crate::lines) is_resend: bool,
     /// Where its last line ends in the input, in bytes.
-    pub(super) input_end: u64,
+    pub(in crate::lines) input_end: u64,
     bytes: usize,
     created_at: Instant,
 }
 
 impl Batch {
-    pub(super) fn new(max_commands: usize) -> Self {
+    pub(in crate::lines) fn new(max_commands: usize) -> Self {
         let capacity = max_commands.min(MAX_INITIAL_CAPACITY);
         Self {
             max_commands,
@@ -53,7 +53,7 @@ impl Batch {
         }
     }
 
-    pub(super) fn push(&mut self, command: Command, line: u64, input_end: u64) {
+    pub(in crate::lines) fn push(&mut self, command: Command, line: u64, input_end: u64) {
         self.bytes += size(&command);
         self.commands.push(command);
         self.lines.push(line);
@@ -61,17 +61,17 @@ impl Batch {
     }
 
     /// Adds the hash of the input up to the end of the line that was pushed last.
-    pub(super) fn push_hasher(&mut self, hasher: InputHasher) {
+    pub(in crate::lines) fn push_hasher(&mut self, hasher: InputHasher) {
         self.hashers.push(hasher);
     }
 
     /// The line at this index and the digest at its end; none without a journal.
-    pub(super) fn checkpoint(&self, index: usize) -> Option<Checkpoint> {
+    pub(in crate::lines) fn checkpoint(&self, index: usize) -> Option<Checkpoint> {
         let (&line, hasher) = (self.lines.get(index)?, self.hashers.get(index)?);
         Some(Checkpoint { line, digest: hasher.digest() })
     }
 
-    pub(super) fn append(&mut self, mut other: Self) {
+    pub(in crate::lines) fn append(&mut self, mut other: Self) {
         self.bytes += other.bytes;
         self.commands.append(&mut other.commands);
         self.lines.append(&mut other.lines);
@@ -80,7 +80,7 @@ impl Batch {
     }
 
     /// Halves the batch; its second half, or none if it has a single command. Both have to be prepared anew.
-    pub(super) fn split_off_half(&mut self) -> Option<Self> {
+    pub(in crate::lines) fn split_off_half(&mut self) -> Option<Self> {
         self.commands =
             self.request.take().map_or_else(|| std::mem::take(&mut self.commands), HttpRequest::into_commands);
         let half = self.commands.len() / 2;
@@ -103,16 +103,16 @@ impl Batch {
         })
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(in crate::lines) fn is_full(&self) -> bool {
         self.commands.len() >= self.max_commands
     }
 
-    pub(super) fn has_room_for(&self, command: &Command) -> bool {
+    pub(in crate::lines) fn has_room_for(&self, command: &Command) -> bool {
         self.has_room(1, size(command))
     }
 
     /// Whether another batch can be appended.
-    pub(super) fn has_room_for_all(&self, other: &Self) -> bool {
+    pub(in crate::lines) fn has_room_for_all(&self, other: &Self) -> bool {
         other.request.is_none() && other.is_resend == self.is_resend && self.has_room(other.commands.len(), other.bytes)
     }
 
@@ -123,29 +123,29 @@ impl Batch {
     }
 
     /// How much longer it waits for more commands.
-    pub(super) fn remaining_linger(&self) -> Duration {
+    pub(in crate::lines) fn remaining_linger(&self) -> Duration {
         BATCH_LINGER.saturating_sub(self.created_at.elapsed())
     }
 
     /// The request of the commands. It is prepared by the first call; nothing can be added after that.
-    pub(super) fn request(&mut self, requests: &RequestBuilder) -> Result<&mut HttpRequest<'static>, Error> {
+    pub(in crate::lines) fn request(&mut self, requests: &RequestBuilder) -> Result<&mut HttpRequest<'static>, Error> {
         match &mut self.request {
             Some(request) => Ok(request),
             none => Ok(none.insert(requests.batch(std::mem::take(&mut self.commands))?)),
         }
     }
 
-    pub(super) fn commands(&self) -> &[Command] {
+    pub(in crate::lines) fn commands(&self) -> &[Command] {
         self.request.as_ref().map_or(&self.commands, HttpRequest::commands)
     }
 
     /// The estimated size of the body.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::lines) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// The buffers of its lines, except those that are much too large for what they hold.
-    pub(super) fn into_buffers(self) -> impl Iterator<Item = Vec<u8>> {
+    pub(in crate::lines) fn into_buffers(self) -> impl Iterator<Item = Vec<u8>> {
         let commands = self.request.map_or(self.commands, HttpRequest::into_commands);
         let buffers = commands.into_iter().map(|command| command.into_params().into_bytes());
         buffers.filter(|buffer| buffer.capacity() <= 2 * buffer.len())

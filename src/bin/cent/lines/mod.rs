@@ -4,14 +4,11 @@
 //! prints the replies. Printing has no thread of its own, because waking one takes as long as printing, and because no
 //! further request may be sent once standard output is closed.
 
-mod batch;
-mod batch_size;
 mod dry_run;
+mod input;
 mod journal;
 mod ledger;
 mod progress;
-mod queue;
-mod reader;
 mod run;
 mod signals;
 

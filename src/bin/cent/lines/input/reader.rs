@@ -8,10 +8,10 @@ use std::thread;
 use anyhow::{Context, anyhow, bail};
 use cent::{Command, Error, RequestBuilder};
 
+use super::super::journal::resume::{InputHasher, KnownInput};
 use super::batch::Batch;
-use super::journal::resume::{InputHasher, KnownInput};
 use super::queue::{MAX_POOLED_BYTES, Queue, Stopped};
-use crate::blocking::{self, is_readable};
+use crate::console::blocking::{self, is_readable};
 
 /// The longest line, in bytes: input without newlines must not fill the memory. It is the same as for responses.
 const MAX_LINE_BYTES: u64 = cent::MAX_RESPONSE_BYTES;
@@ -26,7 +26,7 @@ const STDIN: &str = "standard input";
 ///
 /// # Errors
 /// If standard input is not usable or the thread cannot be started.
-pub(super) fn start(
+pub(in crate::lines) fn start(
     queue: &Arc<Queue>,
     requests: RequestBuilder,
     known: Option<KnownInput>,
@@ -41,7 +41,7 @@ pub(super) fn start(
 }
 
 /// How many bytes there are to read, if standard input is a regular file.
-pub(super) fn input_bytes() -> Option<u64> {
+pub(in crate::lines) fn input_bytes() -> Option<u64> {
     let mut input = blocking::stdin().ok()?;
     let file = input.metadata().ok().filter(std::fs::Metadata::is_file)?;
     Some(file.len().saturating_sub(input.stream_position().ok()?))

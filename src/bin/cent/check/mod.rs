@@ -10,8 +10,8 @@ use cent::{Client, Command, Endpoint, Reply, Scheme};
 use serde::Deserialize;
 
 use crate::console::Console;
+use crate::console::stderr;
 use crate::exit::{Effect, ExitStatus, OutputError, exit_status_for};
-use crate::stderr;
 pub(crate) use report::Report;
 
 mod certificate;

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::super::ledger::summary::Remaining;
 use super::batch::{Batch, MAX_REQUEST_BYTES};
 use super::batch_size::BatchSize;
-use super::ledger::summary::Remaining;
 
 const MAX_QUEUED_BATCHES: usize = 24;
 
@@ -18,7 +18,7 @@ const MAX_QUEUED_COMMANDS: usize = 2400;
 const MAX_QUEUED_BYTES: usize = 4 * MAX_REQUEST_BYTES;
 
 /// The buffers of larger batches are not reused, nor are their requests prepared: that would hold their commands twice.
-pub(super) const MAX_POOLED_BYTES: usize = MAX_QUEUED_BYTES / MAX_QUEUED_BATCHES;
+pub(in crate::lines) const MAX_POOLED_BYTES: usize = MAX_QUEUED_BYTES / MAX_QUEUED_BATCHES;
 
 /// A reader that waits for room is woken when so few batches remain: each wake-up costs as much as a request.
 const LOW_WATERMARK: usize = 2;
@@ -28,7 +28,7 @@ const READER_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Why a run ends before its input does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StopReason {
+pub(in crate::lines) enum StopReason {
     /// A signal of this number.
     Signal(i32),
     /// A request failed, or standard output cannot be written.
@@ -37,21 +37,21 @@ pub(super) enum StopReason {
 
 /// How a run ended.
 #[derive(Debug)]
-pub(super) struct RunResult {
-    pub(super) stop: Option<StopReason>,
+pub(in crate::lines) struct RunResult {
+    pub(in crate::lines) stop: Option<StopReason>,
     /// An invalid line or unreadable input, unless the run was stopped before it.
-    pub(super) input_error: Option<anyhow::Error>,
+    pub(in crate::lines) input_error: Option<anyhow::Error>,
     /// Whether there are lines that were not sent.
-    pub(super) lines_remain: bool,
+    pub(in crate::lines) lines_remain: bool,
 }
 
 /// The run was stopped, for a reason that is known already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the run was stopped")]
-pub(super) struct Stopped;
+pub(in crate::lines) struct Stopped;
 
 impl RunResult {
-    pub(super) fn remaining(&self) -> Remaining {
+    pub(in crate::lines) fn remaining(&self) -> Remaining {
         match self.input_error {
             Some(_) => Remaining::InvalidLine,
             None if self.lines_remain => Remaining::Lines,
@@ -61,7 +61,7 @@ impl RunResult {
 }
 
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(in crate::lines) struct Queue {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -98,7 +98,7 @@ impl State {
 }
 
 impl Queue {
-    pub(super) fn new(batch_size: BatchSize) -> Self {
+    pub(in crate::lines) fn new(batch_size: BatchSize) -> Self {
         let state = State {
             batch_size,
             ready: VecDeque::new(),
@@ -115,12 +115,12 @@ impl Queue {
     }
 
     /// How many commands go into the next batch.
-    pub(super) fn batch_size(&self) -> usize {
+    pub(in crate::lines) fn batch_size(&self) -> usize {
         self.lock().batch_size.current()
     }
 
     /// Adapts the size of batches to the response time of one with this many commands.
-    pub(super) fn observe(&self, commands: usize, elapsed: Duration) {
+    pub(in crate::lines) fn observe(&self, commands: usize, elapsed: Duration) {
         self.lock().batch_size.observe(commands, elapsed);
     }
 
@@ -128,7 +128,7 @@ impl Queue {
     ///
     /// A batch that is not full is appended to the last one if that waits and has room: while the sender is busy, the
     /// next request grows.
-    pub(super) fn push(&self, batch: Batch) -> Result<(), Stopped> {
+    pub(in crate::lines) fn push(&self, batch: Batch) -> Result<(), Stopped> {
         let mut state = self.lock();
         while state.stop.is_none() && !state.has_room_for(&batch) {
             state = self.wait(state);
@@ -148,14 +148,14 @@ impl Queue {
     }
 
     /// Lets the sender begin: the input begins with what earlier runs sent.
-    pub(super) fn set_verified(&self) {
+    pub(in crate::lines) fn set_verified(&self) {
         let mut state = self.lock();
         state.is_verified = true;
         self.notify(&state);
     }
 
     /// Waits until the input is verified; returns false if it is not, or if the run was stopped before.
-    pub(super) fn wait_until_verified(&self) -> bool {
+    pub(in crate::lines) fn wait_until_verified(&self) -> bool {
         let mut state = self.lock();
         while !state.is_verified && state.read_result.is_none() && state.stop.is_none() {
             state = self.wait(state);
@@ -164,7 +164,7 @@ impl Queue {
     }
 
     /// Takes the next batch, once there is one. Returns none at the end of the run.
-    pub(super) fn pop(&self) -> Option<Batch> {
+    pub(in crate::lines) fn pop(&self) -> Option<Batch> {
         let mut state = self.lock();
         loop {
             if let Some(batch) = state.ready.pop_front() {
@@ -183,23 +183,23 @@ impl Queue {
     }
 
     /// Keeps a batch that has been sent for the reader, unless it is large.
-    pub(super) fn recycle(&self, batch: Batch) {
+    pub(in crate::lines) fn recycle(&self, batch: Batch) {
         if batch.bytes() <= MAX_POOLED_BYTES {
             self.lock().recycled.push(batch);
         }
     }
 
     /// Takes the batches that have been sent.
-    pub(super) fn take_recycled(&self) -> Vec<Batch> {
+    pub(in crate::lines) fn take_recycled(&self) -> Vec<Batch> {
         std::mem::take(&mut self.lock().recycled)
     }
 
-    pub(super) fn is_stopped(&self) -> bool {
+    pub(in crate::lines) fn is_stopped(&self) -> bool {
         self.lock().stop.is_some()
     }
 
     /// Ends the run: discards the batches that wait. The first reason counts.
-    pub(super) fn stop(&self, reason: StopReason) {
+    pub(in crate::lines) fn stop(&self, reason: StopReason) {
         let mut state = self.lock();
         state.stop.get_or_insert(reason);
         state.discarded |= !state.ready.is_empty();
@@ -209,25 +209,25 @@ impl Queue {
     }
 
     /// Sleeps for that long; returns false, and at once, if the run is stopped.
-    pub(super) fn sleep_unless_stopped(&self, duration: Duration) -> bool {
+    pub(in crate::lines) fn sleep_unless_stopped(&self, duration: Duration) -> bool {
         self.wait_while(duration, |state| state.stop.is_none()).stop.is_none()
     }
 
     /// Ends the input: the reader is done.
-    pub(super) fn close(&self, result: anyhow::Result<()>) {
+    pub(in crate::lines) fn close(&self, result: anyhow::Result<()>) {
         let mut state = self.lock();
         state.read_result = Some(result);
         self.notify(&state);
     }
 
     /// The error that ended the input, if the run was not stopped before.
-    pub(super) fn take_input_error(&self) -> Option<anyhow::Error> {
+    pub(in crate::lines) fn take_input_error(&self) -> Option<anyhow::Error> {
         let mut state = self.lock();
         if state.stop.is_some() { None } else { state.read_result.take().and_then(Result::err) }
     }
 
     /// How the run ended. To be called when the sender is done.
-    pub(super) fn result(&self) -> RunResult {
+    pub(in crate::lines) fn result(&self) -> RunResult {
         let mut state = self.wait_while(READER_TIMEOUT, |state| state.read_result.is_none() && !state.discarded);
         let (stop, read_result) = (state.stop, state.read_result.take());
         let lines_remain = state.discarded || !matches!(read_result, Some(Ok(())));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// What Centrifugo 1 accepts by default, and where the size starts otherwise.
-pub(super) const INITIAL_SIZE: usize = 100;
+pub(in crate::lines) const INITIAL_SIZE: usize = 100;
 
 /// The most unless `--batch` says otherwise.
 const MAX_SIZE: usize = 10_000;
@@ -16,7 +16,7 @@ const SHRINK_MARGIN: Duration = Duration::from_millis(250);
 
 /// Adapts the size of batches, so that distance costs little and a lost request is a fraction of a second's work.
 #[derive(Debug)]
-pub(super) struct BatchSize {
+pub(in crate::lines) struct BatchSize {
     current: usize,
     max: usize,
     is_fixed: bool,
@@ -25,12 +25,12 @@ pub(super) struct BatchSize {
 
 impl BatchSize {
     /// Always the same size.
-    pub(super) fn fixed(size: usize) -> Self {
+    pub(in crate::lines) fn fixed(size: usize) -> Self {
         Self { current: size, max: size, is_fixed: true, fastest: None }
     }
 
     /// Starts at [`INITIAL_SIZE`], or at the maximum if that is less.
-    pub(super) fn adaptive(max: Option<usize>) -> Self {
+    pub(in crate::lines) fn adaptive(max: Option<usize>) -> Self {
         let max = max.unwrap_or(MAX_SIZE);
         Self { current: INITIAL_SIZE.min(max), max, is_fixed: false, fastest: None }
     }
@@ -39,12 +39,12 @@ impl BatchSize {
         if self.is_fixed { self.max } else { INITIAL_SIZE.min(self.max) }
     }
 
-    pub(super) fn current(&self) -> usize {
+    pub(in crate::lines) fn current(&self) -> usize {
         self.current
     }
 
     /// Takes the response time of a request with this many commands.
-    pub(super) fn observe(&mut self, commands: usize, elapsed: Duration) {
+    pub(in crate::lines) fn observe(&mut self, commands: usize, elapsed: Duration) {
         let fastest = *self.fastest.insert(self.fastest.map_or(elapsed, |fastest| fastest.min(elapsed)));
         let slower = elapsed.saturating_sub(fastest);
         if slower > SHRINK_MARGIN {
