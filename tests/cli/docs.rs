@@ -8,7 +8,7 @@ use std::{fs, iter};
 use cent::Method;
 use tempfile::TempDir;
 
-use crate::sources::files;
+use crate::sources::{files, read};
 use crate::support::cli::{cent, start};
 use crate::support::server::{API_KEY, Response, Script, Server, Step, fail_during_response, reject, respond};
 
@@ -532,10 +532,10 @@ fn short_help_example_runs() {
 }
 
 #[test]
-fn contributing_lists_all_source_files() {
+fn contributing_lists_all_source_folders() {
     let (_, tables) = CONTRIBUTING.split_once("\n## Where things are\n").expect("it says where things are");
-    let (library, rest) = tables.split_once("\nThe program:\n").expect("it lists the program's files");
-    let (program, _) = rest.split_once("\nThe tests:\n").expect("it lists the tests");
+    let (library, rest) = tables.split_once("\nThe program, in").expect("it lists the program's folders");
+    let (program, _) = rest.split_once("\nThe tests, in").expect("it lists the tests");
     let mut files = files("src");
     assert!(files.iter().any(|file| file == "src/lib.rs"), "{files:?}");
     let is_listed = |file: &String| {
@@ -543,9 +543,15 @@ fn contributing_lists_all_source_files() {
             Some(name) => (program, name),
             None => (library, file.trim_start_matches("src/")),
         };
-        // A directory stands for its mod.rs.
-        table.contains(&format!("`{}`", name.strip_suffix("mod.rs").unwrap_or(name)))
+        name.rsplit_once('/').is_none_or(|(folder, _)| table.contains(&format!("| `{folder}/` |")))
     };
     files.retain(|file| !is_listed(file));
-    assert!(files.is_empty(), "CONTRIBUTING.md, ## Where things are: add {files:?}");
+    assert!(files.is_empty(), "CONTRIBUTING.md, ## Where things are: add the folders of {files:?}");
+}
+
+#[test]
+fn first_line_says_what_file_is_about() {
+    let mut files = files("src");
+    files.retain(|file| !file.ends_with("from_python.md") && !read(file).starts_with("//! "));
+    assert!(files.is_empty(), "{files:?}");
 }
