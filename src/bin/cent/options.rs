@@ -2,8 +2,6 @@
 
 use std::ffi::OsString;
 
-use clap::ValueEnum;
-
 /// The options of one call, or of a run of `--lines`.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -27,7 +25,7 @@ pub(crate) struct Options {
 }
 
 /// What the user decided about lines that may have been executed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UnknownChoice {
     Send,
     Skip,

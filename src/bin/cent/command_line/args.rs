@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser};
+use clap::builder::PossibleValue;
+use clap::{ArgAction, Parser, ValueEnum};
 
 use super::completions::Shell;
 use super::help;
@@ -201,6 +202,34 @@ impl Args {
             journal: self.journal,
             unknown: self.unknown,
         }
+    }
+}
+
+/// Here, because nothing but the command line knows how values are written.
+impl ValueEnum for UnknownChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Send, Self::Skip]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::Send => "send",
+            Self::Skip => "skip",
+        }))
+    }
+}
+
+impl ValueEnum for ColorChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Always, Self::Never]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }))
     }
 }
 

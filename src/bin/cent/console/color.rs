@@ -2,10 +2,8 @@
 
 use std::ffi::OsString;
 
-use clap::ValueEnum;
-
 /// The values of `--color`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ColorChoice {
     Auto,
     Always,
