@@ -145,6 +145,7 @@ pub(super) fn status_hint(status: u16, is_batch: bool, commands: &[Command]) -> 
     match status {
         400 => Some("check the params for wrong types, or nesting that is too deep".to_owned()),
         404 if !is_batch => method_hints::unknown_method(commands, ApiVersion::V2)
+            .or_else(|| method_hints::limited_method(commands, ApiVersion::V2))
             .or_else(|| Some("this server version does not support the method".to_owned())),
         status => api_key::status_hint(status).map(str::to_owned),
     }

@@ -38,7 +38,7 @@ pub(super) fn status_hint(response: &HttpResponse, commands: &[Command]) -> Opti
     match response.status {
         _ if is_centrifugo_1(response) => Some(api_key::HINT_SECRET.to_owned()),
         400 => method_hints::unknown_method(commands, ApiVersion::V2).or_else(|| {
-            let since = method_hints::late_method(commands, ApiVersion::V2);
+            let since = method_hints::limited_method(commands, ApiVersion::V2);
             let since =
                 since.as_deref().unwrap_or("this server version may not support the method or this nesting depth");
             Some(format!("check the params; {since}"))

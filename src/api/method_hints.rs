@@ -10,11 +10,20 @@ pub(super) fn unknown_method(commands: &[Command], version: ApiVersion) -> Optio
     Some(format!("unknown method {name}, or invalid params; {suggestion}"))
 }
 
-/// Which version the first method needs that some versions lack.
-pub(super) fn late_method(commands: &[Command], version: ApiVersion) -> Option<String> {
-    let methods = commands.iter().filter_map(|command| command.method_in(version));
-    let mut first_versions = methods.filter_map(|method| Some((method.name, method.versions(version)?.first?)));
-    first_versions.next().map(|(name, first)| format!("{name} needs Centrifugo {first} or later"))
+/// Which servers have the first method that some servers lack.
+pub(super) fn limited_method(commands: &[Command], version: ApiVersion) -> Option<String> {
+    let mut methods = commands.iter().filter_map(|command| command.method_in(version));
+    methods.find_map(|method| Some(format!("{} needs {}", method.name, method.availability(version)?)))
+}
+
+/// What to do where the server says that it does not have the method.
+pub(super) fn unsupported_method(command: &Command, version: ApiVersion) -> Option<String> {
+    match command.method_in(version) {
+        None => Some(methods::suggestion(command.method(), version)),
+        // Servers say the same where they have rpc, but no such method of an extension (seen on 6.9.1).
+        Some(method) if method.name == "rpc" => Some("no extension of the server has this RPC method".to_owned()),
+        Some(_) => limited_method(std::slice::from_ref(command), version),
+    }
 }
 
 #[cfg(test)]
@@ -22,11 +31,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_late_method_is_named() {
+    fn first_method_that_some_servers_lack_is_named() {
         let commands = ["publish", "NODE", "broadcast", "node", "Refresh"]
             .map(|method| Command::new(method, r#"{"channels": ["a"], "user": "u"}"#).unwrap());
-        assert_eq!(late_method(&commands, ApiVersion::V1).unwrap(), "broadcast needs Centrifugo 1.2.0 or later");
-        assert_eq!(late_method(&commands, ApiVersion::V2).unwrap(), "refresh needs Centrifugo 3 or later");
-        assert_eq!(late_method(&commands[..2], ApiVersion::V1), None);
+        assert_eq!(limited_method(&commands, ApiVersion::V1).unwrap(), "broadcast needs Centrifugo 1.2.0 or later");
+        assert_eq!(limited_method(&commands, ApiVersion::V2).unwrap(), "refresh needs Centrifugo 3.0 or later");
+        assert_eq!(limited_method(&commands[..2], ApiVersion::V1), None);
     }
 }

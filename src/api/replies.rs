@@ -8,11 +8,10 @@ use serde_json::value::RawValue;
 use super::form::Form;
 use super::request::HttpRequest;
 use super::response::HttpResponse;
-use super::{current, legacy, status, v1};
+use super::{current, legacy, method_hints, status, v1};
 use crate::command::Command;
 use crate::error::Error;
 use crate::error_kind::{ErrorKind, HINT_CHECK_BEFORE_RETRY};
-use crate::methods;
 use crate::reply::{Reply, ReplyError};
 
 impl HttpResponse {
@@ -149,9 +148,9 @@ fn unrecognized_reply(text: &str, form: Form, command: Option<&Command>) -> Opti
 
 /// Adds what follows from the command.
 fn with_hints(error: ReplyError, command: &Command, form: Form) -> ReplyError {
-    let is_unknown = error.code() == Some(104) && command.method_in(form.version()).is_none();
-    let error =
-        if is_unknown { error.with_suggestion(methods::suggestion(command.method(), form.version())) } else { error };
+    let is_unsupported = error.code() == Some(104);
+    let suggestion = is_unsupported.then(|| method_hints::unsupported_method(command, form.version())).flatten();
+    let error = suggestion.into_iter().fold(error, ReplyError::with_suggestion);
     let error = match error.kind() {
         ErrorKind::OutcomeUnknown if command.is_read_only(form.version()) => error.with_kind(ErrorKind::SafeToRetry),
         _ => error,
@@ -302,9 +301,17 @@ mod tests {
         let command = [Command::new("frobnicate", "{}").unwrap()];
         let replies = into_replies(Form::Legacy, &command, 200, not_found).unwrap();
         assert!(replies[0].errors()[0].to_string().contains("; known methods: publish, broadcast, subscribe, "));
-        let command = [Command::new("rpc", "{}").unwrap()];
-        let replies = into_replies(Form::Legacy, &command, 200, not_found).unwrap();
-        assert!(replies[0].errors()[0].to_string().ends_with("; this server or edition does not support the method"));
+        for (method, hint) in [
+            ("rpc", "no extension of the server has this RPC method"),
+            ("map_clear", "map_clear needs Centrifugo 6.8 or later"),
+            ("block_user", "block_user needs Centrifugo PRO 3.1 or later"),
+            ("publish", "this server or edition does not support the method"),
+        ] {
+            let command = [Command::new(method, "{}").unwrap()];
+            let replies = into_replies(Form::Legacy, &command, 200, not_found).unwrap();
+            let error = replies[0].errors()[0].to_string();
+            assert!(error.ends_with(&format!("; {hint}")), "{error}");
+        }
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub(super) fn status_hint(status: u16, commands: &[Command]) -> Option<String> {
     let hint = match status {
         400 => {
             let unknown = method_hints::unknown_method(commands, ApiVersion::V1);
-            let since = method_hints::late_method(commands, ApiVersion::V1)
+            let since = method_hints::limited_method(commands, ApiVersion::V1)
                 .map(|since| format!("; {since}"))
                 .unwrap_or_default();
             return Some(unknown.unwrap_or_else(|| {

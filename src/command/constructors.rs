@@ -322,7 +322,8 @@ mod tests {
 
     #[test]
     fn each_method_has_a_constructor() {
-        for method in Method::all() {
+        let is_current = |method: &&Method| [ApiVersion::V1, ApiVersion::V2].iter().any(|&v| method.is_current(v));
+        for method in Method::all().iter().filter(is_current) {
             assert!(all().iter().any(|(command, _)| command.method() == method.name), "{}", method.name);
         }
     }

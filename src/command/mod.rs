@@ -37,7 +37,29 @@ pub struct Command {
     params: String,
     /// Found while the params are parsed anyway; which of them counts depends on the endpoint.
     param_errors: Option<Box<ParamErrors>>,
+    unknown_params: UnknownParams,
     idempotency_key: KeyParam,
+}
+
+/// Whether there are params that no server of a generation has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct UnknownParams {
+    v1: bool,
+    v2: bool,
+}
+
+impl UnknownParams {
+    fn find(method: &Method, params: &RawObject<'_>) -> Self {
+        let mut unknown = Self { v1: false, v2: false };
+        for key in params.quoted_keys() {
+            // Most keys are written as the table has them, which is fast to compare.
+            let plain = method.params.iter().find(|param| json::is_plain_key(key, param.name));
+            let param = plain.or_else(|| method.params.iter().find(|param| json::matches_key(key, param.name)));
+            unknown.v1 |= param.is_none_or(|param| param.versions(ApiVersion::V1).is_none());
+            unknown.v2 |= param.is_none_or(|param| param.versions(ApiVersion::V2).is_none());
+        }
+        unknown
+    }
 }
 
 /// Whether params have an idempotency key, as the server reads it.
@@ -80,12 +102,14 @@ impl Command {
         let object = json::parse_object(&params).map_err(|error| not_an_object(params.as_bytes(), &error, HINT))?;
         let method = Method::find(name);
         let param_errors = method.and_then(|method| ParamErrors::find(method, &object));
+        let unknown_params =
+            method.map_or(UnknownParams { v1: false, v2: false }, |method| UnknownParams::find(method, &object));
         let idempotency_key = KeyParam::find(&object);
         let name = match method {
             Some(method) if method.name == name => method.name.into(),
             _ => name.to_owned().into(),
         };
-        Ok(Self { name, method, params, param_errors, idempotency_key })
+        Ok(Self { name, method, params, param_errors, unknown_params, idempotency_key })
     }
 
     /// Parses a command from JSON: `{"method": …, "params": …}`. `params` defaults to `{}`.
@@ -219,6 +243,37 @@ impl Command {
     /// What is known of the method; `None` if this crate does not know it.
     pub fn known_method(&self) -> Option<&'static Method> {
         self.method
+    }
+
+    /// The params that no version of the endpoint's servers has: they are ignored without a word, so that a `disconnect`
+    /// with a misspelled `client` closes all connections of the user. Each is named as it is written, escapes decoded.
+    ///
+    /// Empty where the method is unknown, and for methods of Centrifugo PRO.
+    ///
+    /// ```
+    /// use cent::{Address, Command, Endpoint};
+    ///
+    /// let endpoint = Endpoint::with_api_key(Address::parse("http://localhost:8000")?, "key")?;
+    /// let command = Command::new("disconnect", r#"{"user": "42", "clinet": "8d1f"}"#)?;
+    /// assert_eq!(command.unknown_params(&endpoint), ["clinet"]);
+    /// # Ok::<(), cent::Error>(())
+    /// ```
+    pub fn unknown_params(&self, endpoint: &Endpoint) -> Vec<String> {
+        let version = endpoint.version();
+        let has_unknown = match version {
+            ApiVersion::V1 => self.unknown_params.v1,
+            ApiVersion::V2 => self.unknown_params.v2,
+        };
+        let Some(method) = self.method_in(version).filter(|method| has_unknown && !method.is_pro) else {
+            return Vec::new();
+        };
+        let is_known = |key: &str| {
+            let mut params = method.params.iter().filter(|param| param.versions(version).is_some());
+            params.any(|param| json::keys_equal(key, param.name))
+        };
+        let object = json::as_object(&self.params);
+        let keys = object.iter().flat_map(RawObject::iter).map(|(key, _)| key.into_owned());
+        keys.filter(|key| !is_known(key)).collect()
     }
 
     /// What is known of the method, if servers of this version have it: Centrifugo 1 has names in lower case only.

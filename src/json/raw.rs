@@ -20,7 +20,12 @@ impl<'a> RawObject<'a> {
 
     /// Whether a key is written exactly like this, without escapes.
     pub(crate) fn has_plain_key(&self, name: &str) -> bool {
-        self.0.iter().any(|&(key, _)| unquoted(key) == name)
+        self.0.iter().any(|&(key, _)| is_plain_key(key, name))
+    }
+
+    /// Keys with their quotes, as written.
+    pub(crate) fn quoted_keys(&self) -> impl Iterator<Item = &'a str> + '_ {
+        self.0.iter().map(|&(key, _)| key)
     }
 
     /// The value of the last member with exactly this key.
@@ -109,20 +114,25 @@ pub(crate) fn push_string(to: &mut String, text: &str) {
     }
 }
 
+/// Whether this key is written exactly like `name`, without escapes.
+pub(crate) fn is_plain_key(quoted: &str, name: &str) -> bool {
+    unquoted(quoted) == name
+}
+
 /// Whether the servers read this key, as written, as `name`.
-fn matches_key(quoted: &str, name: &str) -> bool {
+pub(crate) fn matches_key(quoted: &str, name: &str) -> bool {
     let inner = unquoted(quoted);
     match inner.len().cmp(&name.len()) {
         Ordering::Less => false,
         Ordering::Equal => inner == name || inner.eq_ignore_ascii_case(name),
         // Escapes, and letters outside ASCII, take more bytes than what they stand for.
-        Ordering::Greater => (inner.contains('\\') || !inner.is_ascii()) && keys_equal_in_go(&decoded(quoted), name),
+        Ordering::Greater => (inner.contains('\\') || !inner.is_ascii()) && keys_equal(&decoded(quoted), name),
     }
 }
 
 /// Whether two keys are equal to the servers: in any letter case, with the two letters outside ASCII that Go folds into
 /// it (seen on 1.8.0; Go's encoding/json).
-fn keys_equal_in_go(key: &str, name: &str) -> bool {
+pub(crate) fn keys_equal(key: &str, name: &str) -> bool {
     let folded = |c: char| match c {
         'ſ' => 's',
         '\u{212a}' => 'k',
@@ -158,10 +168,10 @@ mod tests {
     #[test]
     fn keys_are_folded_as_in_go() {
         for key in ["users", "USERS", "uſers", "UſERS"] {
-            assert!(keys_equal_in_go(key, "users"), "{key}");
+            assert!(keys_equal(key, "users"), "{key}");
         }
-        assert!(keys_equal_in_go("\u{212a}ey", "key"));
-        assert!(!keys_equal_in_go("user", "users"));
-        assert!(!keys_equal_in_go("üsers", "users"));
+        assert!(keys_equal("\u{212a}ey", "key"));
+        assert!(!keys_equal("user", "users"));
+        assert!(!keys_equal("üsers", "users"));
     }
 }

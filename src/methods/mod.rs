@@ -5,6 +5,8 @@
 mod params;
 mod suggestion;
 mod table;
+#[cfg(test)]
+mod table_tests;
 mod version;
 
 pub(crate) use params::{ParamErrors, broadcast_channels};

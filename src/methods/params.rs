@@ -68,12 +68,14 @@ pub(crate) struct ParamError {
     similar: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Problem {
     Missing,
     Empty,
     /// The type that it has instead, with its article.
     WrongType(&'static str),
+    /// The value that it has instead, which is of the right type.
+    WrongValue(String),
     /// A channel in the list is empty or not a string.
     InvalidEntry,
 }
@@ -90,7 +92,7 @@ impl ParamError {
         if let Some(similar) = &self.similar {
             return Some(format!("did you mean {:?} instead of {similar:?}?", self.name).into());
         }
-        let hint = match (self.problem, self.expected) {
+        let hint = match (&self.problem, self.expected) {
             (Problem::Missing, _) if self.alternative.is_some() => "add one to the params",
             (Problem::Missing, _) => "add it to the params",
             (Problem::WrongType("a string"), Strings | NonEmptyStrings) => "put it in brackets",
@@ -111,6 +113,7 @@ impl fmt::Display for ParamError {
             }
             Problem::Empty => write!(f, "param {name:?} must not be empty"),
             Problem::WrongType(found) => write!(f, "param {name:?} must be {expected}, found {found}"),
+            Problem::WrongValue(found) => write!(f, "param {name:?} must be {expected}, found {found}"),
             Problem::InvalidEntry => write!(f, "param {name:?} contains an empty or non-string entry"),
         }
     }
@@ -120,10 +123,10 @@ impl Param {
     fn check(&self, method: &Method, version: ApiVersion, params: &RawObject<'_>) -> Option<ParamError> {
         let &Self { name, param_type: expected, .. } = self;
         let value = effective_value(params, name, expected.null());
-        let alternative = self.alternative.filter(|_| value.is_none() && self.has_alternative(method, version));
+        let alternative = if value.is_none() { self.alternative_in(method, version) } else { None };
         let problem = match value {
             Some(value) => expected.problem(value)?,
-            None if !self.is_required(version) || alternative.is_some_and(|other| has_value(params, other)) => {
+            None if !self.is_required(version) || alternative.is_some_and(|other| is_set(params, other.name)) => {
                 return None;
             }
             None if params.get_all(name).next().is_some() => Problem::WrongType("null"),
@@ -131,12 +134,14 @@ impl Param {
         };
         let mut names = params.iter().map(|(key, _)| key).filter(|_| problem == Problem::Missing);
         let similar = names.find(|found| closest_match(found, [name]).is_some()).map(Cow::into_owned);
+        // To name one of Centrifugo PRO would mislead most users.
+        let alternative = alternative.filter(|other| !other.is_pro).map(|other| other.name);
         Some(ParamError { name, expected, alternative, problem, similar })
     }
 
-    fn has_alternative(&self, method: &Method, version: ApiVersion) -> bool {
+    fn alternative_in<'a>(&self, method: &'a Method, version: ApiVersion) -> Option<&'a Self> {
         let is_alternative = |param: &&Self| Some(param.name) == self.alternative;
-        method.params.iter().find(is_alternative).is_some_and(|param| param.versions(version).is_some())
+        method.params.iter().find(is_alternative).filter(|param| param.versions(version).is_some())
     }
 }
 
@@ -161,6 +166,8 @@ impl ParamType {
             Self::Int32 => value.parse::<i32>().is_ok(),
             Self::Int64 => value.parse::<i64>().is_ok(),
             Self::Uint64 => value.parse::<u64>().is_ok(),
+            Self::PositiveUint64 => value.parse::<u64>().is_ok_and(|number| number > 0),
+            Self::Object(_) => value.starts_with('{'),
             Self::Strings => json::as_array(value).is_some_and(|entries| all(entries, is_string_or_null)),
             Self::StringMap => {
                 json::as_object(value).is_some_and(|map| map.iter().all(|(_, value)| is_string_or_null(value)))
@@ -173,7 +180,14 @@ impl ParamType {
                 is_fine("offset", Self::Uint64) && is_fine("epoch", Self::String)
             }),
         };
-        (!is_right).then(|| Problem::WrongType(json::type_name(value)))
+        (!is_right).then(|| match json::type_name(value) {
+            "a number" if self.is_number() => Problem::WrongValue(shorten(value)),
+            found => Problem::WrongType(found),
+        })
+    }
+
+    fn is_number(self) -> bool {
+        matches!(self, Self::Int32 | Self::Int64 | Self::Uint64 | Self::PositiveUint64)
     }
 
     fn null(self) -> Null {
@@ -183,6 +197,12 @@ impl ParamType {
             _ => Null::Ignored,
         }
     }
+}
+
+/// The beginning of a number that can be long.
+fn shorten(number: &str) -> String {
+    const MAX_DIGITS: usize = 24;
+    number.get(..MAX_DIGITS).map_or_else(|| number.to_owned(), |beginning| format!("{beginning}…"))
 }
 
 /// null is an empty string to the servers.
@@ -219,8 +239,9 @@ fn effective_value<'a>(params: &RawObject<'a>, key: &str, null: Null) -> Option<
     }
 }
 
-fn has_value(params: &RawObject<'_>, key: &str) -> bool {
-    effective_value(params, key, Null::Ignored).is_some()
+/// Whether a param has a value that counts: null and false do not.
+fn is_set(params: &RawObject<'_>, key: &str) -> bool {
+    effective_value(params, key, Null::Ignored).is_some_and(|value| value != "false")
 }
 
 #[cfg(test)]
@@ -325,8 +346,8 @@ mod tests {
     fn optional_params_have_types() {
         for (method, good, bad, expected) in [
             ("history", r#""limit": -1"#, r#""limit": "10""#, "a whole number, found a string"),
-            ("history", r#""LIMIT": null"#, r#""limit": 1.0"#, "a whole number, found a number"),
-            ("history", r#""limit": 2147483647"#, r#""limit": 2147483648"#, "a whole number, found a number"),
+            ("history", r#""LIMIT": null"#, r#""limit": 1.0"#, "a whole number, found 1.0"),
+            ("history", r#""limit": 2147483647"#, r#""limit": 2147483648"#, "a whole number, found 2147483648"),
             ("history", r#""reverse": true"#, r#""reverse": 1"#, "true or false, found a number"),
             ("history", r#""since": {"offset": 1, "epoch": "x"}"#, r#""since": {"offset": -1}"#, "found an object"),
             ("history", r#""since": {}"#, r#""since": {"epoch": 1}"#, "found an object"),

@@ -128,7 +128,7 @@ fn transport_mode_errors_are_replies() {
         for (method, params, text) in [
             ("publish", r#"{"channel":"nope:x","data":1}"#, r#"{"error":{"code":102,"message":"unknown channel"}}"#),
             ("rpc", r#"{"method":"x"}"#, r#"{"error":{"code":104,"message":"not found"}}"#),
-            ("rpc", "{}", r#"{"error":{"code":107,"message":"bad request"}}"#),
+            ("publish", r#"{"channel":"a","b64data":"!"}"#, r#"{"error":{"code":107,"message":"bad request"}}"#),
             ("presence", r#"{"channel":"plain:x"}"#, r#"{"error":{"code":108,"message":"not available"}}"#),
             ("history", since, r#"{"error":{"code":112,"message":"unrecoverable position"}}"#),
         ] {
@@ -138,7 +138,7 @@ fn transport_mode_errors_are_replies() {
             assert_eq!(errors, [ErrorKind::Rejected]);
         }
         // The first 404 was an answer in this form.
-        let asked = ["/api/publish", "/api/rpc", "/api/rpc", "/api/presence", "/api/history"];
+        let asked = ["/api/publish", "/api/rpc", "/api/publish", "/api/presence", "/api/history"];
         assert_eq!(paths(&server), asked);
         let replies = client.send_commands(&publishes(["nope:x", "a"])).unwrap();
         assert_eq!(replies[0].errors()[0].code(), Some(102));

@@ -221,11 +221,12 @@ fn api_at_root_is_found() {
 fn rejected_params_are_no_sign_of_the_root() {
     for major in WITH_CURRENT_FORM {
         let (server, mut client) = start(major);
-        let replies = client.send_commands(&[command("rpc", "{}")]).unwrap();
+        let invalid = [command("publish", r#"{"channel":"a","b64data":"!"}"#)];
+        let replies = client.send_commands(&invalid).unwrap();
         assert_eq!(replies[0].errors()[0].code(), Some(107));
-        client.send_commands(&[command("rpc", "{}")]).unwrap();
+        client.send_commands(&invalid).unwrap();
         // The second one asks, with a batch of no commands; then it is known.
-        assert_eq!(paths(&server), ["/api/rpc", "/api/batch", "/api/rpc"]);
+        assert_eq!(paths(&server), ["/api/publish", "/api/batch", "/api/publish"]);
         assert_eq!(server.requests()[1].body_text(), r#"{"commands":[]}"#);
     }
 }

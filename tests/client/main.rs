@@ -82,7 +82,7 @@ fn respond_early(response: &Response) -> server::Script {
 
 /// The commands of a recorded request, with valid params; one publish if the request had no readable command.
 fn commands(fixture: &Fixture) -> Vec<Command> {
-    let params = r#"{"channel":"a","channels":["a","b","c"],"data":1,"user":"42"}"#;
+    let params = r#"{"channel":"a","channels":["a","b","c"],"data":1,"user":"42","method":"x","key":"k","version":1}"#;
     let objects: Vec<serde_json::Value> = match fixture.major() {
         1 => serde_json::from_slice(&fixture.body).ok().filter(|body: &Vec<_>| !body.is_empty()),
         _ => serde_json::Deserializer::from_slice(&fixture.body).into_iter().collect::<Result<_, _>>().ok(),

@@ -120,7 +120,8 @@ fn recorded_form(fixture: &Fixture) -> ApiForm {
 
 /// As many commands as a recorded request has, with their methods and valid params.
 fn current_commands(fixture: &Fixture) -> Vec<Command> {
-    let params = r#"{"channel":"a","key":"k","channels":["p1","nope:x","p2"],"data":1,"user":"42","method":"x"}"#;
+    let params =
+        r#"{"channel":"a","key":"k","channels":["p1","nope:x","p2"],"data":1,"user":"42","method":"x","version":1}"#;
     let body: serde_json::Value = serde_json::from_slice(&fixture.body).unwrap_or_default();
     let methods: Vec<&str> = match (body["commands"].as_array(), fixture.path.rsplit('/').next()) {
         (Some(commands), _) => commands.iter().map(|command| first_key(command).unwrap_or("publish")).collect(),
