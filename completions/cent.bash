@@ -186,25 +186,25 @@ _cent_key_values() {
             version_epoch=' ;;
         broadcast) params='channels[]= data:= b64data= skip_history:= tags:= idempotency_key= delta:= version:=
             version_epoch=' ;;
-        subscribe) params='user= channel= expire_at:= b64info= client= b64data= recover_since:= session= info:= data:=
-            override:=' ;;
+        subscribe) params='user= channel= expire_at:= info:= b64info= client= data:= b64data= recover_since:=
+            override:= session=' ;;
         unsubscribe) params='user= channel= client= session=' ;;
-        disconnect) params='user= client= whitelist[]= session= disconnect:=' ;;
-        refresh) params='user= client= expired:= expire_at:= session= info:=' ;;
+        disconnect) params='user= disconnect:= client= whitelist[]= session=' ;;
+        refresh) params='user= client= expired:= expire_at:= info:= session=' ;;
         presence) params='channel=' ;;
         presence_stats) params='channel=' ;;
         history) params='channel= limit:= since:= reverse:=' ;;
         history_remove) params='channel=' ;;
         channels) params='pattern=' ;;
         rpc) params='method= params:=' ;;
-        map_publish) params='channel= key= data:= b64data= b64stream_data= tags:= idempotency_key= delta:= version:=
-            version_epoch= score:= key_mode= stream_data:=' ;;
+        map_publish) params='channel= key= data:= b64data= stream_data:= b64stream_data= tags:= idempotency_key=
+            delta:= version:= version_epoch= score:= key_mode=' ;;
         map_remove) params='channel= key= idempotency_key=' ;;
         map_read_state) params='channel= cursor= limit:= key= asc:= revision_offset:= revision_epoch=' ;;
-        map_read_stream) params='channel= limit:= since_offset:= since_epoch= reverse:=' ;;
+        map_read_stream) params='channel= since_offset:= since_epoch= limit:= reverse:=' ;;
         map_stats) params='channel=' ;;
         map_clear) params='channel=' ;;
-        shared_poll_publish) params='channel= key= data:= b64data= version:= epoch=' ;;
+        shared_poll_publish) params='channel= key= version:= data:= b64data= epoch=' ;;
     esac
     IFS=$' \t\n' read -r -d '' -a list <<<"$params"
     _cent_offer "${list[@]}"

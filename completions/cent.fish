@@ -112,14 +112,14 @@ function __cent_key_values
             set params channels'[]=' data:= b64data= skip_history:= tags:= idempotency_key= delta:= version:= \
                 version_epoch=
         case subscribe
-            set params user= channel= expire_at:= b64info= client= b64data= recover_since:= session= info:= data:= \
-                override:=
+            set params user= channel= expire_at:= info:= b64info= client= data:= b64data= recover_since:= override:= \
+                session=
         case unsubscribe
             set params user= channel= client= session=
         case disconnect
-            set params user= client= whitelist'[]=' session= disconnect:=
+            set params user= disconnect:= client= whitelist'[]=' session=
         case refresh
-            set params user= client= expired:= expire_at:= session= info:=
+            set params user= client= expired:= expire_at:= info:= session=
         case presence
             set params channel=
         case presence_stats
@@ -133,20 +133,20 @@ function __cent_key_values
         case rpc
             set params method= params:=
         case map_publish
-            set params channel= key= data:= b64data= b64stream_data= tags:= idempotency_key= delta:= version:= \
-                version_epoch= score:= key_mode= stream_data:=
+            set params channel= key= data:= b64data= stream_data:= b64stream_data= tags:= idempotency_key= delta:= \
+                version:= version_epoch= score:= key_mode=
         case map_remove
             set params channel= key= idempotency_key=
         case map_read_state
             set params channel= cursor= limit:= key= asc:= revision_offset:= revision_epoch=
         case map_read_stream
-            set params channel= limit:= since_offset:= since_epoch= reverse:=
+            set params channel= since_offset:= since_epoch= limit:= reverse:=
         case map_stats
             set params channel=
         case map_clear
             set params channel=
         case shared_poll_publish
-            set params channel= key= data:= b64data= version:= epoch=
+            set params channel= key= version:= data:= b64data= epoch=
     end
     printf '%s\n' $params
 end

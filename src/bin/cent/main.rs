@@ -26,6 +26,7 @@ mod exit;
 mod lines;
 mod options;
 mod params;
+mod quoting;
 mod reply_errors;
 mod retry;
 mod single;

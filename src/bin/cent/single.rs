@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::slice;
 use std::thread;
 
-use anyhow::{anyhow, ensure};
-use cent::{Client, Command, Endpoint, Error, IdempotencyKey, Repeat, Reply};
+use anyhow::{anyhow, bail, ensure};
+use cent::{Client, Command, Endpoint, Error, IdempotencyKey, Method, Repeat, Reply};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -13,11 +13,10 @@ use serde_json::value::RawValue;
 use crate::command_line::mistakes::IDEMPOTENT_REQUIRES_KEY;
 use crate::console::Console;
 use crate::console::stderr;
-use crate::did_you_mean::did_you_mean;
 use crate::exit::{Effect, ExitStatus, OutputError, exit_status_for, exit_status_of_printing};
 use crate::options::Options;
-use crate::params;
-use crate::params::key_value;
+use crate::params::unknown::UnknownParams;
+use crate::params::{self, key_value};
 use crate::reply_errors::ReplyErrors;
 use crate::retry::{self, FirstAttempt, Retrier};
 
@@ -25,16 +24,17 @@ const EMPTY_HISTORY_NOTE: &str = "history: without limit, Centrifugo 3 and later
 
 /// Sends the command and prints its reply.
 pub(crate) fn run(options: &Options, console: Console, mut client: Client, method: &str) -> anyhow::Result<ExitStatus> {
-    let notes = console.shows_notes();
     let endpoint = client.requests().endpoint();
     ensure!(!options.idempotent || !endpoint.is_signed(), IDEMPOTENT_REQUIRES_KEY);
-    let command = params::read_command(options.params.as_deref(), &options.key_values, method, endpoint, notes)?;
+    let command = params::read_command(options.params.as_deref(), &options.key_values, method, endpoint, console)?;
     let command = if options.idempotent { command.with_idempotency_key(IdempotencyKey::random()?) } else { command };
     let request = client.requests().request(slice::from_ref(&command));
-    let mut request = request.map_err(|error| match usage_hint(options, method, &error) {
-        Some(hint) => anyhow!("{error}; {hint}"),
-        None => error.into(),
-    })?;
+    let mut request = request.map_err(|error| with_usage_hint(error, options, method))?;
+    let unknown = UnknownParams::default().find(&command, client.requests().endpoint());
+    match unknown.first() {
+        Some(problem) if !options.key_values.is_empty() => bail!("{problem}"),
+        _ => unknown.iter().for_each(|problem| console.print_message(problem)),
+    }
     if options.dry_run {
         if let Some(note) = misspelled_method(client.requests().endpoint(), method) {
             console.print_message(&note);
@@ -59,7 +59,7 @@ pub(crate) fn run(options: &Options, console: Console, mut client: Client, metho
         );
     }
     let status = reply_errors.finish(|message| console.print_error_message(message));
-    if notes && !client.requests().endpoint().is_signed() && is_empty_history(&command, replies) {
+    if console.shows_notes() && !client.requests().endpoint().is_signed() && is_empty_history(&command, replies) {
         stderr::print_message(EMPTY_HISTORY_NOTE);
     }
     let effect = if request.repeat() == Repeat::Reads { Effect::Read } else { Effect::Executed };
@@ -73,18 +73,21 @@ pub(crate) fn run(options: &Options, console: Console, mut client: Client, metho
 
 /// A note about an unknown method with a similar name: the server would reject it.
 fn misspelled_method(endpoint: &Endpoint, method: &str) -> Option<String> {
-    let mut names = endpoint.methods().map(|method| method.name);
-    if names.any(|name| name.eq_ignore_ascii_case(method)) {
+    if endpoint.methods().any(|known| known.name.eq_ignore_ascii_case(method)) {
         return None;
     }
-    did_you_mean(method, endpoint.methods().map(|method| method.name))
-        .map(|suggestion| format!("{method}: unknown method; {suggestion}"))
+    let closest = Method::closest(method, endpoint.version())?;
+    Some(format!("{method}: unknown method; did you mean {}?", closest.name))
 }
 
 /// What to type instead of arguments that make no valid request.
-fn usage_hint(options: &Options, method: &str, error: &Error) -> Option<String> {
-    let batch = || method.eq_ignore_ascii_case("batch").then(|| "use --lines without METHOD".to_owned());
-    error.param().and_then(|param| key_value::param_hint(&options.key_values, method, param)).or_else(batch)
+fn with_usage_hint(error: Error, options: &Options, method: &str) -> anyhow::Error {
+    let param_hint = |param| key_value::param_hint(&options.key_values, Method::find(method)?, param);
+    match error.param().and_then(param_hint) {
+        Some(hint) => anyhow!("{}; {hint}", error.message()),
+        None if method.eq_ignore_ascii_case("batch") => anyhow!("{error}; use --lines without METHOD"),
+        None => error.into(),
+    }
 }
 
 /// Whether a history without a limit has no publications.

@@ -7,6 +7,7 @@ use cent::{ApiVersion, Method, Param};
 use crate::console::stderr;
 use crate::did_you_mean::did_you_mean;
 use crate::params::key_value;
+use crate::quoting::for_shell;
 
 /// Where the servers' documentation describes the params.
 const API_DOCUMENTATION: &str = "https://centrifugal.dev/docs/server/server_api";
@@ -29,7 +30,7 @@ pub(crate) fn text(section: &str, method: &str) -> Option<String> {
         let alternative = param.alternative.map(|name| format!(", or {name:?}")).unwrap_or_default();
         let _ = writeln!(text, "  {:width$}  {required}{}{alternative}", param.name, param.param_type);
     }
-    let _ = writeln!(text, "\nExample: cent {} {method}{}", quoted(section), example(method, &params));
+    let _ = writeln!(text, "\nExample: cent {} {method}{}", for_shell(section), example(method, &params));
     let _ = writeln!(text, "Options, KEY=VALUE, exit status: cent --help");
     let _ = writeln!(text, "What the params mean, and other ones: {API_DOCUMENTATION}");
     Some(text)
@@ -47,16 +48,6 @@ fn example(method: &str, params: &[&Param]) -> String {
     });
     let limit = (method == "history").then(|| " limit:=10".to_owned());
     required.chain(limit).collect()
-}
-
-/// A word as it is typed in a shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./:@%+,".contains(c);
-    if word.chars().all(is_plain) && !word.is_empty() {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]

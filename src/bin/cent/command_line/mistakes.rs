@@ -8,7 +8,8 @@ use clap::{Arg, CommandFactory};
 
 use super::args::Args;
 use crate::did_you_mean::did_you_mean;
-use crate::params::key_value::{self, shorten};
+use crate::params::key_value;
+use crate::quoting::shorten;
 
 /// Hyphens, dashes and minus signs that word processors and web pages put in the place of one or two ASCII ones.
 const TYPOGRAPHIC_DASHES: [char; 8] =

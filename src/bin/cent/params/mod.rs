@@ -12,11 +12,12 @@ use cent::{Command, Endpoint, Method};
 use rustix::fs::FileType;
 use serde::de::IgnoredAny;
 
-use crate::console::stderr;
+use crate::console::{Console, stderr};
 use key_value::{LOST_QUOTES, lost_quotes};
 
 mod input;
 pub(crate) mod key_value;
+pub(crate) mod unknown;
 
 /// How long standard input is read before a note says so.
 const WAITING_NOTE_DELAY: Duration = Duration::from_secs(1);
@@ -88,7 +89,7 @@ fn file_after_at(option: Option<&OsStr>) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(path))
 }
 
-/// Reads the params of a method and makes them a command. With `notes`, a message says so if that takes long.
+/// Reads the params of a method and makes them a command.
 ///
 /// # Errors
 /// For params that cannot be read, are blank though they were given, or are not a JSON object.
@@ -97,7 +98,7 @@ pub(crate) fn read_command(
     key_values: &[OsString],
     method: &str,
     endpoint: &Endpoint,
-    notes: bool,
+    console: Console,
 ) -> anyhow::Result<Command> {
     let source = params_source(option, !key_values.is_empty(), method, stdin_kind);
     let name = name(&source);
@@ -106,11 +107,12 @@ pub(crate) fn read_command(
         Source::None => text.extend_from_slice(b"{}"),
         Source::UnreadTerminal => return command_without_params(method, endpoint),
         Source::Text(option) => text.clone_from(option),
-        Source::KeyValues => text = key_value::read_params(key_values, notes)?,
+        Source::KeyValues => text = key_value::read_params(key_values, Method::find(method), console)?,
         Source::File(path) => input::append_file(&mut text, path, "--params", "--params=-")?,
         Source::ExplicitStdin => read_stdin(&mut text)?,
         Source::ImplicitStdin => {
-            if notes { with_waiting_note(|| read_stdin(&mut text)) } else { read_stdin(&mut text) }?;
+            let has_note = console.shows_notes();
+            if has_note { with_waiting_note(|| read_stdin(&mut text)) } else { read_stdin(&mut text) }?;
             if is_blank(&text) {
                 text = b"{}".to_vec();
             }

@@ -4,29 +4,42 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
+use cent::{Method, ParamType};
 use serde::de::IgnoredAny;
 
 use crate::config::home::{expand_tilde, home_dir};
-use crate::console::stderr;
+use crate::console::Console;
 use crate::params::input::{self, MAX_PARAMS_BYTES};
-use parser::{KeyValue, Operator, parse};
+use crate::quoting::{for_shell, shorten};
+use parser::{KeyValue, Operator, Step, parse};
 use tree::{Tree, quote_from, to_json_string};
 
+mod mistakes;
 mod parser;
+mod suggestions;
 mod tree;
 
-pub(crate) use parser::{has_operator, operator_for, param_hint, shorten};
+pub(crate) use parser::has_operator;
+pub(crate) use suggestions::{operator_for, param_hint};
 
-/// The params that these arguments describe, as JSON text. With `notes`, a message points out a text that names a file.
+/// The params of a method that these arguments describe, as JSON text.
 ///
 /// # Errors
-/// For arguments that cannot be split, contradict each other or have an invalid value, and for files that cannot be read.
-pub(crate) fn read_params(arguments: &[OsString], notes: bool) -> anyhow::Result<Vec<u8>> {
+/// For arguments that cannot be split, contradict each other, have an invalid value or are probably a mistake, and for
+/// files that cannot be read.
+pub(crate) fn read_params(
+    arguments: &[OsString],
+    method: Option<&Method>,
+    console: Console,
+) -> anyhow::Result<Vec<u8>> {
     let arguments = arguments.iter().map(parse_argument).collect::<anyhow::Result<Vec<_>>>()?;
     let mut tree = Tree::default();
     for argument in &arguments {
-        if let Some(note) = note(argument, is_file).filter(|_| notes) {
-            stderr::print_message(&note);
+        if let Some(mistake) = mistakes::find(argument, method) {
+            bail!("{}: {mistake}", quoted(argument));
+        }
+        if let Some(note) = note(argument, method, console.shows_notes(), is_file) {
+            console.print_message(&note);
         }
         // Where the shell removed the quotes, there are often two arguments with the same key.
         if argument.operator == Operator::Json {
@@ -52,22 +65,38 @@ fn parse_argument(argument: &OsString) -> anyhow::Result<KeyValue<'_>> {
     parse(text).map_err(|error| anyhow!("'{}': column {}: {}", shorten(text), error.column(text), error.problem))
 }
 
-/// A note about a text that the user may have meant as a file, or as JSON.
-fn note(argument: &KeyValue<'_>, is_file: impl Fn(&Path) -> bool) -> Option<String> {
+/// A note about a text that the user may have meant as JSON or, if somebody reads it at a terminal, as a file.
+fn note(
+    argument: &KeyValue<'_>,
+    method: Option<&Method>,
+    has_reader: bool,
+    is_file: impl Fn(&Path) -> bool,
+) -> Option<String> {
     if argument.operator != Operator::Text {
         return None;
     }
     let key = argument.argument.strip_suffix(argument.value)?.strip_suffix('=')?;
     let (name, value) = (shorten(argument.argument), argument.value);
     match value.strip_prefix('@') {
-        Some(file) if is_file(Path::new(file)) => {
+        // In a script, the text may be anybody's.
+        Some(file) if has_reader && is_file(Path::new(file)) => {
             Some(format!("{name}: sent as text; to send the content of the file, use {key}@{file}"))
         }
-        _ if value.starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(value).is_ok() => {
+        _ if takes_any_json(argument, method)
+            && value.starts_with(['{', '['])
+            && serde_json::from_str::<IgnoredAny>(value).is_ok() =>
+        {
             Some(format!("{name}: sent as text; to send it as JSON, use {key}:="))
         }
         _ => None,
     }
+}
+
+/// Whether the argument is for a param that takes any JSON, as far as that is known.
+fn takes_any_json(argument: &KeyValue<'_>, method: Option<&Method>) -> bool {
+    let Some(Step::Key(name)) = argument.path.first() else { return false };
+    let mut params = method.map_or(&[][..], |method| method.params).iter();
+    params.find(|param| param.name.eq_ignore_ascii_case(name)).is_none_or(|param| param.param_type == ParamType::Any)
 }
 
 #[derive(Default)]
@@ -134,6 +163,9 @@ fn json_problem(argument: &KeyValue<'_>, text: &[u8]) -> Option<String> {
         return Some("the value is empty; expected JSON: is a variable unset?".to_owned());
     }
     let is_typed = argument.operator == Operator::Json;
+    if is_typed && let Some(file) = argument.value.strip_prefix('@') {
+        return Some(format!("the value is not JSON; to read a file, use {}", for_shell(&format!("{key}:@{file}"))));
+    }
     if is_typed && lost_quotes(json) {
         return Some(format!("{LOST_QUOTES}: '{key}:=…'"));
     }
@@ -166,17 +198,20 @@ mod tests {
 
     #[test]
     fn text_that_looks_like_a_file_or_json_has_a_note() {
-        let note = |argument: &str| note(&parse(argument).unwrap(), |path| path == Path::new("body"));
+        let note = |argument: &str, has_reader| {
+            note(&parse(argument).unwrap(), Method::find("publish"), has_reader, |path| path == Path::new("body"))
+        };
         assert_eq!(
-            note("data[a]=@body").as_deref(),
+            note("data[a]=@body", true).as_deref(),
             Some("data[a]=@body: sent as text; to send the content of the file, use data[a]@body")
         );
         assert_eq!(
-            note("data={\"a\":1}").as_deref(),
+            note("data={\"a\":1}", false).as_deref(),
             Some("data={\"a\":1}: sent as text; to send it as JSON, use data:=")
         );
-        for argument in ["data=@other", "data@body", "data:=[1]", "data={a}", "data=1", "data="] {
-            assert_eq!(note(argument), None, "{argument}");
+        for argument in ["data=@other", "data@body", "data:=[1]", "data={a}", "data=1", "data=", "channel=[1]"] {
+            assert_eq!(note(argument, true), None, "{argument}");
         }
+        assert_eq!(note("data=@body", false), None);
     }
 }

@@ -18,14 +18,6 @@
 //! The first operator outside brackets splits the argument. The value is never interpreted: it has no escapes, and a text
 //! that begins with `@` is that text. So a variable can hold anything, whoever wrote it.
 
-use std::ffi::OsString;
-
-use cent::{ApiVersion, Method, ParamType};
-use serde::de::IgnoredAny;
-
-/// How much of an argument is printed, in characters.
-const MAX_PRINTED_CHARS: usize = 40;
-
 /// How many brackets a key may have. The JSON is built and read without a limit of its own.
 pub(super) const MAX_DEPTH: usize = 1000;
 
@@ -86,37 +78,6 @@ pub(crate) fn has_operator(argument: &str) -> bool {
     argument.contains(['=', '@'])
 }
 
-/// What to type for a param that is missing, empty or of another type: `limit:=10` for `limit=10`.
-pub(crate) fn param_hint(arguments: &[OsString], method: &str, param: &str) -> Option<String> {
-    let operator =
-        operator_for(Method::find(method)?.params_in(ApiVersion::V2).find(|known| known.name == param)?.param_type);
-    let arguments = || arguments.iter().filter_map(|argument| parse(argument.to_str()?).ok());
-    let is_about_param = |argument: &KeyValue<'_>| argument.path.first() == Some(&Step::Key(param.to_owned()));
-    match arguments().find(is_about_param) {
-        None => arguments().next().filter(|_| operator == "[]=").map(|_| format!("as in {param}[]=…")),
-        Some(KeyValue { path, operator: Operator::Text, value, .. }) if path.len() == 1 => match operator {
-            "[]=" => Some(format!("use {param}[]={}", shorten(value))),
-            ":=" if is_json(value) => Some(format!("use {param}:={}", shorten(value))),
-            _ if value.is_empty() => Some("is a variable unset?".to_owned()),
-            _ => None,
-        },
-        Some(_) => None,
-    }
-}
-
-/// What follows the key of a param of this type.
-pub(crate) fn operator_for(param_type: ParamType) -> &'static str {
-    match param_type {
-        ParamType::String | ParamType::NonEmptyString => "=",
-        ParamType::Strings | ParamType::NonEmptyStrings => "[]=",
-        _ => ":=",
-    }
-}
-
-fn is_json(text: &str) -> bool {
-    serde_json::from_str::<IgnoredAny>(text).is_ok()
-}
-
 /// Splits an argument.
 ///
 /// # Errors
@@ -132,13 +93,6 @@ pub(crate) fn parse(argument: &str) -> Result<KeyValue<'_>, KeyError> {
     }
     let operator = parser.operator()?;
     Ok(KeyValue { argument, path, operator, value: parser.rest() })
-}
-
-/// The beginning of an argument's first line that is not blank.
-pub(crate) fn shorten(argument: &str) -> String {
-    let text = argument.trim();
-    let shown: String = text.lines().next().unwrap_or_default().chars().take(MAX_PRINTED_CHARS).collect();
-    if shown.len() < text.len() { shown + "…" } else { shown }
 }
 
 struct Parser<'a> {
@@ -285,32 +239,6 @@ mod tests {
         assert_eq!(split(r"a\:=1"), ("a:".into(), Text, "1"));
         assert_eq!(path(r"a\b=1"), r"a\b");
         assert_eq!(path(r"a[\]]=1"), "a.]");
-    }
-
-    #[test]
-    fn long_arguments_are_shortened() {
-        assert_eq!(shorten("news"), "news");
-        assert_eq!(shorten(" {\n\"channel\": 1}\n"), "{…");
-        assert_eq!(shorten(&"ä".repeat(41)), format!("{}…", "ä".repeat(40)));
-        assert_eq!(shorten(&"ä".repeat(40)), "ä".repeat(40));
-    }
-
-    #[test]
-    fn text_of_another_type_has_a_hint() {
-        let of_param =
-            |argument: &str, method: &str, param: &str| param_hint(&["a=b".into(), argument.into()], method, param);
-        let hint = |argument: &str, method: &str| {
-            let key = argument.split(['=', '@', ':', '[']).next().unwrap_or_default();
-            of_param(argument, method, key)
-        };
-        assert_eq!(of_param("limit=10", "history", "channel"), None);
-        assert_eq!(of_param("channel=a", "broadcast", "channels").as_deref(), Some("as in channels[]=…"));
-        assert_eq!(hint("channel=", "publish").as_deref(), Some("is a variable unset?"));
-        assert_eq!(hint("limit=10", "history").as_deref(), Some("use limit:=10"));
-        assert_eq!(hint("channels=a", "broadcast").as_deref(), Some("use channels[]=a"));
-        for (argument, method) in [("limit:=10", "history"), ("limit=ten", "history"), ("client=1", "disconnect")] {
-            assert_eq!(hint(argument, method), None, "{argument}");
-        }
     }
 
     #[test]

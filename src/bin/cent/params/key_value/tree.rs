@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 
-use super::parser::{KeyValue, Step, shorten};
+use super::parser::{KeyValue, Step};
+use crate::quoting::shorten;
 
 /// What the arguments so far describe. It is only as deep as a key can be, so that recursion is safe.
 #[derive(Debug, Default)]

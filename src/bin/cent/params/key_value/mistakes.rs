@@ -1,0 +1,90 @@
+//! Arguments that are valid, but probably not what the user meant.
+//!
+//! A value is never interpreted, so only those of names (a channel, a user) are checked, and nothing inside of data.
+
+use cent::{Method, Param, ParamType};
+
+use super::lost_quotes;
+use super::parser::{KeyValue, Operator, Step};
+use super::suggestions::{operator_for, suggest};
+use crate::quoting::for_shell;
+
+/// Params that name whom a command is about. An empty one would be about others.
+const TARGETS: [&str; 5] = ["user", "client", "session", "channel", "idempotency_key"];
+
+/// What is wrong with an argument, and what to type instead.
+pub(super) fn find(argument: &KeyValue<'_>, method: Option<&Method>) -> Option<String> {
+    let Some(Step::Key(name)) = argument.path.first() else { return None };
+    let params = method.map_or(&[][..], |method| method.params);
+    let param = params.iter().find(|param| param.name.eq_ignore_ascii_case(name));
+    find_number(argument)
+        .or_else(|| if param.is_none() { find_other_separator(argument, name, params) } else { None })
+        .or_else(|| find_in_text(argument, name, param, params))
+        .or_else(|| param.and_then(|param| find_in_json(argument, param)))
+}
+
+/// A number in brackets, which would be a key of an object.
+fn find_number(argument: &KeyValue<'_>) -> Option<String> {
+    let is_number = |step: &Step| matches!(step, Step::Key(key) if key.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = argument.path.iter().skip(1).find(|step| is_number(step))?;
+    let Step::Key(number) = number else { return None };
+    let list = for_shell(&argument.argument.replacen(&format!("[{number}]"), "[]", 1));
+    Some(format!(r#"lists have no numbers: use {list}; for an object with the key "{number}", use :="#))
+}
+
+/// A key such as `data.title`.
+fn find_other_separator(argument: &KeyValue<'_>, name: &str, params: &[Param]) -> Option<String> {
+    let (outer, inner) = name.split_once(['.', ':', '/'])?;
+    let outer = params.iter().find(|param| param.name == outer && !inner.is_empty())?.name;
+    let rest = argument.argument.get(name.len()..)?;
+    let inner = inner.replace(['.', ':', '/'], "][");
+    Some(format!("use {}", for_shell(&format!("{outer}[{inner}]{rest}"))))
+}
+
+/// A text that is empty, or has what belongs around it.
+fn find_in_text(argument: &KeyValue<'_>, name: &str, param: Option<&Param>, params: &[Param]) -> Option<String> {
+    let (Operator::Text, [_], value) = (argument.operator, &argument.path[..], argument.value) else { return None };
+    // One that must not be empty is checked anyway.
+    let may_be_empty = !param.is_some_and(|param| param.param_type == ParamType::NonEmptyString);
+    if value.is_empty() && may_be_empty && TARGETS.contains(&name) {
+        return Some(format!("the value is empty: is a variable unset? (for an empty {name}, use {name}:='\"\"')"));
+    }
+    let param = param.filter(|param| operator_for(param.param_type) == "=")?;
+    let use_instead = |text: &str| suggest(param, text).map_or_else(String::new, |typed| format!("; use {typed}"));
+    if value.ends_with('\r') {
+        return Some(format!("the value ends with a carriage return{}", use_instead(value.trim_end())));
+    }
+    if let Some(text) = value.strip_prefix('=') {
+        return Some(format!("there are two ={}", use_instead(text)));
+    }
+    let quoted = ['"', '\''].iter().find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote));
+    if let Some(text) = quoted {
+        return Some(format!("the quotes are part of the value{}", use_instead(text)));
+    }
+    let is_argument = |word: &str| {
+        let key = word.split(['=', ':', '@', '[']).next().unwrap_or_default();
+        key.len() < word.len() && params.iter().any(|param| param.name == key)
+    };
+    let (first, rest) = value.split_once(' ').filter(|(_, rest)| is_argument(rest))?;
+    Some(format!(
+        "the quotes are around two arguments; use {} {}",
+        for_shell(&format!("{name}={first}")),
+        for_shell(rest)
+    ))
+}
+
+/// JSON where the param has another type, for which the error of the JSON would not help.
+fn find_in_json(argument: &KeyValue<'_>, param: &Param) -> Option<String> {
+    let (Operator::Json, [_], value) = (argument.operator, &argument.path[..], argument.value) else { return None };
+    let has_hint = value.trim().is_empty() || value.starts_with('@') || lost_quotes(value.trim().as_bytes());
+    if has_hint || cent::check_json(value.as_bytes()).is_ok() {
+        return None;
+    }
+    match param.param_type {
+        ParamType::Any | ParamType::String | ParamType::NonEmptyString => None,
+        param_type => {
+            let typed = suggest(param, value).map_or_else(String::new, |typed| format!("; use {typed}"));
+            Some(format!("expected {param_type}{typed}"))
+        }
+    }
+}
