@@ -323,7 +323,7 @@ const METHODS: &[Method] = &[
     ),
     Method::new(
         "broadcast",
-        "send the same data to the subscribers of several channels",
+        "send data to the subscribers of several channels",
         &[
             CHANNELS,
             DATA,
@@ -376,7 +376,7 @@ const METHODS: &[Method] = &[
             Param::optional(
                 "disconnect",
                 Object(r#"{"code": 4000, "reason": "bye"}"#),
-                "what the client is told; from code 4500 on, it does not reconnect",
+                "code and reason for the client; from 4500 on, it does not reconnect",
             )
             .v2_since("3.0"),
             CLIENT.v2_since("3.0"),
@@ -422,7 +422,7 @@ const METHODS: &[Method] = &[
     )
     .read_only(),
     Method::new("stats", "numbers about the nodes of the server", &[]).v1_only().read_only(),
-    Method::new("node", "numbers about the node that answers", &[]).v1_only().v1_since("1.4.0").read_only(),
+    Method::new("node", "numbers about the node that replies", &[]).v1_only().v1_since("1.4.0").read_only(),
     Method::new("info", "list the nodes of the server", &[]).v2_only().read_only(),
     Method::new(
         "rpc",
@@ -506,7 +506,7 @@ const METHODS: &[Method] = &[
     .v2_since("6.8"),
     Method::pro("user_connections", "3.0", "list a user's connections", &[]).v2_between("3.0", "3.2.3").read_only(),
     Method::pro("update_user_status", "3.0", "mark users as active now", &[USERS]),
-    Method::pro("get_user_status", "3.0", "tell when users were active", &[USERS]).read_only(),
+    Method::pro("get_user_status", "3.0", "list when users were active", &[USERS]).read_only(),
     Method::pro("delete_user_status", "3.0", "forget when users were active", &[USERS]),
     Method::pro("block_user", "3.1", "close a user's connections, and refuse new ones", &[PRO_USER]),
     Method::pro("unblock_user", "3.1", "let a blocked user connect again", &[PRO_USER]),
@@ -560,7 +560,7 @@ const METHODS: &[Method] = &[
         "cancel a push notification that is due later",
         &[Param::required("uid", NonEmptyString, "ID of the notification")],
     ),
-    Method::pro("rate_limit", "5.0.4", "use a rate limit, and tell whether it allows more", &[])
+    Method::pro("rate_limit", "5.0.4", "use a rate limit, and check whether it allows more", &[])
         .v2_between("5.0.4", "6.1"),
 ];
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 use std::{fs, iter};
 
-use cent::Method;
+use cent::{ApiVersion, Method, Versions};
 use tempfile::TempDir;
 
 use crate::sources::{files, read};
@@ -95,19 +95,46 @@ fn readme_exit_table_matches_help() {
     assert!(section("Exit status").starts_with(&table), "README.md, ## Exit status: expected this table:\n{table}");
 }
 
+/// Which versions have a method, if not all have.
+fn versions(method: &Method) -> String {
+    let first_of_2 = |versions: Versions| versions.first.unwrap_or("2");
+    match (method.versions(ApiVersion::V1), method.versions(ApiVersion::V2)) {
+        (Some(v1), Some(_)) => v1.first.map_or_else(String::new, |first| format!(" ({first} or later)")),
+        (Some(v1), None) => format!(" ({} only)", v1.first.unwrap_or("1")),
+        (None, Some(v2)) => match v2.last {
+            Some(last) => format!(" ({} to {last})", first_of_2(v2)),
+            None => format!(" ({} or later)", first_of_2(v2)),
+        },
+        (None, None) => panic!("{}", method.name),
+    }
+}
+
+/// The README's table of methods, by the params that they require.
+fn method_table() -> String {
+    let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+    for method in Method::all().iter().filter(|method| !method.is_pro) {
+        let required = method.params.iter().filter(|param| param.is_required(ApiVersion::V2));
+        let required: Vec<String> = required.map(|param| format!("`{}`", param.name)).collect();
+        let required = match required.join(", ") {
+            none if none.is_empty() => "none".to_owned(),
+            required => required,
+        };
+        let name = format!("`{}`{}", method.name, versions(method));
+        match rows.iter_mut().find(|(known, _)| *known == required) {
+            Some((_, names)) => names.push(name),
+            None => rows.push((required, vec![name])),
+        }
+    }
+    rows.iter().map(|(required, names)| format!("| {required} | {} |\n", names.join(", "))).collect()
+}
+
 #[test]
 fn readme_table_has_all_methods() {
-    let names = section("Methods").lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
-    let listed: Vec<&str> = names.flat_map(|names| names.trim_end_matches('`').split("`, `")).collect();
-    let missing: Vec<&str> =
-        Method::all().iter().map(|method| method.name).filter(|name| !listed.contains(name)).collect();
-    assert!(missing.is_empty(), "README.md, ## Methods: add {missing:?}");
-    for method in listed {
-        assert!(
-            Method::all().iter().any(|known| known.name == method),
-            "README.md, ## Methods: unknown method {method}"
-        );
-    }
+    let table = method_table();
+    assert!(
+        section("Methods").contains(&format!("|---|---|\n{table}\n")),
+        "README.md, ## Methods: the rows are\n{table}"
+    );
 }
 
 /// Options of other programs in the README's commands.

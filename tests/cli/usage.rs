@@ -112,7 +112,7 @@ fn unknown_options_are_rejected() {
     assert_usage_error(&["bananas", "publish", "-params={}"], "unknown option -params; did you mean --params?");
     assert_usage_error(&["bananas", "publish", "--frobnicate=5"], "unknown option --frobnicate; see cent -h");
     assert_usage_error(&["bananas", "publish", "-x"], "unknown option -x; see cent -h");
-    let param = |option: &str| format!("unknown option {option}; params have no dashes: channel=…");
+    let param = |option: &str| format!("unknown option {option}; params have no dashes: channel=news");
     assert_usage_error(&["bananas", "publish", "--channel", "news"], &param("--channel"));
     assert_usage_error(&["--channel=news", "bananas", "publish"], &param("--channel"));
     assert_usage_error(&["bananas", "info", "--channel=news"], "unknown option --channel; see cent -h");
@@ -122,11 +122,11 @@ fn unknown_options_are_rejected() {
 fn invalid_values_are_rejected() {
     assert_usage_error(
         &["bananas", "publish", "--timeout=abc"],
-        "invalid value 'abc' for --timeout; expected a number of seconds above 0, such as 5 or 0.5",
+        "invalid value 'abc' for --timeout; expected a time above 0, such as 5, 2.5s, 500ms or 2m",
     );
     assert_usage_error(
         &["bananas", "publish", "--timeout", "-1"],
-        "invalid value '-1' for --timeout; expected a number of seconds above 0, such as 5 or 0.5",
+        "invalid value '-1' for --timeout; expected a time above 0, such as 5, 2.5s, 500ms or 2m",
     );
     assert_usage_error(
         &["bananas", "publish", "--lines", "--batch", "0"],
@@ -201,41 +201,79 @@ fn completions_match_files_without_config() {
     }
 }
 
-const PUBLISH_HELP: &str = r#"publish: params that cent knows
-  channel          required: a non-empty string
-  data             required: any JSON value, or "b64data"
-  b64data          a string
-  skip_history     true or false
-  tags             an object whose values are strings
-  idempotency_key  a string
-  delta            true or false
-  version          a whole number of at least 0
-  version_epoch    a string
+const UNSUBSCRIBE_HELP: &str = "\
+unsubscribe: unsubscribe a user's connections from a channel
 
-Example: cent live publish channel=news 'data[text]=Hello!'
+Params:
+  user          required: the user's ID (a string, or all_users)
+  channel       required: the channel (a non-empty string)
+  client        only the connection with this client ID (a string; since 3.0)
+  session       only the connection with this session ID (a string; since 3.2)
+  label_filter  only connections whose labels match (an object such as {\"key\":
+                \"tenant\", \"cmp\": \"eq\", \"val\": \"a\"}; Centrifugo PRO; since 6.8.2)
+  all_users     every user, instead of one (true or false; Centrifugo PRO; since
+                6.8.2)
+
+Example: cent live unsubscribe user=42 channel=news
 Options, KEY=VALUE, exit status: cent --help
-What the params mean, and other ones: https://centrifugal.dev/docs/server/server_api
-"#;
+More about methods and params: https://centrifugal.dev/docs/server/server_api
+";
+
+const PRESENCE_HELP: &str = "\
+presence: list the clients that are subscribed to a channel
+
+Params, Centrifugo 2 and later:
+  channel  required: the channel (a non-empty string)
+
+Params, Centrifugo 1:
+  channel  required: the channel (a non-empty string)
+
+Example: cent SECTION presence channel=news
+Options, KEY=VALUE, exit status: cent --help
+More about methods and params: https://centrifugal.dev/docs/server/server_api
+";
 
 #[test]
-fn help_about_a_method_lists_its_params() {
+fn help_about_a_method_lists_params_of_the_section() {
+    let config = "[live]\naddress = http://h\napi_key = k\n[old]\naddress = http://h\nsecret = k\n";
+    let help = |args: &[&str]| cent().config(config).args(args).run();
     for args in [
-        &["live", "publish", "--help"][..],
-        &["--help", "live", "publish"],
-        &["live", "-c", "publish", "channel=a", "-h"],
-        &["live", "publish", "--params={", "--help"],
+        &["live", "unsubscribe", "--help"][..],
+        &["--help", "live", "unsubscribe"],
+        &["live", "-c", "unsubscribe", "channel=a", "-h"],
+        &["live", "unsubscribe", "--params={", "--help"],
     ] {
-        cent().args(args).run().assert_output(0, PUBLISH_HELP, "");
+        help(args).assert_output(0, UNSUBSCRIBE_HELP, "");
     }
-    for args in [&["live", "--help"][..], &["live", "frobnicate", "--help"], &["publish", "--help"]] {
+    let other = cent().file("other", config).args(&["--config=other", "live", "unsubscribe", "--help"]).run();
+    other.assert_output(0, UNSUBSCRIBE_HELP, "");
+    let old = help(&["old", "unsubscribe", "--help"]).stdout();
+    let params =
+        "Params:\n  user     required: the user's ID (a string)\n  channel  the channel (a non-empty string)\n\n";
+    assert!(old.contains(params) && old.contains("\nExample: cent old unsubscribe user=42\n"), "{old}");
+    let lacking = help(&["old", "info", "--help"]).stdout();
+    let message = "\nThis section is for Centrifugo 1, which does not have the method.\n\nOptions, KEY=VALUE, ";
+    assert!(lacking.starts_with("info: list the nodes of the server\n") && lacking.contains(message), "{lacking}");
+    let pro = help(&["live", "block_user", "-h"]).stdout();
+    assert!(pro.contains(" (Centrifugo PRO 3.1 or later)\n\nParams:\n  user  required: the user's ID "), "{pro}");
+}
+
+#[test]
+fn help_about_a_method_needs_no_section() {
+    for args in [&["presence", "--help"][..], &["--help", "Presence"], &["presence", "channel=a", "-h"]] {
+        cent().args(args).run().assert_output(0, PRESENCE_HELP, "");
+    }
+    // Nor a config file that is valid.
+    let unknown = cent().config("[x").args(&["SECTION", "presence", "--help"]).run();
+    unknown.assert_output(0, PRESENCE_HELP, "");
+    for args in [&["live", "--help"][..], &["live", "frobnicate", "--help"]] {
         cent().args(args).run().assert_output(0, &cent().arg("--help").run().stdout(), "");
     }
-    let misspelled = cent().args(&["live", "publsh", "--help"]).run();
-    misspelled.assert_output(0, "publsh: unknown method; did you mean publish?\nOptions: cent --help\n", "");
-    let history = cent().args(&["live", "history", "--help"]).run().stdout();
-    assert!(history.contains("\nExample: cent live history channel=news limit:=10\n"), "{history}");
-    let info = cent().args(&["live", "info", "--help"]).run().stdout();
-    assert!(info.starts_with("info: a method without params\n\nExample: cent live info\n"), "{info}");
+    for (method, meant) in [("publsh", "publish"), ("pub", "publish"), ("nod", "node")] {
+        let misspelled = cent().args(&["live", method, "--help"]).run();
+        let text = format!("{method}: unknown method; did you mean {meant}?\nOptions: cent --help\n");
+        misspelled.assert_output(0, &text, "");
+    }
 }
 
 #[test]
@@ -248,6 +286,8 @@ fn dry_run_suggests_known_method() {
         (Some(0), "cent: publsh: unknown method; did you mean publish?\n")
     );
     assert!(misspelled.stdout().starts_with("POST http://h/api/publsh\n"), "{}", misspelled.stdout());
+    let beginning = dry_run("pub").run().stderr();
+    assert_eq!(beginning, "cent: pub: unknown method; did you mean publish?\n");
     for output in [dry_run("frobnicate").run(), dry_run("INFO").run(), dry_run("publsh").arg("-q").run()] {
         assert_eq!((output.exit_code(), output.stderr().as_str()), (Some(0), ""));
     }

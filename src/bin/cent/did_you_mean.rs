@@ -16,6 +16,12 @@ pub(crate) fn closest_match<'a>(name: &str, candidates: impl IntoIterator<Item =
     close.min_by_key(|&(typos, _)| typos).map(|(_, candidate)| candidate)
 }
 
+/// The candidate that begins with this name, if it is the only one.
+pub(crate) fn only_beginning<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let mut candidates = candidates.into_iter().filter(|candidate| candidate.starts_with(name));
+    candidates.next().filter(|_| candidates.next().is_none())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use signal_hook::consts::SIGXFSZ;
 
 use check::Report;
 use command_line::args::Args;
-use command_line::{Invocation, mistakes};
+use command_line::{Invocation, MethodHelp, method_help, mistakes};
 use config::{Config, Section, home, proxy_env};
 use console::{Console, blocking, stderr};
 use exit::{ExitStatus, exit_status_for, exit_status_of_printing};
@@ -51,6 +51,7 @@ fn run(command_line: &[OsString], console: Console) -> anyhow::Result<ExitStatus
     let args = match command_line::parse(command_line)? {
         Invocation::Run(args) => args,
         Invocation::Print(text) => return exit_status_of_printing(blocking::stdout().write_all(text.as_bytes())),
+        Invocation::MethodHelp(help) => return print_method_help(help),
     };
     let console = console.with_options(args.compact, args.quiet, args.verbose);
     if args.check {
@@ -67,6 +68,14 @@ fn run(command_line: &[OsString], console: Console) -> anyhow::Result<ExitStatus
         Some(method) if !args.lines => single::run(&args.into_options(), console, client, &method),
         method => lines::run(&args.into_options(), console, client, method.as_deref()),
     }
+}
+
+fn print_method_help(MethodHelp { section, method, config }: MethodHelp) -> anyhow::Result<ExitStatus> {
+    // Help is there before the config file is.
+    let config = config::locate(config, env::var_os("CENT_CONFIG"), home::home_dir()).and_then(config::read).ok();
+    let version = section.as_deref().and_then(|section| config?.api_version(section));
+    let text = method_help::text(section.as_deref(), version, &method);
+    exit_status_of_printing(blocking::stdout().write_all(text.as_bytes()))
 }
 
 /// Takes the same steps as any call.

@@ -8,7 +8,7 @@ use clap::{ArgAction, Parser, ValueEnum};
 
 use super::completions::Shell;
 use super::help;
-use crate::config::seconds::parse_seconds;
+use crate::config::seconds::parse_time;
 use crate::console::color::ColorChoice;
 use crate::options::{Options, UnknownChoice};
 
@@ -54,14 +54,14 @@ pub(crate) struct Args {
 
     /// Time limit per attempt [default: 5]
     ///
-    /// From DNS lookup to the last byte of the response. Fractions are
-    /// allowed. Overrides the timeout of the section. The default is 10
-    /// for disconnect.
+    /// From DNS lookup to the last byte of the response: seconds, such as 5
+    /// or 2.5, or with a unit: 500ms, 5s, 2m. Overrides the timeout of the
+    /// section. The default is 10 for disconnect.
     #[arg(
         long,
         value_name = "SECONDS",
         verbatim_doc_comment,
-        value_parser = parse_seconds,
+        value_parser = parse_time,
         allow_negative_numbers = true
     )]
     pub(crate) timeout: Option<Duration>,

@@ -129,7 +129,7 @@ pub(crate) fn long_footer() -> String {
 }
 
 /// Breaks a text at spaces into lines that start at this column; the first one is there already.
-fn wrap(text: &str, column: usize) -> String {
+pub(super) fn wrap(text: &str, column: usize) -> String {
     let mut wrapped = String::new();
     let mut end = column;
     for (index, word) in text.split(' ').enumerate() {

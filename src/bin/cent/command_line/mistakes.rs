@@ -7,9 +7,8 @@ use cent::Method;
 use clap::{Arg, CommandFactory};
 
 use super::args::Args;
-use crate::did_you_mean::did_you_mean;
-use crate::params::key_value;
-use crate::quoting::shorten;
+use crate::params::key_value::{has_operator, suggest};
+use crate::quoting::{for_shell, shorten};
 
 /// Hyphens, dashes and minus signs that word processors and web pages put in the place of one or two ASCII ones.
 const TYPOGRAPHIC_DASHES: [char; 8] =
@@ -26,11 +25,12 @@ pub(crate) fn find(args: &Args, command_line: &[OsString]) -> Option<String> {
     if let Some(mistake) = find_in_options(args) {
         return Some(mistake.to_owned());
     }
-    if args.params.is_some() && has_single_dash_params(command_line) {
-        return Some("unknown option -params; did you mean --params?".to_owned());
+    if let Some(message) = find_carriage_return(command_line) {
+        return Some(message);
     }
-    let in_names = || find_in_names(args.section.as_deref(), args.method.as_deref(), args.lines);
-    let in_key_values = |conflict| find_in_key_values(&args.key_values, conflict, command_line);
+    let method = args.method.as_deref().and_then(Method::find);
+    let in_names = || find_in_names(args);
+    let in_key_values = |conflict| find_in_key_values(&args.key_values, method, conflict, command_line);
     if args.lines {
         // METHOD may be a file that was put after --lines.
         in_key_values(Some("--lines")).or_else(in_names)
@@ -54,8 +54,35 @@ fn find_in_options(args: &Args) -> Option<&'static str> {
     }
 }
 
+/// What Windows line ends leave at the end of a script's lines. A value in the middle of a line may end so.
+pub(super) fn find_carriage_return(command_line: &[OsString]) -> Option<String> {
+    let (last, others) = command_line.split_last()?;
+    let is_name = |word: &&OsString| !has_operator(&word.to_string_lossy());
+    let mut words = [last].into_iter().chain(others.iter().skip(1).filter(is_name));
+    let word = words.find(|word| word.as_encoded_bytes().ends_with(b"\r"))?;
+    let word = shorten(&word.to_string_lossy());
+    Some(format!(
+        "'{word}' ends with a carriage return: the script has Windows line ends; run sed -i 's/\\r$//' SCRIPT"
+    ))
+}
+
+/// A word that is no method, but asks for something else.
+fn find_other_request(section: Option<&str>, method: &str) -> Option<String> {
+    let section = for_shell(section?);
+    let command = match method {
+        "help" => "cent --help".to_owned(),
+        "version" => "cent --version".to_owned(),
+        "check" => format!("cent {section} --check"),
+        "sections" | "list" => "cent --sections".to_owned(),
+        "completions" => "cent --completions bash".to_owned(),
+        _ => return None,
+    };
+    Some(format!("{method}: not a method; did you mean {command}?"))
+}
+
 /// What is wrong with SECTION and METHOD, without the config file.
-fn find_in_names(section: Option<&str>, method: Option<&str>, lines: bool) -> Option<String> {
+fn find_in_names(args: &Args) -> Option<String> {
+    let (section, method, lines) = (args.section.as_deref(), args.method.as_deref(), args.lines);
     let empty = |name| Some(format!("{name} is empty; is a variable unset?"));
     if section.is_some_and(str::is_empty) {
         return empty("SECTION");
@@ -64,8 +91,12 @@ fn find_in_names(section: Option<&str>, method: Option<&str>, lines: bool) -> Op
     if method.trim().is_empty() {
         return empty("METHOD");
     }
-    let unread = find_unread_option(method).or_else(|| find_lines_file("METHOD", method, lines));
-    unread.or_else(|| section.filter(|_| method.contains('=')).map(|section| missing_before_key_value(section, method)))
+    find_unread_option(method)
+        .or_else(|| find_lines_file("METHOD", method, lines))
+        .or_else(|| find_other_request(section, method))
+        .or_else(|| {
+            section.filter(|_| method.contains('=')).map(|section| missing_before_key_value(section, method, args))
+        })
 }
 
 /// Whether an argument is written like a known method.
@@ -74,7 +105,16 @@ pub(super) fn is_method(arg: &str) -> bool {
 }
 
 /// KEY=VALUE in the place of METHOD. A method's name in the place of SECTION is rather METHOD.
-fn missing_before_key_value(section: &str, arg: &str) -> String {
+fn missing_before_key_value(section: &str, arg: &str, args: &Args) -> String {
+    let next = args.key_values.first().and_then(|next| next.to_str());
+    if let Some(method) = next.and_then(Method::find) {
+        return format!(
+            "METHOD comes before '{}'; did you mean cent {} {} …?",
+            shorten(arg),
+            for_shell(section),
+            method.name
+        );
+    }
     if is_method(section) {
         format!("missing SECTION before {section}; usage: cent SECTION {section} [KEY=VALUE]...")
     } else {
@@ -113,6 +153,17 @@ pub(crate) fn unknown_section(
     find_unread_option(section)
         .or_else(|| find_lines_file("SECTION", section, lines))
         .or_else(|| option_as_section(section, method))
+        .or_else(|| find_other_section(section, method))
+}
+
+/// Something else in the place of SECTION.
+fn find_other_section(section: &str, method: Option<&str>) -> Option<String> {
+    if section.contains("://") {
+        let text = "SECTION is a section of the config file, not a URL; set address there (see cent --help)";
+        return Some(text.to_owned());
+    }
+    let method = method.filter(|_| has_operator(section))?;
+    Some(format!("SECTION comes before '{}'; did you mean cent {} METHOD …?", shorten(section), for_shell(method)))
 }
 
 /// A SECTION with the name of an option, as in `cent help publish`.
@@ -124,7 +175,12 @@ pub(crate) fn option_as_section(section: &str, method: Option<&str>) -> Option<S
 }
 
 /// What is wrong with the arguments after METHOD. `conflict` is an option that excludes them.
-fn find_in_key_values(key_values: &[OsString], conflict: Option<&str>, command_line: &[OsString]) -> Option<String> {
+fn find_in_key_values(
+    key_values: &[OsString],
+    method: Option<&Method>,
+    conflict: Option<&str>,
+    command_line: &[OsString],
+) -> Option<String> {
     let first = key_values.first()?.to_string_lossy();
     let args = || key_values.iter().filter_map(|arg| arg.to_str());
     if args().any(|arg| arg.starts_with('-') || !arg.is_ascii())
@@ -132,12 +188,11 @@ fn find_in_key_values(key_values: &[OsString], conflict: Option<&str>, command_l
     {
         return Some(message);
     }
-    let mut previous = None;
-    for arg in key_values.iter().map(|arg| arg.to_string_lossy()) {
-        if !is_key_value(&arg) {
-            return Some(unexpected_argument(&arg, previous.as_deref(), command_line));
-        }
-        previous = Some(arg);
+    let texts: Vec<_> = key_values.iter().map(|arg| arg.to_string_lossy()).collect();
+    if let Some(index) = texts.iter().position(|arg| !is_key_value(arg)) {
+        let (previous, rest) = texts.split_at(index);
+        let rest: Vec<&str> = rest.iter().map(|arg| &**arg).collect();
+        return Some(unexpected_argument(&rest, previous.last().map(|arg| &**arg), method, command_line));
     }
     match conflict? {
         "--lines" if file_after_lines(command_line).is_some() => Some(unexpected_with_lines(&first, command_line)),
@@ -157,10 +212,17 @@ fn find_option_after_method<'a>(
 
 /// Whether an argument is meant as KEY=VALUE, though perhaps with an error in its key.
 fn is_key_value(arg: &str) -> bool {
-    key_value::has_operator(arg) && !arg.trim_start().starts_with(['{', '@'])
+    has_operator(arg) && !arg.trim_start().starts_with(['{', '@'])
 }
 
-fn unexpected_argument(arg: &str, previous: Option<&str>, command_line: &[OsString]) -> String {
+/// The message about the first of these arguments, which has no operator.
+fn unexpected_argument(
+    args: &[&str],
+    previous: Option<&str>,
+    method: Option<&Method>,
+    command_line: &[OsString],
+) -> String {
+    let (arg, next) = (args.first().copied().unwrap_or_default(), args.get(1..).unwrap_or_default());
     let is_params = |arg: &str| arg.starts_with("--params") || arg.starts_with("-p");
     let has_params = command_line.iter().filter_map(|arg| arg.to_str()).any(is_params);
     let shown = shorten(arg);
@@ -175,6 +237,12 @@ fn unexpected_argument(arg: &str, previous: Option<&str>, command_line: &[OsStri
         format!("unexpected argument '{shown}'; pass params with --params='{{…}}'")
     } else if has_params {
         format!("unexpected argument '{shown}'; quote the params: --params='{{…}}'")
+    } else if let Some((operator, typed)) = separated_by_spaces(arg, previous, next) {
+        format!(
+            "unexpected argument '{shown}'; params are KEY=VALUE without spaces around the {operator}, such as {typed}"
+        )
+    } else if let Some(typed) = method.and_then(|method| without_operator(arg, next, method)) {
+        format!("unexpected argument '{shown}'; did you mean {typed}?")
     } else if let Some((key, _)) = previous.and_then(|previous| previous.split_once(":=")) {
         // Double quotes outside would end at those of the JSON.
         format!("unexpected argument '{shown}'; quote the value: '{}:=…'", shorten(key))
@@ -183,6 +251,27 @@ fn unexpected_argument(arg: &str, previous: Option<&str>, command_line: &[OsStri
     } else {
         format!("unexpected argument '{shown}'; params are KEY=VALUE without spaces around the =, such as channel=news")
     }
+}
+
+/// The operator and the whole argument, where spaces made several arguments of it.
+fn separated_by_spaces(arg: &str, previous: Option<&str>, next: &[&str]) -> Option<(&'static str, String)> {
+    let operators = || [":=", ":@", "=", "@"].into_iter();
+    if let Some(operator) = previous.and_then(|previous| operators().find(|operator| previous.ends_with(operator))) {
+        return Some((operator, for_shell(&format!("{}{arg}", previous?))));
+    }
+    let operator = operators().find(|operator| next.first().is_some_and(|next| next.starts_with(operator)))?;
+    let value = next.first()?.strip_prefix(operator).filter(|value| !value.is_empty()).or(next.get(1).copied())?;
+    Some((operator, for_shell(&format!("{arg}{operator}{value}"))))
+}
+
+/// A param with another separator than an operator, or none.
+fn without_operator(arg: &str, next: &[&str], method: &Method) -> Option<String> {
+    let param = method.params.iter().find(|param| {
+        let rest = arg.strip_prefix(param.name);
+        rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '['))
+    })?;
+    let rest = arg.strip_prefix(param.name)?.trim_start_matches([':', ';', ',', '-', '>', '|', '/', ' ']);
+    suggest(param, if rest.is_empty() { next.first()? } else { rest })
 }
 
 fn unexpected_with_lines(arg: &str, command_line: &[OsString]) -> String {
@@ -218,12 +307,6 @@ fn file_after_lines(command_line: &[OsString]) -> Option<&str> {
     let mut args = command_line.iter().skip(1).map_while(|arg| arg.to_str());
     args.by_ref().find(|arg| matches!(*arg, "--lines" | "-l"))?;
     args.next().filter(|arg| is_file_like(arg))
-}
-
-/// Whether `--params` has one dash only, so that it is read as `-p` with a value.
-fn has_single_dash_params(command_line: &[OsString]) -> bool {
-    let mut args = command_line.iter().filter_map(|arg| arg.to_str());
-    args.any(|arg| arg == "-params" || arg.starts_with("-params="))
 }
 
 fn has_lines(command_line: &[OsString]) -> bool {
@@ -277,14 +360,6 @@ pub(crate) fn option_without_dashes(command_line: &[OsString]) -> Option<String>
 /// Whether any argument contains a typographic quote, which the shell does not take for a quote.
 fn has_typographic_quotes(command_line: &[OsString]) -> bool {
     command_line.iter().any(|arg| arg.to_string_lossy().contains(TYPOGRAPHIC_QUOTES))
-}
-
-/// "did you mean --params?"
-pub(crate) fn closest_option(typed: &str) -> Option<String> {
-    let command = Args::command();
-    let long_options = command.get_arguments().filter_map(Arg::get_long);
-    let options: Vec<String> = long_options.map(|long| format!("--{long}")).collect();
-    did_you_mean(&format!("--{}", typed.trim_start_matches('-')), options.iter().map(String::as_str))
 }
 
 #[cfg(test)]

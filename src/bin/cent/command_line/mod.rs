@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use anyhow::bail;
+use cent::Method;
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, ValueEnum};
 
@@ -16,8 +17,9 @@ mod completions_tests;
 mod help;
 #[cfg(test)]
 mod man_page_tests;
-mod method_help;
+pub(crate) mod method_help;
 pub(crate) mod mistakes;
+mod unknown_options;
 mod usage_errors;
 
 /// What to do: run with these arguments, or print a text such as the help.
@@ -25,6 +27,17 @@ mod usage_errors;
 pub(crate) enum Invocation {
     Run(Box<Args>),
     Print(String),
+    /// The help about a method.
+    MethodHelp(MethodHelp),
+}
+
+/// Which method help is about.
+#[derive(Debug)]
+pub(crate) struct MethodHelp {
+    pub(crate) section: Option<String>,
+    pub(crate) method: String,
+    /// The option of this name.
+    pub(crate) config: Option<OsString>,
 }
 
 /// Parses the command line.
@@ -32,14 +45,18 @@ pub(crate) enum Invocation {
 /// # Errors
 /// For every usage error, with what is wrong and how to fix it.
 pub(crate) fn parse(command_line: &[OsString]) -> anyhow::Result<Invocation> {
+    let parser = Args::command();
+    if let Some(message) = unknown_option(command_line, &parser) {
+        bail!(message);
+    }
     let parse = |command: clap::Command| {
         command.try_get_matches_from(command_line).and_then(|mut matches| Args::from_arg_matches_mut(&mut matches))
     };
     // The texts around the help are added only if it is printed, because they take longer to build than all arguments
     // take to parse.
-    let parsed = match parse(Args::command()) {
+    let parsed = match parse(parser) {
         Err(error) if error.kind() == ErrorKind::DisplayHelp => match method_help(command_line) {
-            Some(text) => return Ok(Invocation::Print(text)),
+            Some(help) => return Ok(Invocation::MethodHelp(help)),
             None => parse(command()),
         },
         parsed => parsed,
@@ -58,12 +75,31 @@ pub(crate) fn parse(command_line: &[OsString]) -> anyhow::Result<Invocation> {
     }
 }
 
-/// The help about the method, if SECTION and a known METHOD are there.
-fn method_help(command_line: &[OsString]) -> Option<String> {
+/// What is wrong with the first option that is none.
+fn unknown_option(command_line: &[OsString], parser: &clap::Command) -> Option<String> {
+    let words = || command_line.iter().skip(1);
+    if !words().any(|word| word.as_encoded_bytes().starts_with(b"-")) {
+        return None;
+    }
+    let method = words().find_map(|word| Method::find(word.to_str()?));
+    unknown_options::find(command_line, parser, method.map_or(&[], |method| method.params))
+}
+
+/// The method that help is about, if there is one that is known or misspelled. It may stand without SECTION.
+fn method_help(command_line: &[OsString]) -> Option<MethodHelp> {
     let command = Args::command().mut_arg("help", |help| help.action(ArgAction::SetTrue)).ignore_errors(true);
     let matches = command.try_get_matches_from(command_line).ok()?;
-    let argument = |name| matches.try_get_one::<String>(name).ok().flatten();
-    method_help::text(argument("section")?, argument("method")?)
+    let argument = |name| matches.try_get_one::<String>(name).ok().flatten().cloned();
+    let config = matches.try_get_one::<OsString>("config").ok().flatten().cloned();
+    let (first, second) = (argument("section")?, argument("method"));
+    match second {
+        Some(method) if Method::find(&method).is_some() => Some(MethodHelp { section: Some(first), method, config }),
+        _ if Method::find(&first).is_some() => Some(MethodHelp { section: None, method: first, config }),
+        Some(method) if method_help::closest_method(&method).is_some() => {
+            Some(MethodHelp { section: Some(first), method, config })
+        }
+        _ => None,
+    }
 }
 
 /// The parser with the texts around the help.
@@ -110,6 +146,7 @@ mod tests {
         match parse(&command_line(arguments)).unwrap() {
             Invocation::Run(args) => *args,
             Invocation::Print(text) => panic!("{text}"),
+            Invocation::MethodHelp(help) => panic!("{help:?}"),
         }
     }
 

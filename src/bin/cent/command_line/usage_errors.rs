@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 
-use cent::{ApiVersion, Method};
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 use super::mistakes::{self, is_method, lines_file};
@@ -30,7 +29,6 @@ pub(crate) fn to_message(error: &Error, command_line: &[OsString]) -> String {
         ErrorKind::MissingRequiredArgument => {
             "missing SECTION; usage: cent --lines SECTION [METHOD] (see cent --help)".to_owned()
         }
-        ErrorKind::UnknownArgument => unknown_option(&found, command_line),
         ErrorKind::InvalidValue if value.is_empty() => {
             format!("missing value for {option}; usage: {}", option_example(&found))
         }
@@ -91,25 +89,6 @@ fn missing_method(command_line: &[OsString]) -> String {
     }
     let hint = mistakes::option_without_dashes(command_line);
     format!("missing METHOD after SECTION; {}", hint.as_deref().unwrap_or("for example publish, history or channels"))
-}
-
-/// A param of this name, if a method among the arguments has it.
-fn param_of_method<'a>(name: &'a str, command_line: &[OsString]) -> Option<&'a str> {
-    let methods = command_line.iter().skip(1).filter_map(|arg| Method::find(arg.to_str()?));
-    let has_param = methods.flat_map(|method| method.params_in(ApiVersion::V2)).any(|param| param.name == name);
-    has_param.then_some(name)
-}
-
-fn unknown_option(found: &str, command_line: &[OsString]) -> String {
-    // For -params, clap reports -p.
-    let is_short = !found.starts_with("--");
-    let typed =
-        command_line.iter().skip(1).filter_map(|arg| arg.to_str()).find(|arg| is_short && arg.starts_with(found));
-    let typed = typed.unwrap_or(found).split('=').next().unwrap_or_default();
-    if let Some(param) = param_of_method(typed.trim_start_matches('-'), command_line) {
-        return format!("unknown option {typed}; params have no dashes: {param}=…");
-    }
-    format!("unknown option {typed}; {}", mistakes::closest_option(typed).as_deref().unwrap_or("see cent -h"))
 }
 
 fn replace_last(text: &str, from: &str, to: &str) -> String {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use cent::{Address, Endpoint};
+use cent::{Address, ApiVersion, Endpoint};
 use ini::{Ini, ParseOption};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -158,6 +158,12 @@ impl Config {
     /// - a file of a secret that cannot be read.
     pub(crate) fn section(&self, name: &str) -> anyhow::Result<Section> {
         self.resolve_section(name).with_context(|| self.path.to_string())
+    }
+
+    /// The API of the section's server, by the kind of its credential.
+    pub(crate) fn api_version(&self, section: &str) -> Option<ApiVersion> {
+        let credential = self.credential(section).ok().filter(|_| self.has_section(section))?;
+        Some(if credential.key.starts_with("secret") { ApiVersion::V1 } else { ApiVersion::V2 })
     }
 
     fn resolve_section(&self, name: &str) -> anyhow::Result<Section> {

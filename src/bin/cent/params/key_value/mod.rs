@@ -20,7 +20,9 @@ mod suggestions;
 mod tree;
 
 pub(crate) use parser::has_operator;
-pub(crate) use suggestions::{operator_for, param_hint};
+#[cfg(test)]
+pub(crate) use suggestions::operator_for;
+pub(crate) use suggestions::{param_hint, suggest};
 
 /// The params of a method that these arguments describe, as JSON text.
 ///
