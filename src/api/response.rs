@@ -37,6 +37,20 @@ const NO_CLIENT_CERTIFICATE: [&str; 3] = [
 ];
 
 impl HttpResponse {
+    /// Hides what a server may repeat of the request: its texts are printed.
+    pub(crate) fn hide(&mut self, credential: &str) {
+        const HIDDEN: &str = "[hidden]";
+        // Other text is not JSON, so that nothing of it is printed.
+        if let Ok(text) = std::str::from_utf8(&self.body)
+            && text.contains(credential)
+        {
+            self.body = text.replace(credential, HIDDEN).into_bytes();
+        }
+        if let Some(location) = self.location.as_mut().filter(|location| location.contains(credential)) {
+            *location = location.replace(credential, HIDDEN);
+        }
+    }
+
     /// Whether a batch was rejected as a whole, or a request by Centrifugo 1; not by a proxy, or by a TLS port.
     pub(crate) fn is_bad_request(&self) -> bool {
         self.status == 400 && !self.is_json() && !self.is_html() && self.tls_problem().is_none()
@@ -106,9 +120,12 @@ impl HttpResponse {
     pub(super) fn redirect_target(&self) -> String {
         let location = self.location.as_deref().unwrap_or_default();
         let url = location.split(['?', '#']).next().unwrap_or_default();
-        match url.split_once("://").map(|(scheme, rest)| (scheme, rest.split_once('@'))) {
-            Some((scheme, Some((before, rest)))) if !before.contains('/') => format!("{scheme}://{rest}"),
-            _ => url.to_owned(),
+        let (scheme, rest) = url.split_once("//").map_or(("", url), |(scheme, rest)| (scheme, rest));
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        match authority.rsplit_once('@') {
+            Some((_, host)) if url.contains("//") => format!("{scheme}//{host}{path}"),
+            Some((_, host)) => format!("{host}{path}"),
+            None => url.to_owned(),
         }
     }
 }
@@ -116,6 +133,31 @@ impl HttpResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_of_redirects_are_left_out() {
+        for (location, target) in [
+            ("https://user:marked@h/x?token=marked", "https://h/x"),
+            ("//user:marked@h/x", "//h/x"),
+            ("//user:ma@rked@h", "//h"),
+            ("user:marked@h/x#marked", "h/x"),
+            ("/@user/x", "/@user/x"),
+            ("https://h/@user//x@y", "https://h/@user//x@y"),
+        ] {
+            let response = HttpResponse { location: Some(location.to_owned()), ..Default::default() };
+            assert_eq!(response.redirect_target(), target);
+        }
+    }
+
+    #[test]
+    fn repeated_credential_is_hidden() {
+        let body = br#"{"error": "apikey marked apikey marked \xff"}"#.to_vec();
+        let location = Some("/apikey marked/".to_owned());
+        let mut response = HttpResponse { body, location, ..Default::default() };
+        response.hide("apikey marked");
+        assert_eq!(response.body, br#"{"error": "[hidden] [hidden] \xff"}"#);
+        assert_eq!(response.location.as_deref(), Some("/[hidden]/"));
+    }
 
     #[test]
     fn retry_after_is_seconds_or_date() {

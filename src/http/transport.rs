@@ -89,7 +89,7 @@ impl Transport {
         self.attempt.state().max_idle = if is_reusable { keep_alive::max_idle(keep_alive) } else { Duration::ZERO };
         let is_early = self.attempt.state().has_write_failed;
         let header = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        Ok(HttpResponse {
+        let mut result = HttpResponse {
             status: response.status().as_u16(),
             content_type: header("content-type"),
             location: header("location"),
@@ -103,7 +103,11 @@ impl Transport {
             },
             is_early,
             body: read_body(response.into_body())?,
-        })
+        };
+        if let Some((_, value)) = &request.auth_header {
+            result.hide(value.expose());
+        }
+        Ok(result)
     }
 
     /// Classifies a failure. What decides is whether any byte of the request was handed to the connection.

@@ -172,7 +172,7 @@ pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), Error> 
     }
 }
 
-fn check_host(host: &str) -> Result<(), Error> {
+pub(crate) fn check_host(host: &str) -> Result<(), Error> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let valid = match bare {
         Some(ip) => ip.parse::<std::net::Ipv6Addr>().is_ok(),

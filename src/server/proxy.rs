@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 
 use crate::error::Error;
-use crate::server::address::{bracketed, split_port};
+use crate::server::address::{bracketed, check_host, split_port};
 use crate::server::secret::SecretString;
 
 /// An HTTP proxy. `http://` requests are forwarded by the proxy; `https://` requests use a CONNECT tunnel.
@@ -48,10 +48,8 @@ impl Proxy {
             None => (None, authority),
         };
         let (host, port) = split_port(authority).map_err(|_| invalid("invalid proxy port (expected 1 to 65535)"))?;
+        check_host(host).map_err(|_| invalid("invalid proxy host"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b)) {
-            return Err(invalid("invalid proxy host"));
-        }
         Ok(Self { host: host.to_owned(), port: port.unwrap_or(1080), authorization: credentials.map(authorization) })
     }
 

@@ -106,7 +106,7 @@ fn config_problems_stop_the_check() {
     let hint = "use --config FILE, or create it, for example:\ncent:   [live]\ncent:   address = http://localhost:8000\n\
                 cent:   api_key = key-of-the-server\ncent: for Centrifugo 1, use secret instead of api_key";
     let missing = cent().args(&["live", "--check"]);
-    assert_check(missing, 0, 2, "", &format!("~/.centrc: file not found; {hint}"));
+    assert_check(missing, 0, 2, "", &format!("~/.centrc: file not found in [HOME]; {hint}"));
 
     let config = "config       [HOME]/.centrc\n";
     let wrong_section = cent().config("[live]\n").args(&["lvie", "--check"]);

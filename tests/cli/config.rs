@@ -284,15 +284,22 @@ fn errors_in_other_sections_are_ignored() {
 
 #[test]
 fn missing_config_shows_example() {
-    let example = "file not found; use --config FILE, or create it, for example:\n\
+    let example = "; use --config FILE, or create it, for example:\n\
                    cent:   [live]\n\
                    cent:   address = http://localhost:8000\n\
                    cent:   api_key = key-of-the-server\n\
                    cent: for Centrifugo 1, use secret instead of api_key\n";
-    dry_run(cent()).assert_output(2, "", &format!("cent: ~/.centrc: {example}"));
-    dry_run(cent().arg("--config=x")).assert_output(2, "", &format!("cent: x: {example}"));
-    dry_run(cent().env("CENT_CONFIG", "x")).assert_output(2, "", &format!("cent: x (CENT_CONFIG): {example}"));
-    cent().arg("--sections").run().assert_output(2, "", &format!("cent: ~/.centrc: {example}"));
+    dry_run(cent()).assert_output(2, "", &format!("cent: ~/.centrc: file not found in [HOME]{example}"));
+    dry_run(cent().arg("--config=x")).assert_output(2, "", &format!("cent: x: file not found{example}"));
+    dry_run(cent().env("CENT_CONFIG", "x")).assert_output(
+        2,
+        "",
+        &format!("cent: x (CENT_CONFIG): file not found{example}"),
+    );
+    let listed = cent().arg("--sections").run();
+    listed.assert_output(2, "", &format!("cent: ~/.centrc: file not found in [HOME]{example}"));
+    let other = dry_run(cent().env("CENT_CONFIG", "~/x"));
+    other.assert_output(2, "", &format!("cent: ~/x (CENT_CONFIG): file not found in [HOME]{example}"));
 }
 
 #[test]
@@ -443,9 +450,41 @@ fn bad_secret_file_names_both_files() {
 }
 
 #[test]
+fn missing_credential_file_is_not_named() {
+    // Its name may be the credential.
+    for (key, name) in [("api_key_file", "API key"), ("secret_file", "secret")] {
+        for value in ["marked", "/marked/x", "~/marked", "marked\u{e9}+/=="] {
+            let cent = cent().config(format!("[bananas]\naddress = http://h\n{key} = {value}\n"));
+            let inline_key = key.trim_end_matches("_file");
+            let message = format!(
+                "cent: ~/.centrc: line 3: {key}: file not found; create it or fix the path, or use {inline_key} for the {name} \
+                 itself\n"
+            );
+            dry_run(cent).assert_output(2, "", &message);
+        }
+    }
+    let link = cent().config("[bananas]\naddress = http://h\nsecret_file = key\n");
+    symlink("gone", link.path("key")).expect("the link is created");
+    let message = "cent: ~/.centrc: line 3: secret_file: [HOME]/key: broken symlink to gone; fix the link\n";
+    dry_run(link).assert_output(2, "", message);
+}
+
+#[test]
+fn text_after_an_address_has_a_hint() {
+    let comment = "text after the address is part of the value; put a comment on a line of its own";
+    for (address, message) in [
+        ("http://h:8000 ; local", comment),
+        ("http://h:8000\t# local", comment),
+        ("http://h:8000;", "address ends with ;, which is part of the value; remove it"),
+    ] {
+        let cent = cent().config(format!("[bananas]\naddress = {address}\nsecret = x\n"));
+        dry_run(cent).assert_output(2, "", &format!("cent: ~/.centrc: line 2: {message}\n"));
+    }
+}
+
+#[test]
 fn unreadable_secret_file_names_both_files() {
     for (path, message) in [
-        ("gone", "[HOME]/gone: file not found; create it or fix the path"),
         ("/", "/: is a directory; expected a file"),
         ("/dev/zero", "/dev/zero: larger than 1 MB; use another file"),
         ("/dev/null", "/dev/null: secret is empty; copy it from the server's config"),

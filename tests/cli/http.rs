@@ -385,7 +385,7 @@ fn transport_mode_errors_are_printed_like_others() {
             false,
             1,
             r#"{"code":104,"message":"not found"}"#,
-            "not found (104); this server or edition does not support the method",
+            "not found (104); no extension of the server has this RPC method",
         ),
         (
             7,

@@ -255,7 +255,7 @@ fn help_about_a_method_lists_params_of_the_section() {
     let message = "\nThis section is for Centrifugo 1, which does not have the method.\n\nOptions, KEY=VALUE, ";
     assert!(lacking.starts_with("info: list the nodes of the server\n") && lacking.contains(message), "{lacking}");
     let pro = help(&["live", "block_user", "-h"]).stdout();
-    assert!(pro.contains(" (Centrifugo PRO 3.1 or later)\n\nParams:\n  user  required: the user's ID "), "{pro}");
+    assert!(pro.contains(" (Centrifugo PRO 3.1\nor later)\n\nParams:\n  user  required: the user's ID "), "{pro}");
 }
 
 #[test]

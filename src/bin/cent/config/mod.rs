@@ -120,7 +120,13 @@ struct ConfigValue<'a> {
 /// # Errors
 /// For a file that cannot be read, and for what [`parser::normalize`] rejects.
 pub(crate) fn read(path: ConfigPath) -> anyhow::Result<Config> {
-    match read_limited(&path.file, NOT_FOUND_HINT).and_then(|bytes| parse(&bytes)) {
+    // Which home directory it is, depends on the user that runs the program.
+    let place = match path.file.parent().filter(|_| path.display.starts_with("~/")) {
+        Some(directory) => format!(" in {}", directory.display()),
+        None => String::new(),
+    };
+    let not_found = || format!("file not found{place}; {NOT_FOUND_HINT}");
+    match read_limited(&path.file, not_found).and_then(|bytes| parse(&bytes)) {
         Ok((ini, near_misses)) => Ok(Config { path, ini, near_misses }),
         Err(error) => Err(error.context(path.to_string())),
     }
@@ -176,7 +182,7 @@ impl Config {
                 let hint = self.near_miss(name, &["address"]).unwrap_or("add address = http://HOST:PORT".to_owned());
                 format!("section [{name}]: missing key address; {hint}")
             })?
-            .parse(|text| Ok(Address::parse(text)?))?;
+            .parse(parse_address)?;
         let credential = self.credential(name)?;
         let endpoint = credential.parse(|text| self.endpoint(address, credential.key, text))?;
         let timeout = self.get(name, "timeout").map(|value| value.parse(parse_timeout)).transpose()?;
@@ -268,8 +274,17 @@ impl Config {
         let path = expand_tilde(Path::new(text), self.path.home_dir.as_deref())
             .with_context(|| format!("{key}: HOME is not set; use an absolute path"))?;
         let file = self.path.file.parent().unwrap_or(Path::new("")).join(path);
+        // The value may be the credential itself, so that it is printed only if there is such a file.
+        if let Err(error) = fs::symlink_metadata(&file)
+            && error.kind() != io::ErrorKind::PermissionDenied
+        {
+            bail!(
+                "{key}: file not found; create it or fix the path, or use {inline_key} for the {} itself",
+                credential_name(inline_key)
+            );
+        }
         let read = || {
-            let bytes = read_limited(&file, "create it or fix the path")?;
+            let bytes = read_limited(&file, || "file not found; create it or fix the path".to_owned())?;
             let text = decode_utf8(&bytes)?;
             ensure!(!text.starts_with('\u{feff}'), "starts with a byte order mark; save the file without it");
             endpoint(address, inline_key, strip_newline(text))
@@ -304,8 +319,25 @@ impl ConfigValue<'_> {
     }
 }
 
+fn credential_name(key: &str) -> &'static str {
+    if key == "secret" { "secret" } else { "API key" }
+}
+
 fn endpoint(address: Address, key: &str, text: &str) -> anyhow::Result<Endpoint> {
     Ok(if key == "secret" { Endpoint::with_secret(address, text) } else { Endpoint::with_api_key(address, text) }?)
+}
+
+fn parse_address(text: &str) -> anyhow::Result<Address> {
+    Address::parse(text).map_err(|error| {
+        let comment = text.split_once([' ', '\t']).map(|(_, rest)| rest.trim_start());
+        if comment.is_some_and(|rest| rest.starts_with([';', '#'])) {
+            anyhow!("text after the address is part of the value; put a comment on a line of its own")
+        } else if text.ends_with([';', ',']) {
+            anyhow!("address ends with {}, which is part of the value; remove it", &text[text.len() - 1..])
+        } else {
+            error.into()
+        }
+    })
 }
 
 fn parse_timeout(text: &str) -> anyhow::Result<Duration> {
@@ -315,6 +347,13 @@ fn parse_timeout(text: &str) -> anyhow::Result<Duration> {
 /// Whether other users than the owner can read a file. A pipe is gone after it was read.
 fn is_open_to_others(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o044 != 0)
+}
+
+/// The directory on the way to a file that may not be searched.
+fn closed_directory(path: &Path) -> Option<&Path> {
+    let is_denied =
+        |path: &Path| fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+    path.ancestors().take_while(|path| is_denied(path)).last()?.parent()
 }
 
 /// Removes the trailing newline that editors and `echo` add; only one, because others belong to the secret.
@@ -331,8 +370,8 @@ fn decode_utf8(bytes: &[u8]) -> anyhow::Result<&str> {
     })
 }
 
-/// Reads a file, a pipe or a device to its end. The hint is for a file that does not exist.
-fn read_limited(path: &Path, not_found_hint: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+/// Reads a file, a pipe or a device to its end. `not_found` is the message about a file that does not exist.
+fn read_limited(path: &Path, not_found: impl FnOnce() -> String) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
     let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
     match read.map_err(|error| (error.kind(), error)) {
@@ -340,9 +379,15 @@ fn read_limited(path: &Path, not_found_hint: &str) -> anyhow::Result<Zeroizing<V
         Ok(_) => Ok(bytes),
         Err((io::ErrorKind::NotFound, _)) => match fs::read_link(path) {
             Ok(target) => bail!("broken symlink to {}; fix the link", target.display()),
-            Err(_) => bail!("file not found; {not_found_hint}"),
+            Err(_) => bail!(not_found()),
         },
-        Err((io::ErrorKind::PermissionDenied, _)) => bail!("permission denied; change the file's mode or owner"),
+        Err((io::ErrorKind::PermissionDenied, _)) => match closed_directory(path) {
+            Some(directory) => bail!(
+                "permission denied for directory {}; change its mode or owner (in a systemd service, see ProtectHome)",
+                directory.display()
+            ),
+            None => bail!("permission denied; change the file's mode or owner"),
+        },
         Err((io::ErrorKind::IsADirectory, _)) => bail!("is a directory; expected a file"),
         Err((_, error)) if is_temporary(&error) => Err(error).context("cannot be read for now; try again later"),
         Err((_, error)) => Err(error).context("cannot be read"),

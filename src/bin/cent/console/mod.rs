@@ -79,12 +79,12 @@ impl Console {
     }
 
     pub(crate) fn print_names(self, names: &[&str]) -> io::Result<()> {
-        self.print(|| stdout::print_names(names, blocking::stdout()))
+        self.print(|| stdout::print_names(names, self.layout.terminal, blocking::stdout()))
     }
 
     /// Prints a request, after an empty line if it follows another one.
     pub(crate) fn print_request(self, request: &HttpRequest<'_>, is_first: bool) -> io::Result<()> {
-        self.print(|| stdout::print_request(request, is_first, blocking::stdout()))
+        self.print(|| stdout::print_request(request, is_first, self.layout.terminal, blocking::stdout()))
     }
 
     fn print(self, print: impl FnOnce() -> io::Result<()>) -> io::Result<()> {

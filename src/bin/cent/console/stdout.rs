@@ -1,5 +1,6 @@
 //! Everything that is written to standard output.
 
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
 use cent::{HttpRequest, Reply};
@@ -67,8 +68,13 @@ fn count_whitespace(bytes: &[u8]) -> usize {
 }
 
 /// Prints a request as it would be sent: request line, headers, an empty line, the body. An empty line precedes all but the
-/// first one.
-pub(crate) fn print_request(request: &HttpRequest<'_>, is_first: bool, out: impl Write) -> io::Result<()> {
+/// first one. With `terminal`, characters that would control it are escaped.
+pub(crate) fn print_request(
+    request: &HttpRequest<'_>,
+    is_first: bool,
+    terminal: bool,
+    out: impl Write,
+) -> io::Result<()> {
     let mut out = io::BufWriter::new(out);
     if !is_first {
         writeln!(out)?;
@@ -79,17 +85,36 @@ pub(crate) fn print_request(request: &HttpRequest<'_>, is_first: bool, out: impl
     }
     writeln!(out)?;
     for chunk in request.body() {
-        out.write_all(chunk.as_bytes())?;
+        if terminal {
+            write!(out, "{}", Escaped(chunk))?;
+        } else {
+            out.write_all(chunk.as_bytes())?;
+        }
     }
     writeln!(out)?;
     out.flush()
 }
 
-/// Prints one name per line.
-pub(crate) fn print_names(names: &[&str], out: impl Write) -> io::Result<()> {
+/// Prints one name per line. With `terminal`, characters that would control it are escaped.
+pub(crate) fn print_names(names: &[&str], terminal: bool, out: impl Write) -> io::Result<()> {
     let mut out = io::BufWriter::new(out);
-    names.iter().try_for_each(|name| writeln!(out, "{name}"))?;
+    for name in names {
+        if terminal { writeln!(out, "{}", Escaped(name))? } else { writeln!(out, "{name}")? }
+    }
     out.flush()
+}
+
+/// A text in which a terminal finds nothing but text and lines.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '\n' | '\t' => f.write_char(c),
+            c if c.is_control() => write!(f, "\\u{:04x}", u32::from(c)),
+            c => f.write_char(c),
+        })
+    }
 }
 
 /// Formats JSON without changing any token. It keeps no stack, so nesting may be as deep as it likes, except with colors,
