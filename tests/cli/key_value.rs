@@ -223,6 +223,107 @@ fn required_params_are_checked() {
 }
 
 #[test]
+fn arguments_that_are_probably_mistakes_are_rejected() {
+    for (argument, message) in [
+        ("data[0]=x", r#"lists have no numbers: use 'data[]=x'; for an object with the key "0", use :="#),
+        ("channel==news", "there are two =; use channel=news"),
+        ("channel=\"news\"", "the quotes are part of the value; use channel=news"),
+        ("channel=news\r", "the value ends with a carriage return; use channel=news"),
+        (
+            "channel=news delta:=true data=x",
+            "the quotes are around several arguments; use channel=news delta:=true data=x",
+        ),
+        ("data:=@f.json", "the value is not JSON; to read a file, use data:@f.json"),
+        ("data.title.a=x", "use 'data[title][a]=x'"),
+        ("skip_history:=True", "expected true or false; use skip_history:=true"),
+        ("version:=ten", "expected a whole number of at least 0"),
+        (
+            "tags:={a:b}",
+            "invalid JSON: object keys must be in double quotes, which the shell removes; use single quotes around it: 'tags:=…'",
+        ),
+    ] {
+        let shown = if argument.ends_with('\r') { "channel=news" } else { argument };
+        let shown = if argument.contains("delta") { argument } else { shown };
+        // The carriage return is in the middle of the line.
+        assert_rejected(&[argument, "--compact"], &format!("'{shown}': {message}"));
+    }
+    let disconnect = |argument: &str| cent().config(CONFIG).args(&["live", "disconnect", argument, "client=a"]).run();
+    let empty = "the value is empty: is a variable unset? (for an empty user, use user:='\"\"')";
+    disconnect("user=").assert_output(2, "", &format!("cent: 'user=': {empty}\n"));
+    let unknown = cent().config(CONFIG).args(&["live", "frobnicate", "session="]).run();
+    let empty = "the value is empty: is a variable unset? (for an empty session, use session:='\"\"')";
+    unknown.assert_output(2, "", &format!("cent: 'session=': {empty}\n"));
+    // What belongs to data is never interpreted.
+    for argument in ["data[a]==x", "data[a]=\"x\"", "data[a]=x limit:=1", "data[a]=", "data=\"x\"", "data= channel=a"] {
+        let output = configured(&["channel=a", argument, "--dry-run"]).run();
+        assert_eq!((output.exit_code(), output.stderr().as_str()), (Some(0), ""), "{argument}");
+    }
+    let written_out = cent().config(CONFIG).args(&["live", "disconnect", "user:=\"\"", "--dry-run"]).run();
+    assert!(written_out.stdout().ends_with("\n\n{\"user\":\"\"}\n"));
+}
+
+#[test]
+fn params_near_those_of_the_method_are_rejected() {
+    let rejected = |args: &[&str], message: &str| {
+        cent().config(CONFIG).args(&["live"]).args(args).run().assert_output(2, "", &format!("cent: {message}\n"));
+    };
+    rejected(&["disconnect", "user=42", "clinet=a"], r#"disconnect: unknown param "clinet"; did you mean client?"#);
+    rejected(
+        &["publish", "channel=a", "data=x", "idempotency-key=1"],
+        r#"publish: unknown param "idempotency-key"; did you mean idempotency_key?"#,
+    );
+    rejected(&["history", "channel=a", "limt:=1"], r#"history: unknown param "limt"; did you mean limit?"#);
+    let old = CONFIG.replace("api_key", "secret");
+    let old = |args: &[&str]| cent().config(&old).args(&["live", "publish", "channel=a", "data=x"]).args(args).run();
+    let message = "cent: publish: Centrifugo 1 has no param \"skip_history\"; remove it\n";
+    old(&["skip_history:=true"]).assert_output(2, "", message);
+    // What is near none may be of a later version.
+    for args in [&["disconnect", "user=42", "force:=true"][..], &["frobnicate", "chanel=a"]] {
+        let output = cent().config(CONFIG).args(&["live"]).args(args).arg("--dry-run").run();
+        assert_eq!((output.exit_code(), output.stderr().as_str()), (Some(0), ""), "{args:?}");
+    }
+    // The server reads it in any case.
+    let output = cent().config(CONFIG).args(&["live", "disconnect", "user=42", "Client=a", "--dry-run"]).run();
+    assert_eq!((output.exit_code(), output.stderr().as_str()), (Some(0), ""));
+}
+
+#[test]
+fn params_near_those_of_the_method_have_a_note_in_json() {
+    let params = r#"--params={"user": "42", "clinet": "a", "clinet": "b", "force": true}"#;
+    let disconnect = |args: &[&str]| {
+        let output = cent().config(CONFIG).args(&["live", "disconnect", params, "--dry-run"]).args(args).run();
+        assert_eq!(output.exit_code(), Some(0));
+        output.stderr()
+    };
+    assert_eq!(disconnect(&[]), "cent: disconnect: unknown param \"clinet\"; did you mean client?\n");
+    assert_eq!(disconnect(&["--quiet"]), "");
+}
+
+#[test]
+fn text_that_is_json_has_a_note() {
+    let output = configured(&["channel=a", "data={\"a\":1}", "--dry-run"]).run();
+    let note = "cent: data={\"a\":1}: sent as text; to send it as JSON, use data:=\n";
+    assert_eq!((output.exit_code(), output.stderr().as_str()), (Some(0), note));
+    for args in [&["channel=a", "data={\"a\":1}", "--dry-run", "--quiet"][..], &["channel=[1]", "data=[", "--dry-run"]]
+    {
+        assert_eq!(configured(args).run().stderr(), "");
+    }
+}
+
+#[test]
+fn all_users_of_pro_needs_no_user() {
+    let disconnect = |args: &[&str]| cent().config(CONFIG).args(&["live", "disconnect"]).args(args).arg("-n").run();
+    assert_eq!(disconnect(&["all_users:=true"]).exit_code(), Some(0));
+    for args in [&["all_users:=false"][..], &[]] {
+        let message = "cent: disconnect: missing param \"user\" (a string); add it to the params\n";
+        disconnect(args).assert_output(2, "", message);
+    }
+    let filter = disconnect(&["user=42", "label_filter=a"]);
+    let message = "cent: disconnect: param \"label_filter\" must be an object such as {\"key\": \"tenant\", \"cmp\": \"eq\", \"val\": \"a\"}, found a string\n";
+    filter.assert_output(2, "", message);
+}
+
+#[test]
 fn shell_examples_arrive() {
     let cent = cent().config(CONFIG);
     let script = r#"TITLE='it'\''s "quoted" $(date) 100% \ 🍌

@@ -27,6 +27,7 @@ mod proxy;
 mod retry;
 mod secrets;
 mod signals;
+mod slips;
 mod sources;
 mod streams;
 mod system_calls;

@@ -116,7 +116,7 @@ fn print_config(config: &Config, section: &str) {
 fn find_section(args: &Args, config: &Config, name: &str) -> anyhow::Result<Section> {
     if !config.has_section(name) {
         let exists = |name: &str| config.has_section(name);
-        if let Some(message) = mistakes::unknown_section(name, args.method.as_deref(), args.lines, exists) {
+        if let Some(message) = mistakes::unknown_section(name, args, exists) {
             bail!(message);
         }
     }

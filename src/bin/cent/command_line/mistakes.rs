@@ -135,17 +135,14 @@ fn find_lines_file(name: &str, arg: &str, lines: bool) -> Option<String> {
 }
 
 /// What is wrong with a SECTION that the config file does not have, if that is more than its spelling.
-pub(crate) fn unknown_section(
-    section: &str,
-    method: Option<&str>,
-    lines: bool,
-    exists: impl Fn(&str) -> bool,
-) -> Option<String> {
+pub(crate) fn unknown_section(section: &str, args: &Args, exists: impl Fn(&str) -> bool) -> Option<String> {
+    let (method, lines) = (args.method.as_deref(), args.lines);
     let is_method = is_method(section);
     match method.filter(|_| is_method) {
         Some(method) if exists(method) => {
             let option = if lines { "--lines " } else { "" };
-            return Some(format!("SECTION comes before METHOD; did you mean cent {option}{method} {section}?"));
+            let rest = if args.key_values.is_empty() { "" } else { " …" };
+            return Some(format!("SECTION comes before METHOD; did you mean cent {option}{method} {section}{rest}?"));
         }
         _ if is_method => return Some(format!("section [{section}] not found; usage: cent SECTION {section}")),
         _ => {}
@@ -194,10 +191,23 @@ fn find_in_key_values(
         let rest: Vec<&str> = rest.iter().map(|arg| &**arg).collect();
         return Some(unexpected_argument(&rest, previous.last().map(|arg| &**arg), method, command_line));
     }
+    if let Some(message) = method.and_then(|method| texts.iter().find_map(|arg| option_as_param(arg, method))) {
+        return Some(message);
+    }
     match conflict? {
         "--lines" if file_after_lines(command_line).is_some() => Some(unexpected_with_lines(&first, command_line)),
         option => Some(format!("'{}' cannot be used with {option}", shorten(&first))),
     }
+}
+
+/// An option without its dashes. A method that is not known may have such a param.
+fn option_as_param(arg: &str, method: &Method) -> Option<String> {
+    let (name, value) = arg.split_once('=')?;
+    // First, because the list of options takes long to build.
+    let is_other = !method.params.iter().any(|param| param.name == name);
+    let may_be_option = name.len() > 1 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let option = if is_other && may_be_option { option_named(name) } else { None }?;
+    Some(format!("'{}' has no dashes; did you mean {}?", shorten(arg), for_shell(&format!("{option}={value}"))))
 }
 
 /// An option among the arguments after METHOD.
@@ -364,6 +374,8 @@ fn has_typographic_quotes(command_line: &[OsString]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
     #[test]
@@ -373,24 +385,26 @@ mod tests {
     }
 
     #[test]
-    fn swapped_section_and_method_are_recognized() {
-        let unknown = |section, method, lines| unknown_section(section, method, lines, |name| name == "live");
-        assert_eq!(
-            unknown("publish", Some("live"), false).as_deref(),
-            Some("SECTION comes before METHOD; did you mean cent live publish?")
-        );
-        assert_eq!(
-            unknown("publish", Some("live"), true).as_deref(),
-            Some("SECTION comes before METHOD; did you mean cent --lines live publish?")
-        );
-        assert_eq!(
-            unknown("publish", None, true).as_deref(),
-            Some("section [publish] not found; usage: cent SECTION publish")
-        );
-        assert_eq!(
-            unknown("help", Some("publish"), false).as_deref(),
-            Some("section [help] not found; did you mean cent --help or cent SECTION publish --help?")
-        );
-        assert_eq!(unknown("lvie", Some("publish"), false), None);
+    fn other_words_as_section_are_recognized() {
+        for (words, message) in [
+            (&["publish", "live"][..], "SECTION comes before METHOD; did you mean cent live publish?"),
+            (&["publish", "live", "-l"], "SECTION comes before METHOD; did you mean cent --lines live publish?"),
+            (&["publish", "live", "channel=a"], "SECTION comes before METHOD; did you mean cent live publish …?"),
+            (&["publish", "--lines"], "section [publish] not found; usage: cent SECTION publish"),
+            (
+                &["help", "publish"],
+                "section [help] not found; did you mean cent --help or cent SECTION publish --help?",
+            ),
+            (
+                &["http://h", "publish"],
+                "SECTION is a section of the config file, not a URL; set address there (see cent --help)",
+            ),
+            (&["channel=a", "live"], "SECTION comes before 'channel=a'; did you mean cent live METHOD …?"),
+        ] {
+            let args = Args::try_parse_from(["cent"].iter().chain(words)).unwrap();
+            assert_eq!(unknown_section(words[0], &args, |name| name == "live").as_deref(), Some(message));
+        }
+        let args = Args::try_parse_from(["cent", "lvie", "publish"]).unwrap();
+        assert_eq!(unknown_section("lvie", &args, |_| false), None);
     }
 }

@@ -8,7 +8,7 @@ use cent::Param;
 use clap::{Arg, ArgAction, Command};
 
 use crate::did_you_mean::{closest_match, did_you_mean, only_beginning};
-use crate::params::key_value::suggest;
+use crate::params::key_value::{has_operator, suggest};
 use crate::quoting::{for_shell, shorten};
 
 const CONFIG_HINT: &str = "set address and api_key in a section of the config file (see cent --help)";
@@ -59,9 +59,14 @@ enum Word {
 
 /// The message about the first unknown option; `params` are those of METHOD.
 pub(super) fn find(command_line: &[OsString], command: &Command, params: &'static [Param]) -> Option<String> {
-    let mut words = command_line.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
+    let words = command_line.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
+    let mut words = words.peekable();
     while let Some(word) = words.next() {
         match classify(&word, command) {
+            // An option without a value, such as --version, with that of a param.
+            Word::Complete if is_param(&word, params) && words.peek().is_some_and(|next| is_value(next)) => {
+                return Some(Unknown::new(&word, words.next().as_deref()).message(command, params));
+            }
             Word::Complete => {}
             Word::NeedsValue => drop(words.next()),
             Word::Unknown => {
@@ -71,6 +76,14 @@ pub(super) fn find(command_line: &[OsString], command: &Command, params: &'stati
         }
     }
     None
+}
+
+fn is_param(word: &str, params: &[Param]) -> bool {
+    word.strip_prefix("--").is_some_and(|name| params.iter().any(|param| param.name == name))
+}
+
+fn is_value(word: &str) -> bool {
+    !word.starts_with('-') && !has_operator(word)
 }
 
 /// Short options are exact: more would make options of typing errors.
@@ -117,8 +130,13 @@ impl<'a> Unknown<'a> {
 
     fn message(&self, command: &Command, params: &'static [Param]) -> String {
         let typed = self.word.split('=').next().unwrap_or_default();
-        let hint = option_named(self.name, command)
-            .map(|option| format!("did you mean {option}?"))
+        let option = command.get_arguments().find(|option| option.get_long() == Some(self.name));
+        let is_meant = |option: &&Arg| {
+            takes_value(option) || self.value.is_none() || !is_param(&format!("--{}", self.name), params)
+        };
+        let hint = option
+            .filter(is_meant)
+            .map(|_| format!("did you mean --{}?", self.name))
             .or_else(|| self.param(params.iter().find(|param| param.name == self.name)?))
             .or_else(|| self.habit(self.name))
             .or_else(|| self.short_options(command))
@@ -178,12 +196,6 @@ impl<'a> Unknown<'a> {
     }
 }
 
-/// The option with this long name.
-fn option_named(name: &str, command: &Command) -> Option<String> {
-    let is_option = command.get_arguments().any(|option| option.get_long() == Some(name));
-    is_option.then(|| format!("--{name}"))
-}
-
 /// "did you mean --params?"
 fn closest_option(name: &str, command: &Command) -> Option<String> {
     let options: Vec<String> =
@@ -233,6 +245,8 @@ mod tests {
             ("-p=@x", "unknown option -p; use -p @x"),
             ("-l=x", "unknown option -l; -l takes no value; remove =x"),
             ("--dry", "unknown option --dry; did you mean --dry-run?"),
+            ("-version=10", "unknown option -version; params have no dashes: version:=10"),
+            ("-version", "unknown option -version; did you mean --version?"),
             ("-zzz", "unknown option -zzz; see cent -h"),
         ] {
             assert_eq!(message(&[word], "publish").as_deref(), Some(hint), "{word}");
@@ -244,6 +258,7 @@ mod tests {
         for (words, hint) in [
             (&["-d", "hello"][..], "params are KEY=VALUE: data=hello"),
             (&["-d", "{\"a\": 1}"], "params are KEY=VALUE: 'data:={\"a\": 1}'"),
+            (&["--version", "10"], "params have no dashes: version:=10"),
             (&["--data=@x.json"], "params have no dashes: data@x.json"),
             (&["--data-binary=@x.json"], "params are KEY=VALUE: data@x.json"),
             (&["-m", "it's"], r"params are KEY=VALUE: 'data=it'\''s'"),

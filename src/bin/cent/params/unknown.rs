@@ -1,8 +1,9 @@
 //! Params that a method does not have: the server ignores them without a word.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use cent::{ApiVersion, Command, Endpoint};
+use serde::de::IgnoredAny;
 
 use crate::did_you_mean::did_you_mean;
 
@@ -26,7 +27,11 @@ impl UnknownParams {
 
 fn problem(command: &Command, endpoint: &Endpoint, name: &str) -> Option<String> {
     let method = command.known_method()?;
-    let suggestion = did_you_mean(name, method.params_in(endpoint.version()).map(|param| param.name));
+    let names = || method.params_in(endpoint.version()).map(|param| param.name);
+    // Rather one that is not there.
+    let present = serde_json::from_str::<HashMap<String, IgnoredAny>>(command.params()).unwrap_or_default();
+    let is_absent = |name: &&str| !present.contains_key(*name);
+    let suggestion = did_you_mean(name, names().filter(is_absent)).or_else(|| did_you_mean(name, names()));
     let is_later = || method.params_in(ApiVersion::V2).any(|param| param.name.eq_ignore_ascii_case(name));
     match suggestion {
         Some(suggestion) => Some(format!("{}: unknown param {name:?}; {suggestion}", method.name)),
@@ -65,6 +70,12 @@ mod tests {
                 "publish",
                 r#"{"skiphistory":true}"#,
                 r#"publish: unknown param "skiphistory"; did you mean skip_history?"#,
+            ),
+            ("publish", r#"{"data":1,"dlta":true}"#, r#"publish: unknown param "dlta"; did you mean delta?"#),
+            (
+                "disconnect",
+                r#"{"client":"x","clients":1}"#,
+                r#"disconnect: unknown param "clients"; did you mean client?"#,
             ),
             ("HISTORY", r#"{"limt":1}"#, r#"history: unknown param "limt"; did you mean limit?"#),
             (

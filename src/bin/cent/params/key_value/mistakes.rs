@@ -66,11 +66,10 @@ fn find_in_text(argument: &KeyValue<'_>, name: &str, param: Option<&Param>, para
         key.len() < word.len() && params.iter().any(|param| param.name == key)
     };
     let (first, rest) = value.split_once(' ').filter(|(_, rest)| is_argument(rest))?;
-    Some(format!(
-        "the quotes are around two arguments; use {} {}",
-        for_shell(&format!("{name}={first}")),
-        for_shell(rest)
-    ))
+    let rest: Vec<&str> = if rest.split(' ').all(is_argument) { rest.split(' ').collect() } else { vec![rest] };
+    let arguments: Vec<String> = rest.into_iter().map(for_shell).collect();
+    let first = for_shell(&format!("{name}={first}"));
+    Some(format!("the quotes are around several arguments; use {first} {}", arguments.join(" ")))
 }
 
 /// JSON where the param has another type, for which the error of the JSON would not help.
