@@ -20,8 +20,6 @@ pub(super) fn limited_method(commands: &[Command], version: ApiVersion) -> Optio
 pub(super) fn unsupported_method(command: &Command, version: ApiVersion) -> Option<String> {
     match command.method_in(version) {
         None => Some(methods::suggestion(command.method(), version)),
-        // Servers say the same where they have rpc, but no such method of an extension (seen on 6.9.1).
-        Some(method) if method.name == "rpc" => Some("no extension of the server has this RPC method".to_owned()),
         Some(_) => limited_method(std::slice::from_ref(command), version),
     }
 }

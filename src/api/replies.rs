@@ -148,15 +148,22 @@ fn unrecognized_reply(text: &str, form: Form, command: Option<&Command>) -> Opti
 
 /// Adds what follows from the command.
 fn with_hints(error: ReplyError, command: &Command, form: Form) -> ReplyError {
-    let is_unsupported = error.code() == Some(104);
-    let suggestion = is_unsupported.then(|| method_hints::unsupported_method(command, form.version())).flatten();
-    let error = suggestion.into_iter().fold(error, ReplyError::with_suggestion);
+    let error = if error.code() == Some(104) { with_unsupported_method(error, command, form) } else { error };
     let error = match error.kind() {
         ErrorKind::OutcomeUnknown if command.is_read_only(form.version()) => error.with_kind(ErrorKind::SafeToRetry),
         _ => error,
     };
     let whole_broadcast = !error.has_channel() && command.is_broadcast();
     if whole_broadcast && error.kind() == ErrorKind::Rejected { error.with_hint(HINT_BROADCAST) } else { error }
+}
+
+fn with_unsupported_method(error: ReplyError, command: &Command, form: Form) -> ReplyError {
+    if command.canonical_name() == "rpc" {
+        // The server has rpc itself (seen on 6.9.1).
+        return error.with_hint("no extension of the server has this RPC method");
+    }
+    let suggestion = method_hints::unsupported_method(command, form.version());
+    suggestion.into_iter().fold(error, ReplyError::with_suggestion)
 }
 
 /// Centrifugo 1 and 2 stop at the invalid channel and do not say which it is.

@@ -153,7 +153,7 @@ mod tests {
     fn repeated_credential_is_hidden() {
         let body = br#"{"error": "apikey marked apikey marked \xff"}"#.to_vec();
         let location = Some("/apikey marked/".to_owned());
-        let mut response = HttpResponse { body, location, ..Default::default() };
+        let mut response = HttpResponse { location, body, ..Default::default() };
         response.hide("apikey marked");
         assert_eq!(response.body, br#"{"error": "[hidden] [hidden] \xff"}"#);
         assert_eq!(response.location.as_deref(), Some("/[hidden]/"));

@@ -125,7 +125,8 @@ fn method_table() -> String {
             None => rows.push((required, vec![name])),
         }
     }
-    rows.iter().map(|(required, names)| format!("| {required} | {} |\n", names.join(", "))).collect()
+    let rows = rows.iter().map(|(required, names)| format!("| {required} | {} |\n", names.join(", ")));
+    rows.collect::<Vec<_>>().concat()
 }
 
 #[test]

@@ -389,8 +389,8 @@ fn transport_mode_errors_are_printed_like_others() {
         ),
         (
             7,
-            "rpc",
-            "{}",
+            "map_stats",
+            r#"{"channel": "a"}"#,
             false,
             1,
             r#"{"code":107,"message":"bad request"}"#,

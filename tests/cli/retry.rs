@@ -34,6 +34,28 @@ fn retries_until_accepted() {
 }
 
 #[test]
+fn quiet_reports_attempts_with_the_error_only() {
+    for form in ApiForm::ALL {
+        let server = form.server().script_for(form, unavailable(503)).script(unavailable(503));
+        publish(form.cent(&server)).args(&["--retry=3", "-q"]).run().assert_output(0, "", "");
+        let server = form.server().script_for(form, unavailable(503)).script(unavailable(503));
+        let error = "service unavailable (503); nothing was accepted: try again later (after 2 attempts)";
+        let text = format!("cent: {}: {error}\n", form.url(&server.address()));
+        publish(form.cent(&server)).args(&["--retry=1", "-q"]).run().assert_output(3, "", &text);
+    }
+    let lines = |server: &Server| {
+        V1.cent(server).args(&["bananas", "publish", "--lines", "-q", "--retry=1"]).stdin_bytes(format!("{PLAIN}\n"))
+    };
+    let server = V1.server().script(unavailable(503));
+    lines(&server).run().assert_output(0, "", "");
+    let server = V1.server().script(unavailable(503)).script(unavailable(503));
+    let output = lines(&server).run();
+    assert_eq!(output.exit_code(), Some(3));
+    let error = "service unavailable (503); nothing was accepted: try again later (after 2 attempts)\ncent: ";
+    assert!(output.stderr().starts_with(&format!("cent: {}/api/: {error}", server.address())), "{}", output.stderr());
+}
+
+#[test]
 fn first_backoff_is_at_most_half_second() {
     let server = V1.server().script(reject(&Response::new(503)));
     let output = publish(V1.cent(&server)).args(&["--retry=1"]).run();
@@ -119,9 +141,9 @@ fn unavailable_batch_is_retried_in_order() {
         let server = server.script(unavailable(503)).script(unavailable(425));
         let input =
             [1, 2, 3, 4, 5].map(|number| format!("{{\"channel\": \"plain:a\", \"data\": {number}}}\n")).concat();
-        let words = ["bananas", "publish", "--lines", "--batch=2", "--retry=2", "-q"];
+        let words = ["bananas", "publish", "--lines", "--batch=2", "--retry=2"];
         let output = form.cent(&server).args(&words).stdin_bytes(input).run();
-        assert_eq!((output.exit_code(), output.stderr().lines().count()), (Some(0), 2), "{}", output.stderr());
+        assert_eq!((output.exit_code(), output.stderr().lines().count()), (Some(0), 3), "{}", output.stderr());
         assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1", "2", "3", "4", "5"]);
         assert_eq!(server.requests().len(), form.requests_before() + 5);
     }

@@ -81,7 +81,7 @@ fn large_history(form: ApiForm) -> Script {
 }
 
 fn history(cent: Cent) -> Cent {
-    cent.args(&["bananas", "history", "--compact", "--params", r#"{"channel": "a", "limit": -1}"#])
+    cent.args(&["bananas", "history", "--compact", "--params", r#"{"channel": "a"}"#])
 }
 
 fn publish_lines(form: ApiForm, server: &Server) -> Cent {

@@ -37,6 +37,10 @@ pub(crate) struct Retrier<OnRetry, Sleep> {
     max_attempts: u32,
     /// Whether the server recognizes idempotency keys, once it was asked.
     recognizes_keys: Cell<Option<bool>>,
+    /// How many attempts the last request took.
+    attempts: Cell<u32>,
+    /// Leaves out the messages for retries, because they may succeed.
+    is_quiet: bool,
     /// Gets a message for each retry, and one if there is to be none.
     on_retry: OnRetry,
     /// Sleeps; returns false if the run was stopped.
@@ -48,11 +52,19 @@ where
     OnRetry: Fn(&str),
     Sleep: Fn(Duration) -> bool,
 {
-    pub(crate) fn new(max_retries: u32, idempotent: bool, on_retry: OnRetry, sleep: Sleep) -> Self {
+    pub(crate) fn new(max_retries: u32, idempotent: bool, is_quiet: bool, on_retry: OnRetry, sleep: Sleep) -> Self {
         let policy = RetryPolicy::new(max_retries);
         let policy = if idempotent { policy.with_keys() } else { policy };
         let max_attempts = max_retries.saturating_add(1);
-        Self { policy, max_attempts, recognizes_keys: Cell::new(None), on_retry, sleep }
+        Self {
+            policy,
+            max_attempts,
+            recognizes_keys: Cell::new(None),
+            attempts: Cell::new(0),
+            is_quiet,
+            on_retry,
+            sleep,
+        }
     }
 
     /// Sends a request, and retries or repeats it as the policy allows.
@@ -69,9 +81,16 @@ where
             let is_next = self.back_off(step, &attempts, || failure_text(&result, request.url(), step))
                 && (!matches!(step, NextStep::Repeat(_)) || self.may_repeat(client, &mut attempts));
             if !is_next {
+                self.attempts.set(attempts.failed);
                 return result;
             }
         }
+    }
+
+    /// What to add to the error of the last request, if its attempts were not reported.
+    pub(crate) fn attempts_text(&self) -> String {
+        let attempts = self.attempts.get();
+        if self.is_quiet && attempts > 1 { format!(" (after {attempts} attempts)") } else { String::new() }
     }
 
     fn next_step(&self, result: Result<&[Reply], &Error>, repeat: Repeat, attempts: &mut Attempts) -> NextStep {
@@ -96,7 +115,9 @@ where
             _ => return false,
         };
         let (failed, total, seconds) = (attempts.failed, self.max_attempts, backoff.as_secs_f64());
-        (self.on_retry)(&format!("attempt {failed} of {total} failed: {}; {action} in {seconds:.1} s", text()));
+        if !self.is_quiet {
+            (self.on_retry)(&format!("attempt {failed} of {total} failed: {}; {action} in {seconds:.1} s", text()));
+        }
         (self.sleep)(backoff)
     }
 

@@ -45,17 +45,19 @@ pub(crate) fn run(options: &Options, console: Console, mut client: Client, metho
         thread::sleep(backoff);
         true
     };
-    let retrier = Retrier::new(options.max_retries, options.idempotent, stderr::print_message, sleep);
+    let retrier =
+        Retrier::new(options.max_retries, options.idempotent, console.is_quiet(), stderr::print_message, sleep);
     let result = retrier.send(&mut client, &mut request, FirstAttempt::now());
     let replies = retry::replies(&result);
     let is_answered = !replies.is_empty() || result.is_ok();
     let printed = if is_answered { console.print_list(replies) } else { Ok(()) };
+    let attempts = retrier.attempts_text();
     let mut reply_errors = ReplyErrors::new();
     for reply in replies {
         reply_errors.add(
             reply,
             || format!("{}: {method}", request.url()),
-            |message| console.print_error_message(message),
+            |message| console.print_error_message(&format!("{message}{attempts}")),
         );
     }
     let status = reply_errors.finish(|message| console.print_error_message(message));
@@ -66,7 +68,8 @@ pub(crate) fn run(options: &Options, console: Console, mut client: Client, metho
     let output_error = OutputError::check(printed, effect).err().map(anyhow::Error::from);
     let failures = [output_error, result.err().map(anyhow::Error::from)];
     Ok(failures.iter().flatten().fold(status, |status, error| {
-        console.print_error(error);
+        let attempts = if error.is::<Error>() { &*attempts } else { "" };
+        console.print_error_message(&format!("{}{attempts}", stderr::text_of(error)));
         status.max(exit_status_for(error))
     }))
 }

@@ -203,8 +203,8 @@ fn unknown_lines_wait_for_server() {
     assert_eq!(second.journal, first.journal);
     // With a retry there is a second question.
     server.add_script(reject(&Response::new(503).header("Retry-After", "0")));
-    let third = run(&server, &["publish", "--idempotent", "--retry=1", "-q"], &lines(1..=6), Some(&first.journal));
-    assert_eq!((third.exit_code(), third.stderr().lines().count()), (0, 1), "{}", third.stderr());
+    let third = run(&server, &["publish", "--idempotent", "--retry=1"], &lines(1..=6), Some(&first.journal));
+    assert_eq!((third.exit_code(), third.stderr().lines().count()), (0, 2), "{}", third.stderr());
     assert_eq!(received(&server), numbers(1..=6));
 }
 

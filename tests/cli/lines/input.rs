@@ -76,6 +76,51 @@ fn invalid_command_reports_line_number() {
 }
 
 #[test]
+fn input_of_another_kind_is_named() {
+    let object = "expected one object per line: jq -c .";
+    let method = "for lines of params, use cent SECTION METHOD --lines";
+    for (args, text, message) in [
+        (
+            &["publish"][..],
+            &b"{\n  \"channel\": \"a\",\n  \"data\": 1\n}\n"[..],
+            format!("JSON over several lines; {object}"),
+        ),
+        (
+            &["publish"],
+            b"[\n  {\"channel\": \"a\"}\n]\n",
+            "an array; expected one JSON object per line: jq -c '.[]'".to_owned(),
+        ),
+        (&["publish"], b"{}\0{}\0", r"a NUL character; end each command with a newline: tr '\0' '\n'".to_owned()),
+        (&["publish"], b"{\0\"\0a\0", "UTF-16; convert it to UTF-8: iconv -f UTF-16 -t UTF-8".to_owned()),
+        (&["publish"], b"\x1f\x8b\x08\0\n", "compressed data (gzip); decompress it: gunzip -c FILE".to_owned()),
+        (&[], br#"{"channel": "a", "data": 1}"#, format!("no key \"method\" in command; {method}")),
+    ] {
+        let server = Current.server().expect_no_connection();
+        let cent = Current.cent(&server).args(&["bananas", "--lines"]).args(args).stdin_bytes(text).run();
+        let summary = "no lines accepted: fix it, then run again from line 1";
+        let output = cent.stderr();
+        assert_eq!(output.lines().next(), Some(&*format!("cent: standard input: line 1: {message}")), "{summary}");
+        assert_eq!((cent.exit_code(), cent.stdout().as_str()), (Some(2), ""));
+    }
+}
+
+#[test]
+fn params_near_those_of_the_method_have_one_note() {
+    let server = Current.server();
+    let input = r#"{"channel": "plain:a", "data": 1, "skiphistory": true}
+{"channel": "plain:a", "data": 2, "skiphistory": true, "other": 1}
+{"channel": "plain:a", "data": 3, "delt": true}
+"#;
+    let output = publish_lines(Current, &server).stdin_bytes(input).run();
+    let notes = "cent: line 1: publish: unknown param \"skiphistory\"; did you mean skip_history?\n\
+                 cent: line 3: publish: unknown param \"delt\"; did you mean delta?\n";
+    assert_eq!(output.exit_code(), Some(0));
+    assert_eq!(without_duration(&output.stderr()), format!("{notes}cent: 3 commands accepted\n"));
+    let quiet = publish_lines(Current, &server).arg("-q").stdin_bytes(input).run();
+    assert_eq!((quiet.exit_code(), quiet.stderr().as_str()), (Some(0), ""));
+}
+
+#[test]
 fn bad_line_stops_run_after_earlier_lines() {
     for form in ApiForm::ALL {
         let server = form.server();

@@ -13,7 +13,7 @@ use crate::quoting::{for_shell, shorten};
 
 const CONFIG_HINT: &str = "set address and api_key in a section of the config file (see cent --help)";
 
-/// What to do here, by the names of options of curl, xh, mosquitto_pub, gh, nats and kubectl.
+/// What to do here, by the names of options of curl, xh, `mosquitto_pub`, gh, nats and kubectl.
 const HABITS: [(&[&str], Habit); 16] = [
     (&["d", "data", "data-raw", "data-binary", "body", "m", "message"], Habit::Param("data")),
     (&["t", "topic", "subject"], Habit::Param("channel")),
@@ -137,7 +137,7 @@ impl<'a> Unknown<'a> {
         let hint = option
             .filter(is_meant)
             .map(|_| format!("did you mean --{}?", self.name))
-            .or_else(|| self.param(params.iter().find(|param| param.name == self.name)?))
+            .or_else(|| Some(self.param(params.iter().find(|param| param.name == self.name)?)))
             .or_else(|| self.habit(self.name))
             .or_else(|| self.short_options(command))
             .or_else(|| closest_option(self.name, command))
@@ -147,18 +147,18 @@ impl<'a> Unknown<'a> {
     }
 
     /// A param that was typed as an option.
-    fn param(&self, param: &Param) -> Option<String> {
+    fn param(&self, param: &Param) -> String {
         let typed = self.value.and_then(|value| match value.strip_prefix('@') {
             Some(file) => Some(for_shell(&format!("{}@{file}", param.name))),
             None => suggest(param, value),
         });
-        Some(format!("params have no dashes: {}", typed.unwrap_or_else(|| format!("{}=…", param.name))))
+        format!("params have no dashes: {}", typed.unwrap_or_else(|| format!("{}=…", param.name)))
     }
 
     fn closest_param(&self, params: &'static [Param]) -> Option<String> {
         let names = || params.iter().map(|param| param.name);
         let name = closest_match(self.name, names()).or_else(|| only_beginning(self.name, names()))?;
-        self.param(params.iter().find(|param| param.name == name)?)
+        params.iter().find(|param| param.name == name).map(|param| self.param(param))
     }
 
     /// What to do instead of what an option of this name does in other programs.

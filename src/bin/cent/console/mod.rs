@@ -40,6 +40,10 @@ impl Console {
         self.layout.compact
     }
 
+    pub(crate) fn is_quiet(self) -> bool {
+        self.is_quiet
+    }
+
     /// Whether a person reads notes.
     pub(crate) fn shows_notes(self) -> bool {
         !self.is_quiet && io::stderr().is_terminal()

@@ -1,15 +1,17 @@
 //! A run of `--lines`: requests are sent, replies printed, and the outcome reported.
 
+use std::cell::RefCell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
-use cent::{Client, Command, Endpoint, Error, ErrorKind, IdempotencyKey, Repeat, Reply, ReplyError, RequestBuilder};
+use cent::{Client, Error, ErrorKind, IdempotencyKey, Repeat, Reply, ReplyError, RequestBuilder};
 
 use super::input::batch::Batch;
 use super::input::batch_size::{BatchSize, INITIAL_SIZE};
+use super::input::line::LineParser;
 use super::input::queue::{Queue, StopReason, Stopped};
 use super::input::reader;
 use super::journal::record::Job;
@@ -54,12 +56,25 @@ pub(crate) fn run(
     let known = journal.as_ref().map(|journal| KnownInput::new(journal.checkpoints(), &ledger, resends));
     let queue = Arc::new(Queue::new(batch_size(options, &requests)));
     signals::stop_on_signals(&queue)?;
-    let parse = line_parser(method, requests.endpoint().clone(), line_keys(options, journal.as_ref())?);
-    reader::start(&queue, requests.clone(), known, parse)?;
+    let progress = Progress::new(console, console.shows_progress(), input_bytes);
+    let parser = LineParser {
+        method: method.map(str::to_owned),
+        endpoint: requests.endpoint().clone(),
+        keys: line_keys(options, journal.as_ref())?,
+        unknown_params: RefCell::default(),
+        on_note: {
+            let progress = progress.clone();
+            move |note: &str| {
+                if !console.is_quiet() {
+                    progress.print_message(note);
+                }
+            }
+        },
+    };
+    reader::start(&queue, requests.clone(), known, move |text, number| parser.parse(text, number))?;
     if options.dry_run {
         return dry_run::dry_run(console, &queue, &requests);
     }
-    let progress = Progress::new(console, console.shows_progress(), input_bytes);
     let on_retry: OnRetry = Box::new({
         let progress = progress.clone();
         move |message| progress.print_message(message)
@@ -68,7 +83,7 @@ pub(crate) fn run(
         let queue = Arc::clone(&queue);
         move |backoff| queue.sleep_unless_stopped(backoff)
     });
-    let retrier = Retrier::new(options.max_retries, options.idempotent, on_retry, sleep);
+    let retrier = Retrier::new(options.max_retries, options.idempotent, console.is_quiet(), on_retry, sleep);
     let mut run = Run {
         console,
         idempotent: options.idempotent,
@@ -150,28 +165,6 @@ fn batch_size(options: &Options, requests: &RequestBuilder) -> BatchSize {
         BatchSize::fixed(options.batch.unwrap_or(INITIAL_SIZE))
     } else {
         BatchSize::adaptive(options.batch)
-    }
-}
-
-/// Parses a line and its number into a command. The line holds the params, or without a method a complete command. With
-/// `keys`, the command gets the idempotency key of its line.
-fn line_parser(
-    method: Option<&str>,
-    endpoint: Endpoint,
-    keys: Option<IdempotencyKey>,
-) -> impl Fn(Vec<u8>, u64) -> Result<Command, Error> + Send + use<> {
-    let method = method.map(str::to_owned);
-    move |text, number| {
-        let command = match &method {
-            Some(method) => Command::new(method, text),
-            None => Command::from_json(text),
-        };
-        let command = command.and_then(|command| command.validated(&endpoint));
-        let command = command.map_err(|error| error.with_first_line(number))?;
-        Ok(match keys {
-            Some(keys) => command.with_idempotency_key(keys.derived(number)),
-            None => command,
-        })
     }
 }
 
@@ -469,8 +462,10 @@ impl Run<'_> {
         }
         let effect = if ledger.is_read_only() { Effect::Read } else { Effect::Executed };
         let output_error = OutputError::check(self.printed, effect).err().map(anyhow::Error::from);
+        let attempts = self.retrier.attempts_text();
         for error in output_error.iter().chain(&self.failures).chain(&result.input_error) {
-            console.print_error(error);
+            let attempts = if error.is::<Error>() { &*attempts } else { "" };
+            console.print_error_message(&format!("{}{attempts}", stderr::text_of(error)));
             cause = cause.max(exit_status_for(error));
         }
         if is_stopped {

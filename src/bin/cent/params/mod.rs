@@ -144,6 +144,9 @@ fn problem(source: &Source, text: &[u8]) -> Option<String> {
     if is_blank(text) {
         return Some("empty; expected a JSON object, or {} for none: is a variable unset?".to_owned());
     }
+    if let Some(problem) = encoding_problem(text) {
+        return Some(problem.to_owned());
+    }
     if has_several_lines_of_objects(text) {
         let lines = match source {
             Source::File(path) => format!("--lines < {}", path.display()),
@@ -157,6 +160,18 @@ fn problem(source: &Source, text: &[u8]) -> Option<String> {
     let file = matches!(source, Source::Text(_)).then(|| file_name(text, Path::exists))??;
     Some(format!("invalid JSON '{}'; to read a file, use --params=@{file}", String::from_utf8_lossy(text).trim()))
 }
+
+/// What to do about text that is in no encoding of JSON, by its first two bytes.
+pub(crate) fn encoding_problem(text: &[u8]) -> Option<&'static str> {
+    match text {
+        [0x1f, 0x8b, ..] => Some("compressed data (gzip); decompress it: gunzip -c FILE"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some(UTF_16),
+        [0, other, ..] | [other, 0, ..] if other.is_ascii_graphic() || other.is_ascii_whitespace() => Some(UTF_16),
+        _ => None,
+    }
+}
+
+const UTF_16: &str = "UTF-16; convert it to UTF-8: iconv -f UTF-16 -t UTF-8";
 
 fn is_blank(text: &[u8]) -> bool {
     text.iter().all(u8::is_ascii_whitespace)

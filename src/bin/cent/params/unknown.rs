@@ -1,9 +1,9 @@
 //! Params that a method does not have: the server ignores them without a word.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use cent::{ApiVersion, Command, Endpoint};
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use crate::did_you_mean::did_you_mean;
 
@@ -29,7 +29,7 @@ fn problem(command: &Command, endpoint: &Endpoint, name: &str) -> Option<String>
     let method = command.known_method()?;
     let names = || method.params_in(endpoint.version()).map(|param| param.name);
     // Rather one that is not there.
-    let present = serde_json::from_str::<HashMap<String, IgnoredAny>>(command.params()).unwrap_or_default();
+    let present = serde_json::from_str::<BTreeMap<String, &RawValue>>(command.params()).unwrap_or_default();
     let is_absent = |name: &&str| !present.contains_key(*name);
     let suggestion = did_you_mean(name, names().filter(is_absent)).or_else(|| did_you_mean(name, names()));
     let is_later = || method.params_in(ApiVersion::V2).any(|param| param.name.eq_ignore_ascii_case(name));

@@ -2,5 +2,6 @@
 
 pub(super) mod batch;
 pub(super) mod batch_size;
+pub(super) mod line;
 pub(super) mod queue;
 pub(super) mod reader;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, anyhow, bail};
-use cent::{Command, Error, RequestBuilder};
+use cent::{Command, RequestBuilder};
 
 use super::super::journal::resume::{InputHasher, KnownInput};
 use super::batch::Batch;
@@ -30,7 +30,7 @@ pub(in crate::lines) fn start(
     queue: &Arc<Queue>,
     requests: RequestBuilder,
     known: Option<KnownInput>,
-    parse: impl Fn(Vec<u8>, u64) -> Result<Command, Error> + Send + 'static,
+    parse: impl Fn(Vec<u8>, u64) -> anyhow::Result<Command> + Send + 'static,
 ) -> anyhow::Result<()> {
     let input = blocking::stdin().context(STDIN)?;
     let queue = Arc::clone(queue);
@@ -105,14 +105,14 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
     }
 
     /// Reads up to the end of the input or of the run, or to the first invalid line. What precedes that is queued.
-    fn read_all(&mut self, parse: impl Fn(Vec<u8>, u64) -> Result<Command, Error>) -> anyhow::Result<()> {
+    fn read_all(&mut self, parse: impl Fn(Vec<u8>, u64) -> anyhow::Result<Command>) -> anyhow::Result<()> {
         let result = self.read_lines(parse);
         // Once it was stopped, the queue says so.
         let _ = self.flush();
         result.or_else(|error| if error.is::<Stopped>() { Ok(()) } else { Err(error) })
     }
 
-    fn read_lines(&mut self, parse: impl Fn(Vec<u8>, u64) -> Result<Command, Error>) -> anyhow::Result<()> {
+    fn read_lines(&mut self, parse: impl Fn(Vec<u8>, u64) -> anyhow::Result<Command>) -> anyhow::Result<()> {
         let mut input_end = 0;
         let known_lines = self.input_check.as_ref().map_or(0, |input_check| input_check.known.last_line());
         if known_lines == 0 {
@@ -145,7 +145,7 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
     fn take_known(
         &mut self,
         line: Line,
-        parse: &impl Fn(Vec<u8>, u64) -> Result<Command, Error>,
+        parse: &impl Fn(Vec<u8>, u64) -> anyhow::Result<Command>,
     ) -> anyhow::Result<()> {
         let Some(input_check) = &mut self.input_check else { return Ok(()) };
         let number = line.number;
@@ -170,7 +170,7 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
     fn take_new(
         &mut self,
         line: Line,
-        parse: &impl Fn(Vec<u8>, u64) -> Result<Command, Error>,
+        parse: &impl Fn(Vec<u8>, u64) -> anyhow::Result<Command>,
         is_resend: bool,
     ) -> anyhow::Result<()> {
         if line.text.iter().all(u8::is_ascii_whitespace) {
@@ -292,7 +292,7 @@ mod tests {
     fn read_all(queue: &Queue, input: impl Read + AsFd) {
         let requests = requests();
         let mut reader = BatchReader::new(input, queue, &requests);
-        queue.close(reader.read_all(|text, _| Command::new("info", text)));
+        queue.close(reader.read_all(|text, _| Ok(Command::new("info", text)?)));
     }
 
     fn push(reader: &mut BatchReader<'_, PipeReader>, number: u64, bytes: usize) {

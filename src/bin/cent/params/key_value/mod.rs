@@ -19,6 +19,7 @@ mod parser;
 mod suggestions;
 mod tree;
 
+pub(crate) use mistakes::{LOST_QUOTES, lost_quotes};
 pub(crate) use parser::has_operator;
 #[cfg(test)]
 pub(crate) use suggestions::operator_for;
@@ -176,22 +177,6 @@ fn json_problem(argument: &KeyValue<'_>, text: &[u8]) -> Option<String> {
         return Some(format!("the value is not JSON; for text use {key}{}", if is_typed { "=" } else { "@" }));
     }
     None
-}
-
-/// What to do where [`lost_quotes`].
-pub(crate) const LOST_QUOTES: &str =
-    "invalid JSON: object keys must be in double quotes, which the shell removes; use single quotes around it";
-
-/// Whether a text looks like JSON from which the shell has removed the quotes, such as `{channel:news}`, or the braces too:
-/// it makes an argument of each member, if there are several without spaces. URLs and times are none.
-pub(crate) fn lost_quotes(text: &[u8]) -> bool {
-    let has_brace = text.starts_with(b"{");
-    let members = text.strip_prefix(b"{").unwrap_or(text).trim_ascii_start();
-    let key = members.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
-    let Some(value) = members.get(key..).and_then(|rest| rest.strip_prefix(b":")) else { return false };
-    let is_member = has_brace || !(value.starts_with(b"//") || text.iter().any(u8::is_ascii_whitespace));
-    let is_name = members.first().is_some_and(u8::is_ascii_alphabetic);
-    is_name && is_member && !text.iter().any(|byte| matches!(byte, b'"' | b'\''))
 }
 
 #[cfg(test)]

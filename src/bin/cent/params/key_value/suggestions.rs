@@ -26,7 +26,8 @@ pub(crate) fn suggest(param: &Param, text: &str) -> Option<String> {
     let json = serde_json::from_str::<Value>(text).ok();
     let set_json = || for_shell(&format!("{name}:={}", text.trim()));
     let typed = match (param.param_type, json) {
-        (ParamType::Strings | ParamType::NonEmptyStrings, Some(Value::Array(_))) => set_json(),
+        (ParamType::Strings | ParamType::NonEmptyStrings | ParamType::Any, Some(Value::Array(_)))
+        | (ParamType::Any, Some(Value::Object(_))) => set_json(),
         (ParamType::Strings | ParamType::NonEmptyStrings, _) => {
             let entries = text.split(',').map(|entry| for_shell(&format!("{name}[]={}", entry.trim())));
             entries.collect::<Vec<_>>().join(" ")
@@ -34,7 +35,6 @@ pub(crate) fn suggest(param: &Param, text: &str) -> Option<String> {
         (ParamType::String | ParamType::NonEmptyString, Some(Value::String(text))) => {
             for_shell(&format!("{name}={text}"))
         }
-        (ParamType::Any, Some(Value::Object(_) | Value::Array(_))) => set_json(),
         (ParamType::String | ParamType::NonEmptyString | ParamType::Any, _) => for_shell(&format!("{name}={text}")),
         (ParamType::Boolean, _) => format!("{name}:={}", boolean(text)?),
         (ParamType::Position, Some(Value::Number(offset))) => {
@@ -67,12 +67,11 @@ pub(crate) fn param_hint(arguments: &[OsString], method: &Method, name: &str) ->
     let is_about_param = |argument: &KeyValue<'_>| matches!(argument.path.first(), Some(Step::Key(key)) if key.eq_ignore_ascii_case(name));
     match arguments().find(is_about_param) {
         None if operator_for(param.param_type) == "[]=" => arguments().next().map(|_| format!("as in '{name}[]=…'")),
-        None => None,
         Some(KeyValue { operator: Operator::Text, value: "", .. }) => Some("is a variable unset?".to_owned()),
         Some(KeyValue { path, operator: Operator::Text | Operator::Json, value, .. }) if path.len() == 1 => {
             suggest(param, value).map(|typed| format!("use {typed}"))
         }
-        Some(_) => None,
+        _ => None,
     }
 }
 
