@@ -203,6 +203,35 @@ impl Client {
         self.session.send(request)
     }
 
+    /// The same, in at most this time if that is less than the client's own time limit: such as what is left until servers
+    /// forget an idempotency key, 5 minutes after its first use.
+    ///
+    /// # Errors
+    /// As for [`send_request`](Self::send_request).
+    pub fn send_request_within(
+        &mut self,
+        request: &mut HttpRequest<'_>,
+        time_limit: Duration,
+    ) -> Result<Vec<Reply>, Error> {
+        self.session.send_within(request, time_limit)
+    }
+
+    /// Lets the next request take a new connection: some servers close one after each response without saying so.
+    pub fn close_connection(&mut self) {
+        self.session.drop_connection();
+    }
+
+    /// Asks the server something that changes nothing, before anything else is sent: `info`, or `stats` with a secret.
+    ///
+    /// # Errors
+    /// As for [`send_request`](Self::send_request). An error in the reply is none: the server can be reached.
+    pub fn check_server(&mut self) -> Result<(), Error> {
+        let is_signed = self.requests().endpoint().is_signed();
+        let command = if is_signed { Command::stats() } else { Command::info() };
+        let mut request = self.requests().request(vec![command])?;
+        self.send_request(&mut request).map(drop)
+    }
+
     /// Asks the server, with `info`, whether it recognizes idempotency keys.
     ///
     /// It cannot detect whether the server's broker keeps them: NATS does not.

@@ -50,6 +50,11 @@ impl Transport {
         Self { agent, route, attempt }
     }
 
+    /// Lets the next request take a new connection.
+    pub(crate) fn drop_connection(&mut self) {
+        self.attempt.state().max_idle = Duration::ZERO;
+    }
+
     /// What the last connection observed.
     pub(crate) fn connection(&self) -> ConnectionInfo {
         self.attempt.state().connection.clone()

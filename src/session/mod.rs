@@ -55,6 +55,8 @@ type Log = Box<dyn Fn(&Event<'_>) + Send>;
 pub(crate) struct Session {
     requests: RequestBuilder,
     timeout: Option<Duration>,
+    /// What an attempt may take at most, whatever the timeout.
+    time_limit: Duration,
     transport: Transport,
     /// When the attempt began: finding out the form of the API takes its time, too.
     attempt_start: Instant,
@@ -73,7 +75,7 @@ impl fmt::Debug for Session {
 impl Session {
     pub(crate) fn new(requests: RequestBuilder) -> Self {
         let transport = Transport::new(requests.endpoint().address(), None);
-        Self { requests, timeout: None, transport, attempt_start: Instant::now(), log: None }
+        Self { requests, timeout: None, time_limit: Duration::MAX, transport, attempt_start: Instant::now(), log: None }
     }
 
     pub(crate) fn with_timeout(self, timeout: Duration) -> Self {
@@ -98,6 +100,22 @@ impl Session {
         ConnectionInfo { api_form: self.requests.server_form().get(), ..self.transport.connection() }
     }
 
+    /// Lets the next request take a new connection.
+    pub(crate) fn drop_connection(&mut self) {
+        self.transport.drop_connection();
+    }
+
+    pub(crate) fn send_within(
+        &mut self,
+        request: &mut HttpRequest<'_>,
+        time_limit: Duration,
+    ) -> Result<Vec<Reply>, Error> {
+        self.time_limit = time_limit;
+        let result = self.send(request);
+        self.time_limit = Duration::MAX;
+        result
+    }
+
     /// Sends a request, in the form of the API that the server has.
     pub(crate) fn send(&mut self, request: &mut HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
         if !request.is_for(self.requests.shared_endpoint()) {
@@ -116,7 +134,7 @@ impl Session {
         let log = |event: Event<'_>| self.log.iter().for_each(|log| log(&event));
         log(Event::Request { url: request.url(), body_bytes: request.body_len() });
         let (start, timeout) = (Instant::now(), self.timeout.unwrap_or_else(|| default_timeout(request.commands())));
-        let result = self.transport.post(request, self.attempt_start, timeout);
+        let result = self.transport.post(request, self.attempt_start, timeout.min(self.time_limit));
         let elapsed = start.elapsed();
         log(match &result {
             Ok(response) => Event::Response { status: response.status, body_bytes: response.body.len(), elapsed },
