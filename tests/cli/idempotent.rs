@@ -2,17 +2,22 @@
 
 use std::fs::File;
 
-use crate::numbers::{lines, numbers, received};
+use crate::numbers::{lines, numbers, received, without_duration};
 use crate::support::cli::{Cent, CentOutput};
 use crate::support::server::{Centrifugo, Response, Script, Server, Step, reject, respond};
-use crate::{ApiForm, Current, Legacy, PLAIN, V1};
+use crate::{ApiForm, Current, PLAIN, V1};
 
 const OK: &str = "[\n  {\n    \"result\": {}\n  }\n]\n";
 const CHECK: &str = "the command may have been executed: check before retrying";
 const EARLIER: &str = "an earlier attempt may have been executed: check before retrying";
 
 fn publish(form: ApiForm, server: &Server) -> Cent {
-    form.cent(server).args(&["bananas", "publish", "--idempotent", "--params", PLAIN])
+    form.cent(server).args(&["bananas", "publish", "--idempotent", "--retry=1", "--params", PLAIN])
+}
+
+/// A server that has answered the question for its version, which comes first, before these scripts.
+fn server_with(scripts: impl IntoIterator<Item = Script>) -> Server {
+    scripts.into_iter().fold(Current.server().script(vec![Step::Respond]), Server::script)
 }
 
 /// Executes the request, but reports an error, and that a retry need not wait.
@@ -21,7 +26,16 @@ fn executed_but_failed() -> Script {
 }
 
 fn failed_attempt(url: &str, error: &str, attempt: u32, attempts: u32) -> String {
-    format!("cent: attempt {attempt} of {attempts} failed: {url}: {error}; repeating with idempotency keys in 0.0 s\n")
+    format!("cent: attempt {attempt} of {attempts} failed: {url}: {error}; repeating with idempotency keys\n")
+}
+
+/// Checks exit status, standard output and, without pauses, standard error.
+#[track_caller]
+fn assert_output(output: &CentOutput, exit: i32, stdout: &str, stderr: &str) {
+    assert_eq!(
+        (output.exit_code(), output.stdout().as_str(), without_pauses(&output.stderr()).as_str()),
+        (Some(exit), stdout, stderr)
+    );
 }
 
 const ERROR_500: &str = "internal server error (500)";
@@ -63,28 +77,29 @@ fn assert_distinct_keys(keys: &[String], count: usize) {
 
 #[test]
 fn key_is_first_param_and_differs_between_calls() {
-    for form in [Current, Legacy] {
-        let server = form.server();
-        for _ in 0..2 {
-            publish(form, &server).run().assert_output(0, OK, "");
-        }
-        let sent = keys(&server);
-        assert_distinct_keys(&sent[form.requests_before()..][..1], 1);
-        assert_ne!(sent.first(), sent.last());
-        let body = server.requests().last().map(|request| request.body_text()).unwrap_or_default();
-        let params = PLAIN.replacen('{', &format!("{{\"idempotency_key\":\"{}\",", sent.last().unwrap()), 1);
-        assert_eq!(body, form.body("publish", &params));
+    let server = Current.server();
+    for _ in 0..2 {
+        publish(Current, &server).run().assert_output(0, OK, "");
     }
+    let sent = keys(&server);
+    assert_distinct_keys(&sent, 2);
+    let body = server.requests().last().map(|request| request.body_text()).unwrap_or_default();
+    let params = PLAIN.replacen('{', &format!("{{\"idempotency_key\":\"{}\",", sent.last().unwrap()), 1);
+    assert_eq!(body, Current.body("publish", &params));
 }
 
 #[test]
 fn own_key_and_other_methods_are_sent_as_written() {
     let own = r#"{"channel": "plain:a", "data": 1, "idempotency_key": "mine"}"#;
-    for (method, params) in [("publish", own), ("history_remove", r#"{"channel": "a"}"#), ("info", "{}")] {
+    for (method, params, requests) in
+        [("publish", own, 2), ("history_remove", r#"{"channel": "a"}"#, 1), ("info", "{}", 1)]
+    {
         let server = Current.server();
-        let output = Current.cent(&server).args(&["bananas", method, "--idempotent", "--params", params]).run();
+        let args = ["bananas", method, "--idempotent", "--retry=1", "--params", params];
+        let output = Current.cent(&server).args(&args).run();
         assert_eq!(output.exit_code(), Some(0), "{}", output.stderr());
-        assert_eq!(server.requests()[0].body_text(), params);
+        // Where there is no key, nobody asks whether the server recognizes it.
+        assert_eq!((server.requests().len(), server.requests()[requests - 1].body_text().as_ref()), (requests, params));
     }
 }
 
@@ -103,10 +118,14 @@ fn each_line_has_its_own_key() {
 {"method": "broadcast", "params": {"channels": ["plain:a"], "data": 2}}
 {"method": "history", "params": {"channel": "a"}}
 "#;
-    let output = Current.cent(&server).args(&["bananas", "--lines", "--idempotent", "-q"]).stdin_bytes(commands).run();
+    let output = Current
+        .cent(&server)
+        .args(&["bananas", "--lines", "--idempotent", "--retry=1", "-q"])
+        .stdin_bytes(commands)
+        .run();
     assert_eq!((output.exit_code(), output.stderr()), (Some(0), String::new()));
     assert_distinct_keys(&keys(&server), 2);
-    let args = ["bananas", "publish", "--lines", "--idempotent", "-q"];
+    let args = ["bananas", "publish", "--lines", "--idempotent", "--retry=1", "-q"];
     Current.cent(&server).args(&args).stdin_bytes(lines(1..=250)).run();
     assert_distinct_keys(&keys(&server), 252);
 }
@@ -117,8 +136,20 @@ fn secret_is_an_error_before_sending() {
     let message = "cent: --idempotent requires api_key and Centrifugo 5.2 or later, not secret\n";
     publish(V1, &server).run().assert_output(2, "", message);
     publish(V1, &server).arg("--dry-run").run().assert_output(2, "", message);
-    let args = ["bananas", "publish", "--lines", "--idempotent"];
+    let args = ["bananas", "publish", "--lines", "--idempotent", "--retry=1"];
     V1.cent(&server).args(&args).stdin_bytes(lines(1..=1)).run().assert_output(2, "", message);
+}
+
+#[test]
+fn keys_alone_are_an_error() {
+    let server = Current.server().expect_no_connection();
+    let message = "cent: --idempotent requires --retry or --journal: without them, nothing is sent again\n";
+    for args in [&[][..], &["--dry-run"], &["--lines"]] {
+        let args = [&["bananas", "publish", "--idempotent"], args].concat();
+        Current.cent(&server).args(&args).run().assert_output(2, "", message);
+    }
+    let args = ["bananas", "publish", "--idempotent", "--retry=0", "--dry-run", "--params", PLAIN];
+    assert_eq!(Current.cent(&server).args(&args).run().exit_code(), Some(0));
 }
 
 #[test]
@@ -134,11 +165,11 @@ fn unknown_outcome_is_repeated_once_executed() {
         vec![Step::ReadAll, Step::Hang],
     ] {
         let limit = if fault.contains(&Step::Hang) { "--timeout=2" } else { "--timeout=60" };
-        let server = Current.server().script(fault.clone());
+        let server = server_with([fault.clone()]);
         let output = publish(Current, &server).args(&["--retry=1", limit]).run();
         assert_eq!((output.exit_code(), output.stdout().as_str()), (Some(0), OK), "{fault:?}: {}", output.stderr());
         assert_eq!(output.stderr().lines().count(), 1, "{}", output.stderr());
-        assert_eq!(paths(&server), ["/api/publish", "/api/info", "/api/publish"]);
+        assert_eq!(paths(&server), ["/api/info", "/api/publish", "/api/info", "/api/publish"]);
         let sent = keys(&server);
         assert_eq!((sent.len(), &sent[0]), (2, &sent[1]));
         assert_eq!(received(&server), [1], "{fault:?}");
@@ -147,66 +178,102 @@ fn unknown_outcome_is_repeated_once_executed() {
 
 #[test]
 fn repeated_attempt_is_reported() {
-    let server = Current.server().script(executed_but_failed()).script(executed_but_failed()).script(Vec::new());
+    let server = server_with([executed_but_failed(), executed_but_failed()]);
     // The second script is for info, which is retried, too.
     let url = Current.url(&server.address());
     let info = format!("{}/api/info", server.address());
     let text = failed_attempt(&url, ERROR_500, 1, 3)
         + &format!(
-            "cent: attempt 2 of 3 failed: {info}: {ERROR_500}; the method only reads: safe to retry; retrying in 0.0 s\n"
+            "cent: attempt 2 of 3 failed: {info}: {ERROR_500}; the method only reads: safe to retry; retrying\n"
         );
-    publish(Current, &server).arg("--retry=2").run().assert_output(0, OK, &text);
+    assert_output(&publish(Current, &server).arg("--retry=2").run(), 0, OK, &text);
 }
 
 #[test]
-fn server_is_asked_once_in_a_run() {
-    let server = Current.server();
-    // Each of three batches fails once, and the first time info follows.
-    for script in [executed_but_failed(), vec![], vec![], executed_but_failed(), vec![], executed_but_failed()] {
-        server.add_script(if script.is_empty() { vec![Step::Respond] } else { script });
-    }
+fn server_is_asked_before_each_repetition() {
+    // Each of three batches fails once.
+    let ok = || vec![Step::Respond];
+    let server =
+        server_with([executed_but_failed(), ok(), ok(), executed_but_failed(), ok(), ok(), executed_but_failed()]);
     let args = ["bananas", "publish", "--lines", "--idempotent", "--retry=1", "--batch=2"];
     let cent = Current.cent(&server).args(&args).file("input", lines(1..=6));
     let input = File::open(cent.path("input")).unwrap();
     let output = cent.stdin(input).run();
     let url = Current.batch_url(&server.address());
-    let failures = failed_attempt(&url, ERROR_500, 1, 2).repeat(3);
-    assert!(output.exit_code() == Some(0) && output.stderr().starts_with(&failures), "{}", output.stderr());
-    let batch = "/api/batch";
-    assert_eq!(paths(&server), [batch, "/api/info", batch, batch, batch, batch, batch]);
+    let text = failed_attempt(&url, ERROR_500, 1, 2).repeat(3) + "cent: 6 commands accepted\n";
+    assert_eq!((output.exit_code(), without_duration(&without_pauses(&output.stderr()))), (Some(0), text));
+    let (batch, info) = ("/api/batch", "/api/info");
+    assert_eq!(paths(&server), [info, batch, info, batch, batch, info, batch, batch, info, batch]);
     assert_eq!(received(&server), numbers(1..=6));
 }
 
+fn ignores_keys(release: &str) -> String {
+    format!("Centrifugo {release} ignores idempotency keys; they require Centrifugo 5.2 or later")
+}
+
 #[test]
-fn server_that_ignores_keys_gets_no_repetition() {
+fn server_that_ignores_keys_gets_nothing() {
     for (major, release) in [(5, "5.1.0"), (5, "5.0.0"), (3, "3.2.3"), (2, "2.8.6")] {
         let form = ApiForm::of_version(major);
         let server = Server::start(Centrifugo::version(major).with_release(release));
-        let server = server.script_for(form, executed_but_failed());
-        let url = form.url(&server.address());
-        let text = failed_attempt(&url, ERROR_500, 1, 4)
-            + &format!(
-                "cent: not repeating: Centrifugo {release} ignores idempotency keys; they require Centrifugo 5.2 or later\n\
-                 cent: {url}: {ERROR_500}; {CHECK}\n"
-            );
-        publish(form, &server).arg("--retry=3").run().assert_output(4, "", &text);
+        let text = format!("cent: {}; run without --idempotent, or upgrade the server\n", ignores_keys(release));
+        publish(form, &server).arg("--retry=3").run().assert_output(1, "", &text);
+        let args = ["bananas", "publish", "--lines", "--idempotent", "--retry=1"];
+        let text = text + "cent: no lines accepted: fix it, then run again from line 1\n";
+        form.cent(&server).args(&args).stdin_bytes(lines(1..=3)).run().assert_output(1, "", &text);
+        assert!(received(&server).is_empty(), "{release}");
+    }
+}
+
+#[test]
+fn server_that_is_replaced_by_an_older_one_gets_no_repetition() {
+    let old = r#"{"result":{"nodes":[{"version":"5.1.0"}]}}"#;
+    let server = server_with([executed_but_failed(), respond(&Response::json(old))]);
+    let url = Current.url(&server.address());
+    let text = failed_attempt(&url, ERROR_500, 1, 4)
+        + &format!("cent: not repeating: {}\ncent: {url}: {ERROR_500}; {CHECK}\n", ignores_keys("5.1.0"));
+    assert_output(&publish(Current, &server).arg("--retry=3").run(), 4, "", &text);
+    assert_eq!(received(&server), [1]);
+}
+
+#[test]
+fn new_releases_get_repetition() {
+    for (major, release) in [(5, "5.2.0"), (5, "5.4.9"), (6, "6.9.1 OSS")] {
+        let server = Server::start(Centrifugo::version(major).with_release(release)).script(vec![Step::Respond]);
+        let server = server.script(executed_but_failed());
+        let text = failed_attempt(&Current.url(&server.address()), ERROR_500, 1, 2);
+        assert_output(&publish(Current, &server).arg("--retry=1").run(), 0, OK, &text);
         assert_eq!(received(&server), [1], "{release}");
     }
 }
 
 #[test]
-fn source_builds_and_new_releases_get_repetition() {
-    for (major, release) in [(5, "5.2.0"), (5, "5.4.9"), (6, "6.9.1 OSS"), (6, "0.0.0"), (6, "dev")] {
-        let server = Server::start(Centrifugo::version(major).with_release(release)).script(executed_but_failed());
-        let text = failed_attempt(&Current.url(&server.address()), ERROR_500, 1, 2);
-        publish(Current, &server).arg("--retry=1").run().assert_output(0, OK, &text);
-        assert_eq!(received(&server), [1], "{release}");
-    }
+fn nothing_is_sent_without_info() {
+    let server = Current.server().script(reject(&Response::new(403)));
+    let info = format!("{}/api/info", server.address());
+    let hint = "check the address and any proxy in front of the server";
+    publish(Current, &server).run().assert_output(1, "", &format!("cent: {info}: forbidden (403); {hint}\n"));
+    let server = Current.server().script(reject(&Response::new(503)));
+    let info = format!("{}/api/info", server.address());
+    let output = publish(Current, &server).arg("--retry=0").run();
+    let later = "service unavailable (503); nothing was accepted: try again later";
+    output.assert_output(3, "", &format!("cent: {info}: {later}\n"));
+    assert!(received(&server).is_empty());
+}
+
+#[test]
+fn quiet_call_prints_no_attempts_that_were_retried() {
+    let server = server_with([executed_but_failed()]);
+    publish(Current, &server).arg("-q").run().assert_output(0, "", "");
+    let server = server_with([executed_but_failed(), vec![Step::Respond], executed_but_failed()]);
+    let url = Current.url(&server.address());
+    let text = format!("cent: after 2 attempts: {url}: {ERROR_500}; {CHECK}\n");
+    publish(Current, &server).arg("-q").run().assert_output(4, "", &text);
 }
 
 #[test]
 fn nothing_is_repeated_without_info() {
-    let server = Current.server().script(executed_but_failed()).script(reject(&Response::new(403)));
+    let server = server_with([executed_but_failed(), reject(&Response::new(403))]);
     let (url, info) = (Current.url(&server.address()), format!("{}/api/info", server.address()));
     let output = publish(Current, &server).arg("--retry=3").run();
     let text = failed_attempt(&url, ERROR_500, 1, 4)
@@ -214,25 +281,26 @@ fn nothing_is_repeated_without_info() {
             "cent: not repeating: cannot find out whether the server recognizes idempotency keys: {info}: forbidden (403)\n\
              cent: {url}: {ERROR_500}; {CHECK}\n"
         );
-    output.assert_output(4, "", &text);
+    assert_output(&output, 4, "", &text);
     assert_eq!(received(&server), [1]);
 }
 
 #[test]
 fn rejected_repetition_is_unknown() {
     let rejection = vec![Step::ReadAll, Step::respond(&Response::new(401))];
-    let server = Current.server().script(executed_but_failed()).script(vec![Step::Respond]).script(rejection);
+    let server = server_with([executed_but_failed(), vec![Step::Respond], rejection]);
     let url = Current.url(&server.address());
     let text = failed_attempt(&url, ERROR_500, 1, 4) + &format!("cent: {url}: unauthorized (401); {EARLIER}\n");
-    publish(Current, &server).arg("--retry=3").run().assert_output(4, "", &text);
+    assert_output(&publish(Current, &server).arg("--retry=3").run(), 4, "", &text);
 
     // Also in a reply.
     let reply = Response::json(r#"{"error":{"code":102,"message":"unknown channel"}}"#);
-    let server = Current.server().script(executed_but_failed()).script(vec![Step::Respond]);
-    let server = server.script(vec![Step::ReadAll, Step::respond(&reply)]);
+    let reply = vec![Step::ReadAll, Step::respond(&reply)];
+    let server = server_with([executed_but_failed(), vec![Step::Respond], reply]);
     let url = Current.url(&server.address());
     let output = publish(Current, &server).args(&["--retry=3", "-c"]).run();
-    output.assert_output(
+    assert_output(
+        &output,
         4,
         "[{\"error\":{\"code\":102,\"message\":\"unknown channel\"}}]\n",
         &(failed_attempt(&url, ERROR_500, 1, 4) + &format!("cent: {url}: publish: unknown channel (102); {EARLIER}\n")),
@@ -241,20 +309,21 @@ fn rejected_repetition_is_unknown() {
 
 #[test]
 fn retries_that_run_out_are_unknown() {
-    let server = Current.server().script(executed_but_failed()).script(vec![Step::Respond]);
-    let server = server.script(executed_but_failed()).script(reject(&Response::new(503).header("Retry-After", "0")));
+    let ok = || vec![Step::Respond];
+    let unavailable = reject(&Response::new(503).header("Retry-After", "0"));
+    let server = server_with([executed_but_failed(), ok(), executed_but_failed(), ok(), unavailable]);
     let url = Current.url(&server.address());
     let text = failed_attempt(&url, ERROR_500, 1, 3)
         + &failed_attempt(&url, ERROR_500, 2, 3)
         + &format!("cent: {url}: service unavailable (503); {EARLIER}\n");
-    publish(Current, &server).arg("--retry=2").run().assert_output(4, "", &text);
+    assert_output(&publish(Current, &server).arg("--retry=2").run(), 4, "", &text);
     assert_eq!(received(&server), [1]);
 }
 
 #[test]
 fn temporary_error_in_reply_is_repeated() {
     let reply = Response::json(r#"{"error":{"code":100,"message":"internal server error"}}"#);
-    let server = Current.server().script(respond(&reply));
+    let server = server_with([respond(&reply)]);
     let output = publish(Current, &server).arg("--retry=1").run();
     let url = Current.url(&server.address());
     assert_eq!(
@@ -294,7 +363,7 @@ fn batch_with_keyless_command_is_not_repeated() {
 
 #[test]
 fn batch_with_read_only_command_is_repeated() {
-    let server = Current.server().script(executed_but_failed());
+    let server = server_with([executed_but_failed()]);
     let channels = r#"{"method": "channels"}"#;
     let output = run_commands(&server, &format!("{KEYED}\n{channels}\n"));
     assert_eq!((output.exit_code(), output.stdout().lines().count()), (Some(0), 2), "{}", output.stderr());

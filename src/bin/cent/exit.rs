@@ -190,6 +190,11 @@ impl OutputError {
     }
 }
 
+/// What the server does not support, found out before anything was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Rejection(pub(crate) String);
+
 /// The exit status of a call that sends nothing and only prints.
 pub(crate) fn exit_status_of_printing(written: io::Result<()>) -> anyhow::Result<ExitStatus> {
     OutputError::check(written, Effect::Nothing)?;
@@ -200,6 +205,8 @@ pub(crate) fn exit_status_of_printing(written: io::Result<()>) -> anyhow::Result
 pub(crate) fn exit_status_for(error: &anyhow::Error) -> ExitStatus {
     if let Some(error) = error.downcast_ref::<cent::Error>() {
         error.kind().into()
+    } else if error.is::<Rejection>() {
+        ExitStatus::Rejected
     } else if let Some(error) = error.downcast_ref::<OutputError>() {
         error.exit_status()
     } else if error.chain().filter_map(|cause| cause.downcast_ref()).any(is_temporary) {

@@ -18,6 +18,7 @@ use console::{Console, blocking, stderr};
 use exit::{ExitStatus, exit_status_for, exit_status_of_printing};
 
 mod check;
+mod clock;
 mod command_line;
 mod config;
 mod console;

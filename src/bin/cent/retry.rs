@@ -1,148 +1,141 @@
 //! One request: its attempts, as the library's policy decides; clock, sleep, randomness and messages are here.
 
-use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use cent::{
     Client, Error, ErrorKind, HttpRequest, IdempotencySupport, NextStep, REPEAT_LIMIT, Repeat, Reply, RetryPolicy,
 };
 
-/// When a request was sent for the first time.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FirstAttempt {
-    wall_clock: SystemTime,
-    this_run: Instant,
-}
+use crate::clock::{Clock, Timestamp};
+use crate::exit::Rejection;
+use crate::options::Options;
 
-impl FirstAttempt {
-    pub(crate) fn now() -> Self {
-        Self::at(SystemTime::now())
-    }
+/// How long servers keep an idempotency key after its first use.
+pub(crate) const KEY_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-    /// At a time of the wall clock, in an earlier run.
-    pub(crate) fn at(wall_clock: SystemTime) -> Self {
-        Self { wall_clock, this_run: Instant::now() }
-    }
+/// A repetition ends so much before its key does: timestamps have whole seconds.
+const KEY_MARGIN: Duration = Duration::from_secs(2);
 
-    /// The longer of two times: one clock stops while the machine sleeps, the other one can be set back.
-    fn elapsed(self) -> Duration {
-        self.this_run.elapsed().max(self.wall_clock.elapsed().unwrap_or_default())
-    }
-}
+type Print<'a> = Box<dyn Fn(&str) + 'a>;
+type Sleep<'a> = Box<dyn Fn(Duration) -> bool + 'a>;
 
 /// Sends requests, more than once where the policy allows it.
-pub(crate) struct Retrier<OnRetry, Sleep> {
+pub(crate) struct Retrier<'a> {
+    client: Client,
     policy: RetryPolicy,
     max_attempts: u32,
-    /// Whether the server recognizes idempotency keys, once it was asked.
-    recognizes_keys: Cell<Option<bool>>,
-    /// How many attempts the last request took.
-    attempts: Cell<u32>,
-    /// Leaves out the messages for retries, because they may succeed.
     is_quiet: bool,
-    /// Gets a message for each retry, and one if there is to be none.
-    on_retry: OnRetry,
-    /// Sleeps; returns false if the run was stopped.
-    sleep: Sleep,
+    clock: Clock,
+    /// How many attempts of the last request failed.
+    failed_attempts: u32,
+    /// Whether the server has said that it ignores idempotency keys.
+    pub(crate) keys_are_ignored: bool,
+    print: Print<'a>,
+    /// Returns false if the run was stopped.
+    sleep: Sleep<'a>,
 }
 
-impl<OnRetry, Sleep> Retrier<OnRetry, Sleep>
-where
-    OnRetry: Fn(&str),
-    Sleep: Fn(Duration) -> bool,
-{
-    pub(crate) fn new(max_retries: u32, idempotent: bool, is_quiet: bool, on_retry: OnRetry, sleep: Sleep) -> Self {
-        let policy = RetryPolicy::new(max_retries);
-        let policy = if idempotent { policy.with_keys() } else { policy };
-        let max_attempts = max_retries.saturating_add(1);
+impl<'a> Retrier<'a> {
+    pub(crate) fn new(client: Client, options: &Options, is_quiet: bool, print: Print<'a>, sleep: Sleep<'a>) -> Self {
+        let clock = if options.journal.is_some() { Clock::of_machine() } else { Clock::of_this_run() };
+        let policy = RetryPolicy::new(options.max_retries);
+        let policy = if options.idempotent { policy.with_keys() } else { policy };
+        let max_attempts = options.max_retries.saturating_add(1);
         Self {
+            client,
             policy,
             max_attempts,
-            recognizes_keys: Cell::new(None),
-            attempts: Cell::new(0),
             is_quiet,
-            on_retry,
+            clock,
+            failed_attempts: 0,
+            keys_are_ignored: false,
+            print,
             sleep,
         }
     }
 
-    /// Sends a request, and retries or repeats it as the policy allows.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Sends a request, and retries or repeats it as the policy allows. It was sent first at this time, perhaps by an
+    /// earlier run, whose outcome is unknown if `is_repetition`.
     pub(crate) fn send(
-        &self,
-        client: &mut Client,
+        &mut self,
         request: &mut HttpRequest<'_>,
-        first_attempt: FirstAttempt,
+        first: &Timestamp,
+        mut is_repetition: bool,
     ) -> Result<Vec<Reply>, Error> {
-        let mut attempts = Attempts { failed: 0, first: first_attempt };
+        self.failed_attempts = 0;
         loop {
-            let result = client.send_request(request);
-            let step = self.next_step(result.as_deref(), request.repeat(), &mut attempts);
-            let is_next = self.back_off(step, &attempts, || failure_text(&result, request.url(), step))
-                && (!matches!(step, NextStep::Repeat(_)) || self.may_repeat(client, &mut attempts));
-            if !is_next {
-                self.attempts.set(attempts.failed);
+            let result = if is_repetition {
+                let age = first.age(&self.now()).unwrap_or(KEY_LIFETIME);
+                self.client.send_request_within(request, KEY_LIFETIME.saturating_sub(age).saturating_sub(KEY_MARGIN))
+            } else {
+                self.client.send_request(request)
+            };
+            let step = self.next_step(result.as_deref(), request.repeat(), first);
+            let is_next = self.back_off(step, || failure_text(&result, request.url(), step));
+            let may_be_executed = matches!(step, NextStep::Repeat(_));
+            if !is_next || may_be_executed && self.may_repeat(first) != Resend::Now {
                 return result;
             }
+            is_repetition |= may_be_executed;
         }
     }
 
-    /// What to add to the error of the last request, if its attempts were not reported.
-    pub(crate) fn attempts_text(&self) -> String {
-        let attempts = self.attempts.get();
-        if self.is_quiet && attempts > 1 { format!(" (after {attempts} attempts)") } else { String::new() }
+    /// Calls the server without changing anything, so that nothing counts as sent while it cannot be reached.
+    pub(crate) fn check_server(&mut self) -> Result<(), Error> {
+        self.read(Client::check_server)
     }
 
-    fn next_step(&self, result: Result<&[Reply], &Error>, repeat: Repeat, attempts: &mut Attempts) -> NextStep {
-        attempts.failed = attempts.failed.saturating_add(1);
-        self.policy.next_step(result, repeat, attempts.failed, attempts.first.elapsed(), random_jitter())
+    /// Checks that the server recognizes idempotency keys, before any of them is relied on.
+    pub(crate) fn check_keys(&mut self) -> anyhow::Result<()> {
+        let support = self.read(Client::idempotency_support)?;
+        ignorance(&support).map_or(Ok(()), |problem| {
+            Err(Rejection(format!("{problem}; run without --idempotent, or upgrade the server")).into())
+        })
     }
 
-    /// Waits before the next attempt; returns false if there is to be none.
-    fn back_off(&self, step: NextStep, attempts: &Attempts, text: impl FnOnce() -> String) -> bool {
-        let (backoff, action) = match step {
-            NextStep::Retry(backoff) => (backoff, "retrying"),
-            NextStep::Repeat(backoff) => (backoff, "repeating with idempotency keys"),
-            NextStep::LongRetryAfter(delay) => {
-                let seconds = delay.as_secs();
-                (self.on_retry)(&format!("not retrying: the server's Retry-After ({seconds} s) exceeds 60 s"));
-                return false;
+    /// Lets the next request take a new connection.
+    pub(crate) fn disconnect(&mut self) {
+        self.client.close_connection();
+    }
+
+    /// Decides about a request that may have been executed, at any time after its first attempt.
+    pub(crate) fn may_resend(&mut self, first: &Timestamp) -> Resend {
+        self.failed_attempts = 0;
+        self.may_repeat(first)
+    }
+
+    fn may_repeat(&mut self, first: &Timestamp) -> Resend {
+        if self.is_too_late(first) {
+            return Resend::Never;
+        }
+        let resend = match self.read_again(Client::idempotency_support) {
+            Ok(support) => match ignorance(&support) {
+                Some(problem) => {
+                    (self.print)(&format!("not repeating: {problem}"));
+                    self.keys_are_ignored = true;
+                    Resend::Never
+                }
+                None => Resend::Now,
+            },
+            Err(error) => {
+                (self.print)(&format!(
+                    "not repeating: cannot find out whether the server recognizes idempotency keys: {}",
+                    without_hint(&error)
+                ));
+                Resend::Later
             }
-            NextStep::KeysExpired => {
-                self.report_expired_keys();
-                return false;
-            }
-            _ => return false,
         };
-        let (failed, total, seconds) = (attempts.failed, self.max_attempts, backoff.as_secs_f64());
-        if !self.is_quiet {
-            (self.on_retry)(&format!("attempt {failed} of {total} failed: {}; {action} in {seconds:.1} s", text()));
-        }
-        (self.sleep)(backoff)
+        // Retries of the question take their time.
+        if resend == Resend::Now && self.is_too_late(first) { Resend::Never } else { resend }
     }
 
-    /// Whether a request that may have been executed can be sent again now.
-    fn may_repeat(&self, client: &mut Client, attempts: &mut Attempts) -> bool {
-        self.asks_for_keys(client, attempts) == Some(true) && !self.is_too_late(attempts)
-    }
-
-    /// Whether the server has said that it ignores idempotency keys.
-    pub(crate) fn knows_that_keys_are_ignored(&self) -> bool {
-        self.recognizes_keys.get() == Some(false)
-    }
-
-    /// Decides before the first attempt of this run about a request that an earlier run may have sent.
-    pub(crate) fn may_resend(&self, client: &mut Client, first_attempt: FirstAttempt) -> Resend {
-        let mut attempts = Attempts { failed: 0, first: first_attempt };
-        match self.asks_for_keys(client, &mut attempts) {
-            None => Resend::Later,
-            Some(true) if !self.is_too_late(&attempts) => Resend::Now,
-            Some(_) => Resend::Never,
-        }
-    }
-
-    fn is_too_late(&self, attempts: &Attempts) -> bool {
-        let is_too_late = attempts.first.elapsed() >= REPEAT_LIMIT;
+    fn is_too_late(&self, first: &Timestamp) -> bool {
+        let is_too_late = first.age(&self.now()).is_none_or(|age| age >= REPEAT_LIMIT);
         if is_too_late {
             self.report_expired_keys();
         }
@@ -151,40 +144,75 @@ where
 
     fn report_expired_keys(&self) {
         let minutes = REPEAT_LIMIT.as_secs() / 60;
-        (self.on_retry)(&format!(
+        (self.print)(&format!(
             "not repeating: the first attempt was over {minutes} minutes ago, and servers keep idempotency keys for 5"
         ));
     }
 
-    /// Asks the server whether it recognizes idempotency keys, until it has answered once in a run. That it cannot be asked
-    /// counts as a failed attempt; none if no attempts remain.
-    fn asks_for_keys(&self, client: &mut Client, attempts: &mut Attempts) -> Option<bool> {
-        while self.recognizes_keys.get().is_none() {
-            match client.idempotency_support() {
-                Ok(support) => {
-                    let problem = unsupported(&support);
-                    self.recognizes_keys.set(Some(problem.is_none()));
-                    if let Some(problem) = problem {
-                        (self.on_retry)(&format!("not repeating: {problem}"));
-                    }
-                }
-                Err(error) => {
-                    let step = self.next_step(Err(&error), Repeat::Reads, attempts);
-                    if !self.back_off(step, attempts, || error.to_string()) {
-                        (self.on_retry)(&format!(
-                            "not repeating: cannot find out whether the server recognizes idempotency keys: {}",
-                            without_hint(&error)
-                        ));
-                        return None;
-                    }
-                }
+    fn read<T>(&mut self, call: impl Fn(&mut Client) -> Result<T, Error>) -> Result<T, Error> {
+        self.failed_attempts = 0;
+        self.read_again(call)
+    }
+
+    /// Makes a call that changes nothing, until it succeeds or no attempts remain. Those that failed before count.
+    fn read_again<T>(&mut self, call: impl Fn(&mut Client) -> Result<T, Error>) -> Result<T, Error> {
+        loop {
+            let error = match call(&mut self.client) {
+                Err(error) => error,
+                result => return result,
+            };
+            let step = self.next_step(Err(&error), Repeat::Reads, &self.now());
+            if !self.back_off(step, || error.to_string()) {
+                return Err(error);
             }
         }
-        self.recognizes_keys.get()
+    }
+
+    fn next_step(&mut self, result: Result<&[Reply], &Error>, repeat: Repeat, first: &Timestamp) -> NextStep {
+        self.failed_attempts = self.failed_attempts.saturating_add(1);
+        let age = first.age(&self.now()).unwrap_or(Duration::MAX);
+        self.policy.next_step(result, repeat, self.failed_attempts, age, random_jitter())
+    }
+
+    /// Waits before the next attempt; returns false if there is to be none.
+    fn back_off(&self, step: NextStep, text: impl FnOnce() -> String) -> bool {
+        let (backoff, action) = match step {
+            NextStep::Retry(backoff) => (backoff, "retrying"),
+            NextStep::Repeat(backoff) => (backoff, "repeating with idempotency keys"),
+            NextStep::LongRetryAfter(delay) => {
+                let seconds = delay.as_secs();
+                (self.print)(&format!("not retrying: the server's Retry-After ({seconds} s) exceeds 60 s"));
+                return false;
+            }
+            NextStep::KeysExpired => {
+                self.report_expired_keys();
+                return false;
+            }
+            _ => return false,
+        };
+        if !self.is_quiet {
+            let (failed, total, seconds) = (self.failed_attempts, self.max_attempts, backoff.as_secs_f64());
+            (self.print)(&format!("attempt {failed} of {total} failed: {}; {action} in {seconds:.1} s", text()));
+        }
+        (self.sleep)(backoff)
+    }
+
+    /// How many attempts an error took, if those before the last one were not reported; to be put before the error.
+    pub(crate) fn attempts_text(&self) -> String {
+        match self.failed_attempts {
+            attempts @ 2.. if self.is_quiet => format!("after {attempts} attempts: "),
+            _ => String::new(),
+        }
+    }
+
+    /// Adds how many attempts an error took, if those before the last one were not reported.
+    pub(crate) fn with_attempts(&self, error: impl Into<anyhow::Error>) -> anyhow::Error {
+        let (error, text) = (error.into(), self.attempts_text());
+        if text.is_empty() { error } else { error.context(text.trim_end_matches(": ").to_owned()) }
     }
 }
 
-/// What to do with a request that an earlier run may have sent.
+/// What to do with a request that may have been executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resend {
     Now,
@@ -195,19 +223,13 @@ pub(crate) enum Resend {
 }
 
 /// Why idempotency keys are of no use.
-fn unsupported(support: &IdempotencySupport) -> Option<String> {
+fn ignorance(support: &IdempotencySupport) -> Option<String> {
     let version = match support {
         IdempotencySupport::Supported => return None,
         IdempotencySupport::TooOld { version, .. } => format!("Centrifugo {version}"),
         _ => "the server".to_owned(),
     };
     Some(format!("{version} ignores idempotency keys; they require Centrifugo 5.2 or later"))
-}
-
-/// The attempts of one request.
-struct Attempts {
-    failed: u32,
-    first: FirstAttempt,
 }
 
 /// Why another attempt follows.

@@ -18,12 +18,12 @@ use crate::options::Options;
 use crate::params::unknown::UnknownParams;
 use crate::params::{self, key_value};
 use crate::reply_errors::ReplyErrors;
-use crate::retry::{self, FirstAttempt, Retrier};
+use crate::retry::{self, Retrier};
 
 const EMPTY_HISTORY_NOTE: &str = "history: without limit, Centrifugo 3 and later return no publications; add \"limit\" to the params (limit:=-1 for all)";
 
 /// Sends the command and prints its reply.
-pub(crate) fn run(options: &Options, console: Console, mut client: Client, method: &str) -> anyhow::Result<ExitStatus> {
+pub(crate) fn run(options: &Options, console: Console, client: Client, method: &str) -> anyhow::Result<ExitStatus> {
     let endpoint = client.requests().endpoint();
     ensure!(!options.idempotent || !endpoint.is_signed(), IDEMPOTENT_REQUIRES_KEY);
     let command = params::read_command(options.params.as_deref(), &options.key_values, method, endpoint, console)?;
@@ -41,35 +41,37 @@ pub(crate) fn run(options: &Options, console: Console, mut client: Client, metho
         }
         return exit_status_of_printing(console.print_request(&request, true));
     }
-    let sleep = |backoff| {
+    let requests = client.requests().clone();
+    let sleep = Box::new(|backoff| {
         thread::sleep(backoff);
         true
-    };
-    let retrier =
-        Retrier::new(options.max_retries, options.idempotent, console.is_quiet(), stderr::print_message, sleep);
-    let result = retrier.send(&mut client, &mut request, FirstAttempt::now());
+    });
+    let mut retrier = Retrier::new(client, options, console.is_quiet(), Box::new(stderr::print_message), sleep);
+    if options.idempotent && request.repeat() == Repeat::Keys {
+        retrier.check_keys().map_err(|error| retrier.with_attempts(error))?;
+    }
+    let first = retrier.now();
+    let result = retrier.send(&mut request, &first, false);
     let replies = retry::replies(&result);
     let is_answered = !replies.is_empty() || result.is_ok();
     let printed = if is_answered { console.print_list(replies) } else { Ok(()) };
-    let attempts = retrier.attempts_text();
     let mut reply_errors = ReplyErrors::new();
     for reply in replies {
         reply_errors.add(
             reply,
-            || format!("{}: {method}", request.url()),
-            |message| console.print_error_message(&format!("{message}{attempts}")),
+            || format!("{}{}: {method}", retrier.attempts_text(), request.url()),
+            |message| console.print_error_message(message),
         );
     }
     let status = reply_errors.finish(|message| console.print_error_message(message));
-    if console.shows_notes() && !client.requests().endpoint().is_signed() && is_empty_history(&command, replies) {
+    if console.shows_notes() && !requests.endpoint().is_signed() && is_empty_history(&command, replies) {
         stderr::print_message(EMPTY_HISTORY_NOTE);
     }
     let effect = if request.repeat() == Repeat::Reads { Effect::Read } else { Effect::Executed };
     let output_error = OutputError::check(printed, effect).err().map(anyhow::Error::from);
-    let failures = [output_error, result.err().map(anyhow::Error::from)];
+    let failures = [output_error, result.err().map(|error| retrier.with_attempts(error))];
     Ok(failures.iter().flatten().fold(status, |status, error| {
-        let attempts = if error.is::<Error>() { &*attempts } else { "" };
-        console.print_error_message(&format!("{}{attempts}", stderr::text_of(error)));
+        console.print_error(error);
         status.max(exit_status_for(error))
     }))
 }

@@ -1,7 +1,9 @@
 //! The file: its format, its path, what happens when it is damaged or cannot be written.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -36,12 +38,13 @@ fn journal_is_json_lines_with_mode_0600() {
         without_random(header),
         quoted("{'cent_journal':9,'section':'bananas','address':'ADDRESS','method':'publish','id':'HEX'}")
     );
-    let (sent, answered) = ("'time':TIME,'repeat':'nothing'},'sha256':'HEX'}", "'sha256':'HEX'}");
+    let sent = "'time':TIME,'uptime':9,'machine':'HEX','repeat':'nothing'},'sha256':'HEX'}";
+    let done = "'sha256':'HEX'}";
     assert_eq!(
-        without_random(records),
+        without_random(records).replace("9999", "9").replace("999", "9").replace("99", "9"),
         quoted(&format!(
-            "{{'sent':{{'lines':'1-2',{sent}\n{{'done':{{'line':9}},{answered}\n\
-             {{'sent':{{'lines':'3',{sent}\n{{'done':{{'line':9}},{answered}\n"
+            "{{'sent':{{'lines':'1-2',{sent}\n{{'done':{{'line':9}},{done}\n\
+             {{'sent':{{'lines':'3',{sent}\n{{'done':{{'line':9}},{done}\n"
         ))
     );
     let metadata = fs::metadata(run.output.home.path().join("state")).unwrap();
@@ -168,29 +171,82 @@ fn full_disk_is_an_error_before_sending() {
 
 #[test]
 fn disk_that_fills_up_ends_run_after_request() {
-    // The record of the ninth request does not fit.
+    // The record of the seventh request does not fit.
     let server = Current.server();
     let first = limited(4, &server, &["publish", "--idempotent"]);
     first.assert(
         5,
         "cent: state: cannot write the journal: file too large\n\
-         cent: lines 1-16 done; line 17 onwards not accepted: run the same command again\n",
+         cent: lines 1-12 done; line 13 onwards not accepted: run the same command again\n",
     );
-    assert_eq!((received(&server), first.output.stdout().lines().count()), (numbers(1..=16), 16));
+    assert_eq!((received(&server), first.output.stdout().lines().count()), (numbers(1..=12), 12));
     assert!(first.text().ends_with('\n'));
     assert_eq!(run_until_done(Current, &server, &["publish"], &lines(1..=20), Some(first.journal)), 1);
     assert_eq!(received(&server), numbers(1..=20));
 
-    // That the second request was answered does not fit.
+    // That the fifth request was answered does not fit.
     let server = Current.server();
-    let first = limited(1, &server, &["publish", "--idempotent"]);
+    let first = limited(3, &server, &["publish", "--idempotent"]);
     first.assert(
         4,
         "cent: state: cannot write the journal: file too large\n\
-         cent: lines 1-2 done; lines 3-4 may have been executed: run the same command again within 3 minutes; line 5 \
+         cent: lines 1-8 done; lines 9-10 may have been executed: run the same command again within 3 minutes; line 11 \
          onwards not accepted\n",
     );
-    assert_eq!((received(&server), first.output.stdout().lines().count()), (numbers(1..=4), 2));
+    assert_eq!((received(&server), first.output.stdout().lines().count()), (numbers(1..=10), 8));
     assert_eq!(run_until_done(Current, &server, &["publish", "--idempotent"], &lines(1..=20), Some(first.journal)), 1);
     assert_eq!(received(&server), numbers(1..=20));
+}
+
+/// Does this to the journal while a run waits for input, after its first two lines.
+fn disturbed(disturb: impl Fn(&Path)) -> (i32, String, Vec<usize>) {
+    let server = Current.server();
+    let cent = call(Current, &server, &["publish", "--idempotent"], "", None);
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let (mut child, home) = cent.spawn_with(reader, std::process::Stdio::piped(), std::process::Stdio::piped());
+    writer.write_all(lines(1..=2).as_bytes()).unwrap();
+    // The reply is printed after the record.
+    let mut reply = [0];
+    child.stdout.as_mut().unwrap().read_exact(&mut reply).unwrap();
+    disturb(&home.path().join("state"));
+    writer.write_all(lines(3..=4).as_bytes()).unwrap();
+    drop(writer);
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    (child.wait().unwrap().code().unwrap(), stderr, received(&server))
+}
+
+type Disturb = fn(&Path);
+
+#[test]
+fn journal_that_is_not_the_same_file_any_more_ends_run() {
+    let copy = |path: &Path| {
+        fs::copy(path, path.with_extension("copy")).unwrap();
+        fs::rename(path.with_extension("copy"), path).unwrap();
+    };
+    let cases: [(&str, Disturb); 5] = [
+        ("removed or renamed", |path| fs::remove_file(path).unwrap()),
+        ("removed or renamed", |path| fs::rename(path, path.with_extension("old")).unwrap()),
+        ("replaced by another file", copy),
+        ("shortened", |path| fs::write(path, "").unwrap()),
+        ("written by another program", |path| {
+            File::options().append(true).open(path).unwrap().write_all(b"\n").unwrap();
+        }),
+    ];
+    for (change, disturb) in cases {
+        let (exit, stderr, received) = disturbed(disturb);
+        let error = "during the run; check which lines were sent before you use another file";
+        let summary =
+            "lines 1-2 done; line 3 onwards not accepted: resume with tail -n +3 and another file for --journal";
+        assert_eq!(stderr, format!("cent: state: the journal was {change} {error}\ncent: {summary}\n"));
+        assert_eq!((exit, received), (5, numbers(1..=2)));
+    }
+}
+
+#[test]
+fn journal_is_no_standard_input() {
+    let server = Current.server().expect_no_connection();
+    let args = ["bananas", "publish", "--lines", "--journal=-"];
+    let output = Current.cent(&server).args(&args).stdin_bytes(lines(1..=1)).run();
+    output.assert_output(2, "", "cent: --journal: - is not a file; use the name of one, such as ./state\n");
 }

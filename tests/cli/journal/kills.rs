@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 
-use super::{Run, call, finish, last_number, ok, run, run_form, run_until_done, without_address};
+use super::{Run, call, finish, last_number, ok, requests_before, run, run_form, run_until_done, without_address};
 use crate::numbers::{lines, numbers, received};
 use crate::support::server::{Server, Step};
 use crate::{ApiForm, Current};
@@ -12,7 +12,7 @@ fn kill_at_each_request(form: ApiForm, args: &[&str], finish_job: impl Fn(&Serve
     for is_executed in [true, false] {
         for killed in 0..3 {
             let server = form.server();
-            (0..killed + form.requests_before()).for_each(|_| server.add_script(ok()));
+            (0..killed + requests_before(form)).for_each(|_| server.add_script(ok()));
             let first = if is_executed { Step::Execute } else { Step::ReadAll };
             server.add_script(vec![first, Step::Hang]);
             let input = File::open("/dev/null").unwrap();
@@ -22,7 +22,7 @@ fn kill_at_each_request(form: ApiForm, args: &[&str], finish_job: impl Fn(&Serve
                 drop(input);
                 cent.spawn_with(file, std::process::Stdio::null(), std::process::Stdio::null())
             };
-            server.wait_for_requests(form.requests_before() + killed + 1);
+            server.wait_for_requests(requests_before(form) + killed + 1);
             child.kill().unwrap();
             child.wait().unwrap();
             let journal = fs::read(home.path().join("state")).unwrap();
@@ -133,6 +133,28 @@ fn system_call_that_fails_ends_run_as_the_account_says() {
             assert_eq!(received(&server), numbers(1..=6), "{calls} {when}");
         }
     }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn directory_that_cannot_be_synced_is_no_error() {
+    for error in ["EINVAL", "EACCES", "EPERM", "ENOSYS", "EOPNOTSUPP", "EBADF"] {
+        let server = Current.server();
+        // The first one is for the file.
+        let run = with_injected(&server, &["publish", "-q"], &lines(1..=6), "fsync", &format!("error={error}:when=2"));
+        run.assert(0, "");
+        assert_eq!(received(&server), numbers(1..=6));
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn missing_locks_are_explained() {
+    let server = Current.server().expect_no_connection();
+    with_injected(&server, &["publish"], &lines(1..=6), "flock", "error=ENOLCK").assert(
+        2,
+        "cent: state: cannot lock the journal: no locks available; use a file on a local file system for --journal\n",
+    );
 }
 
 /// Each byte of a journal is where a crash can cut it off. What it says by then has happened; the request that it announces

@@ -79,6 +79,11 @@ fn run_until_done(form: ApiForm, server: &Server, args: &[&str], input: &str, jo
     panic!("not done after five runs");
 }
 
+/// How many requests a run sends before its first batch: a call that changes nothing, and what shows the form of the API.
+fn requests_before(form: ApiForm) -> usize {
+    form.requests_before() + 1
+}
+
 fn executed_but_failed() -> Script {
     respond(&Response::new(500))
 }
@@ -87,21 +92,32 @@ fn ok() -> Script {
     vec![Step::Respond]
 }
 
-/// A journal with other times: those of requests become `time`.
-fn at(journal: &[u8], time: u64) -> Vec<u8> {
+/// The journal with another number after this name in each record.
+fn with_number(journal: &[u8], name: &str, number: impl Fn(u64) -> u64) -> Vec<u8> {
     let text = String::from_utf8_lossy(journal);
-    let with_time = |line: &str| match line.split_once("\"time\":") {
-        Some((before, after)) => {
-            format!("{before}\"time\":{time}{}\n", after.trim_start_matches(|c: char| c.is_ascii_digit()))
-        }
-        None => format!("{line}\n"),
-    };
-    text.lines().map(with_time).collect::<String>().into_bytes()
+    let mut parts = text.split(name);
+    let mut changed = parts.next().unwrap().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        let old = part[..part.len() - rest.len()].parse().unwrap();
+        changed.extend([name, &number(old).to_string(), rest]);
+    }
+    changed.into_bytes()
+}
+
+/// A journal with other times of the wall clock: those of requests become `time`.
+fn at(journal: &[u8], time: u64) -> Vec<u8> {
+    with_number(journal, "\"time\":", |_| time)
+}
+
+/// A journal whose requests were sent this many seconds earlier, by the clock that counts from the start of the machine.
+fn with_uptime(journal: &[u8], seconds: u64) -> Vec<u8> {
+    with_number(journal, "\"uptime\":", |uptime| uptime.checked_sub(seconds).expect("the machine is not that young"))
 }
 
 /// A run whose second request of three is lost after it was executed, and its journal.
 fn unknown_run(form: ApiForm, server: &Server, args: &[&str]) -> Run {
-    for script in (0..=form.requests_before()).map(|_| ok()).chain([executed_but_failed()]) {
+    for script in (0..=requests_before(form)).map(|_| ok()).chain([executed_but_failed()]) {
         server.add_script(script);
     }
     run_form(form, server, args, &lines(1..=6), None)

@@ -7,7 +7,7 @@ use super::{call, finish, ok, run, run_form, run_until_done, unknown_run};
 use crate::numbers::{line, lines, numbers, received};
 use crate::signals::send_signal;
 use crate::support::cli::cent;
-use crate::support::server::{Response, reject};
+use crate::support::server::{Response, Server, Step, reject, respond};
 use crate::{ApiForm, Current, Legacy, V1};
 
 const SAME_INPUT: &str = "use the same input, or another file for --journal";
@@ -51,7 +51,7 @@ fn appended_lines_are_sent() {
 #[test]
 fn blank_lines_are_counted() {
     let input = format!("\n{}\n{}\n\n{}\n\n", line(1), line(2), line(3));
-    let server = Current.server().script(ok()).script(reject(&Response::new(503)));
+    let server = Current.server().script(ok()).script(ok()).script(reject(&Response::new(503)));
     let first = run(&server, &["publish", "-q"], &input, None);
     assert_eq!(first.exit_code(), 5);
     let second = run(&server, &["publish"], &input, Some(&first.journal));
@@ -94,7 +94,7 @@ fn many_rejected_lines_are_counted() {
 #[test]
 fn run_resumes_after_temporary_rejection() {
     for form in ApiForm::ALL {
-        let server = form.server().script_for(form, ok()).script(reject(&Response::new(503)));
+        let server = form.server().script_for(form, ok()).script(ok()).script(reject(&Response::new(503)));
         let first = run_form(form, &server, &["publish"], &lines(1..=6), None);
         let url = form.batch_url(&server.address());
         first.assert(
@@ -113,18 +113,55 @@ fn run_resumes_after_temporary_rejection() {
 
 #[test]
 fn nothing_accepted_is_status_3() {
-    let server = Current.server().script(reject(&Response::new(503)));
+    // Before the first batch, and that.
+    for (scripts, url) in [(vec![], "/api/info"), (vec![ok()], "/api/batch")] {
+        let server = scripts.into_iter().fold(Current.server(), Server::script).script(reject(&Response::new(503)));
+        let first = run(&server, &["publish"], &lines(1..=6), None);
+        first.assert(
+            3,
+            &format!(
+                "cent: {}{url}: service unavailable (503); nothing was accepted: try again later\n\
+                 cent: no lines done; line 1 onwards not accepted: run the same command again\n",
+                server.address()
+            ),
+        );
+        assert_eq!(first.text().contains("\"sent\""), url == "/api/batch", "{}", first.text());
+        assert_eq!(run_until_done(Current, &server, &["publish"], &lines(1..=6), Some(first.journal)), 1);
+        assert_eq!(received(&server), numbers(1..=6));
+    }
+}
+
+#[test]
+fn outage_behind_proxy_heals_by_itself() {
+    // Nothing shows whether a proxy has passed a request on.
+    for form in ApiForm::ALL {
+        let server = form.server().script(respond(&Response::plain(503, "no server available")));
+        let first = run_form(form, &server, &["publish"], &lines(1..=6), None);
+        assert_eq!(first.exit_code(), 3, "{}", first.stderr());
+        let summary = "cent: no lines done; line 1 onwards not accepted: run the same command again\n";
+        assert!(first.stderr().ends_with(summary), "{}", first.stderr());
+        assert!(!first.text().contains("\"sent\""), "{}", first.text());
+        assert_eq!(run_until_done(form, &server, &["publish"], &lines(1..=6), Some(first.journal)), 1);
+        assert_eq!(received(&server), numbers(1..=6));
+    }
+}
+
+#[test]
+fn wrong_key_records_nothing_as_sent() {
+    let server = Server::start(Current.centrifugo().with_credential("another"));
     let first = run(&server, &["publish"], &lines(1..=6), None);
-    let url = Current.batch_url(&server.address());
-    first.assert(
-        3,
-        &format!(
-            "cent: {url}: service unavailable (503); nothing was accepted: try again later\n\
-             cent: no lines done; line 1 onwards not accepted: run the same command again\n"
-        ),
-    );
-    assert_eq!(run_until_done(Current, &server, &["publish"], &lines(1..=6), Some(first.journal)), 1);
-    assert_eq!(received(&server), numbers(1..=6));
+    assert_eq!(first.exit_code(), 1);
+    let summary = "cent: no lines done; line 1 onwards not accepted: fix it, then run the same command again\n";
+    assert!(first.stderr().ends_with(summary), "{}", first.stderr());
+    assert!(!first.text().contains("\"sent\""), "{}", first.text());
+}
+
+#[test]
+fn first_batch_takes_a_new_connection() {
+    // The server closes after each response, and does not say so.
+    let server = Current.server().script(vec![Step::Respond, Step::Close]);
+    run(&server, &["publish", "-q", "--batch=6"], &lines(1..=6), None).assert(0, "");
+    assert_eq!((server.connections(), received(&server)), (2, numbers(1..=6)));
 }
 
 /// Makes the server reject a batch, and is found by halving it.
@@ -146,7 +183,7 @@ fn invalid_line_is_rejected_and_done() {
     let server = Current.server();
     let first = run(&server, &["publish"], &INVALID.repeat(3), None);
     assert_eq!(first.exit_code(), 1);
-    let summary = "cent: no lines done; line 1 onwards not accepted: run the same command again\n";
+    let summary = "cent: no lines done; line 1 onwards not accepted: fix it, then run the same command again\n";
     assert!(first.stderr().ends_with(summary), "{}", first.stderr());
     run(&server, &["publish"], &lines(1..=3), Some(&first.journal)).assert(0, "cent: 3 commands accepted\n");
     // Two lines at the start may be invalid.
@@ -185,12 +222,18 @@ fn changed_input_is_an_error() {
         (lines(1..=3), "ends after 3 lines, but 4 were sent before"),
         (String::new(), "ends after 0 lines, but 4 were sent before"),
     ] {
-        for args in [&["publish", "--idempotent"][..], &["publish", "--unknown=send"], &["publish", "--unknown=skip"]] {
+        for args in [&["publish", "--idempotent"][..], &["publish", "--unknown=skip"]] {
             let run = run(&server, args, &input, Some(&first.journal));
             run.assert(2, &format!("cent: state: standard input {problem}; {SAME_INPUT}\n"));
             assert_eq!((&run.journal, server.requests().len()), (&first.journal, requests));
         }
     }
+    // What comes before lines that count as never sent may not, either.
+    let sent = run(&server, &["publish", "--unknown=send"], &changed(1), Some(&first.journal));
+    sent.assert(
+        2,
+        &format!("cent: state: standard input differs in lines 1-2 from what was sent before; {SAME_INPUT}\n"),
+    );
     // Lines that were not sent yet may change.
     run(&server, &["publish", "--idempotent"], &changed(6), Some(&first.journal))
         .assert(0, "cent: 4 commands accepted\n");
@@ -246,7 +289,7 @@ fn closed_output_can_be_resumed() {
 
 #[test]
 fn pipe_with_the_same_lines_works() {
-    let server = Current.server().script(ok()).script(reject(&Response::new(503)));
+    let server = Current.server().script(ok()).script(ok()).script(reject(&Response::new(503)));
     let args = ["bananas", "publish", "--lines", "--journal=state", "--batch=2", "-q"];
     let first = finish(Current.cent(&server).args(&args).stdin_bytes(lines(1..=6)));
     assert!([3, 5].contains(&first.exit_code()), "{}", first.stderr());

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 
 use super::{publish_lines, reply, request_sizes, wait_for_exit};
 use crate::numbers::{line, lines, numbers, received, without_duration};
-use crate::support::server::{Server, Step};
+use crate::support::server::{Response, Server, Step, reject};
 use crate::{ApiForm, Current, Legacy, V1};
 
 /// The paths of all requests.
@@ -172,4 +172,27 @@ fn reply_arrives_before_next_line() {
         assert_eq!(wait_for_exit(child).0.code(), Some(0));
         assert_eq!(server.requests().len(), form.requests_before() + 3);
     }
+}
+
+#[test]
+fn batch_that_is_too_large_is_halved_and_later_ones_are_smaller() {
+    for form in ApiForm::ALL {
+        let too_large = || reject(&Response::new(413));
+        let server = form.server().script_for(form, too_large()).script(too_large());
+        let cent = publish_lines(form, &server).arg("--batch=8").file("input", lines(1..=24));
+        let input = File::open(cent.path("input")).unwrap();
+        let output = cent.stdin(input).run();
+        assert_eq!(
+            (output.exit_code(), without_duration(&output.stderr()).as_str()),
+            (Some(0), "cent: 24 commands accepted\n")
+        );
+        let sizes = request_sizes(&server).split_off(form.requests_before() + 2);
+        assert_eq!((received(&server), sizes[..2].to_vec()), (numbers(1..=24), vec![2, 2]), "{sizes:?}");
+    }
+    // A single command that is too large ends the run.
+    let server = Current.server().script(vec![Step::Execute, Step::SendRest]).script(reject(&Response::new(413)));
+    let output = publish_lines(Current, &server).arg("--batch=1").stdin_bytes(lines(1..=2)).run();
+    assert_eq!(output.exit_code(), Some(5));
+    let summary = "cent: line 1 accepted; line 2 onwards not accepted: fix it, then resume with tail -n +2\n";
+    assert!(output.stderr().ends_with(summary), "{}", output.stderr());
 }

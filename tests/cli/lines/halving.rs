@@ -65,7 +65,7 @@ fn server_that_accepts_nothing_stops_run() {
     let server = Current.server();
     let output = publish_lines(Current, &server).stdin_bytes(WRONG_TYPE.repeat(3) + &lines(4..=5)).run();
     let errors: String = (1..=3).map(wrong_type_error).collect();
-    assert_ends(&output, 1, &(errors + "cent: no lines accepted: run again from line 1\n"));
+    assert_ends(&output, 1, &(errors + "cent: no lines accepted: fix it, then run again from line 1\n"));
     assert_eq!((output.stdout(), received(&server)), (String::new(), Vec::new()));
     // Two may be bad. So may more, once the server has accepted one.
     let server = Current.server();

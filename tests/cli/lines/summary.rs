@@ -44,7 +44,7 @@ fn assert_exact_summary(form: ApiForm, index: usize, script: Script, exit: i32) 
 #[test]
 fn failed_request_stops_run_with_exact_summary() {
     let status = |code: u16| reject(&Response::new(code));
-    let failures: [(Script, i32); 12] = [
+    let failures: [(Script, i32); 11] = [
         (fail_during_request(1, Step::Close), 4),
         (fail_during_request(200, Step::Reset), 4),
         (fail_during_request(100, Step::Hang), 4),
@@ -56,7 +56,6 @@ fn failed_request_stops_run_with_exact_summary() {
         (status(503), 3),
         (status(429), 3),
         (status(401), 1),
-        (status(413), 1),
     ];
     std::thread::scope(|scope| {
         for form in ApiForm::ALL {

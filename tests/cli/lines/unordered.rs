@@ -40,7 +40,7 @@ fn unordered_requires_current_form() {
         let output = publish_lines(Legacy, &server).arg("--unordered").stdin_bytes(lines(1..=300)).run();
         let hint = "concurrent batches need Centrifugo 5.2 or later: send them in order";
         let text = format!("cent: {}/api/batch: not found (404); {hint}\n", server.address());
-        output.assert_output(1, "", &(text + "cent: no lines accepted: run again from line 1\n"));
+        output.assert_output(1, "", &(text + "cent: no lines accepted: fix it, then run again from line 1\n"));
         assert!(server.centrifugo().executed().is_empty());
     }
 }

@@ -9,9 +9,12 @@ mod configparser;
 /// The program's modules; the path of the directory lets them find their submodules.
 #[path = "../../../src/bin/cent"]
 mod program {
+    pub(crate) mod clock;
     pub(crate) mod config;
     pub(crate) mod console {
+        pub(crate) mod blocking;
         pub(crate) mod color;
+        pub(crate) mod stderr;
         pub(crate) mod stdout;
     }
     pub(crate) mod did_you_mean;
@@ -23,7 +26,7 @@ mod program {
     pub(crate) mod options;
 }
 
-pub(crate) use program::{console, did_you_mean, exit, options};
+pub(crate) use program::{clock, console, did_you_mean, exit, options};
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -88,7 +91,7 @@ pub fn config(data: &[u8]) {
 pub fn journal(data: &[u8]) {
     use program::lines::journal::record::{Job, Record};
     use program::lines::journal::resume::decide;
-    use program::lines::ledger::Ledger;
+    use program::lines::ledger::{Entry, Ledger};
     use program::options::UnknownChoice;
 
     let Ok(text) = std::str::from_utf8(data) else { return };
@@ -109,12 +112,14 @@ pub fn journal(data: &[u8]) {
             assert_eq!(ledger, before);
             continue;
         }
-        // Lines are done once, and nothing that was sent is forgotten.
-        assert!(ledger.done() >= before.done() && ledger.end() >= ledger.done());
+        // Lines are done once, unless a rejection is withdrawn, and nothing that was sent is forgotten.
+        let is_withdrawn = matches!(record.entry, Entry::NotAccepted(_));
+        assert!(is_withdrawn || ledger.done() >= before.done());
+        assert!(ledger.end() >= ledger.done() && ledger.unsent().last() <= Some(ledger.done()));
         let Some(unknown) = ledger.unknown() else { continue };
         assert!(!unknown.lines.is_empty() && unknown.lines.last() <= Some(ledger.end()));
         for choice in [None, Some(UnknownChoice::Send), Some(UnknownChoice::Skip)] {
-            decide(unknown, choice, true, unknown.first_sent);
+            decide(unknown, choice, true, &unknown.first);
         }
     }
 }

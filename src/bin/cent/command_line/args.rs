@@ -72,15 +72,16 @@ pub(crate) struct Args {
     /// Without --idempotent, a request that may have been executed is never
     /// sent again. [default: 0]
     #[arg(long, value_name = "N", verbatim_doc_comment, value_parser = parse_retries, allow_negative_numbers = true)]
-    retry: Option<u32>,
+    pub(super) retry: Option<u32>,
 
     /// Add idempotency keys, so that --retry can repeat more
     ///
     /// Adds an idempotency_key to publish, broadcast, map_publish and
     /// map_remove, unless the params have one. Centrifugo 5.2 and later then
     /// execute a repeated command once, and --retry also repeats these
-    /// commands if they may have been executed, for up to 4 minutes. Not
-    /// with a NATS broker, which ignores keys.
+    /// commands if they may have been executed, for up to 4 minutes. The
+    /// call begins with info: an older server gets nothing else. Requires
+    /// --retry or --journal. Not with a NATS broker, which ignores keys.
     #[arg(long, verbatim_doc_comment, hide_short_help = true)]
     pub(crate) idempotent: bool,
 

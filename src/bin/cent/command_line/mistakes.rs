@@ -49,7 +49,11 @@ fn find_in_options(args: &Args) -> Option<&'static str> {
         Some(path) if path.is_empty() => Some("--journal: missing file name"),
         // It reads no journal, so it would print other requests than a real run.
         Some(_) if args.dry_run => Some("--journal cannot be used with --dry-run"),
+        Some(path) if path == "-" => Some("--journal: - is not a file; use the name of one, such as ./state"),
         None if args.unknown.is_some() => Some("--unknown requires --journal"),
+        None if args.idempotent && args.retry.is_none() => {
+            Some("--idempotent requires --retry or --journal: without them, nothing is sent again")
+        }
         _ => None,
     }
 }

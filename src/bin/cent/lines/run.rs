@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use cent::{Client, Error, ErrorKind, IdempotencyKey, Repeat, Reply, ReplyError, RequestBuilder};
@@ -18,10 +18,10 @@ use super::journal::record::Job;
 use super::journal::resume::{Decision, KnownInput, decide};
 use super::journal::{Checkpoint, Journal};
 use super::ledger::line_set::LineSet;
-use super::ledger::summary::Remaining;
-use super::ledger::{Answered, Entry, Ledger, Sent, Skipped};
+use super::ledger::{Answered, Entry, Ledger, NotAccepted, Origin, Released, Sent, Skipped};
 use super::progress::Progress;
 use super::{dry_run, signals};
+use crate::clock::{Clock, Timestamp};
 use crate::command_line::mistakes::IDEMPOTENT_REQUIRES_KEY;
 use crate::config::home::{expand_tilde, home_dir};
 use crate::console::Console;
@@ -29,10 +29,13 @@ use crate::console::stderr;
 use crate::exit::{Effect, ExitStatus, LinesOutcome, OutputError, exit_status_for, lines_status};
 use crate::options::{Options, UnknownChoice};
 use crate::reply_errors::ReplyErrors;
-use crate::retry::{self, FirstAttempt, Resend, Retrier};
+use crate::retry::{self, KEY_LIFETIME, Resend, Retrier};
 
 /// So many invalid commands in a row, without an answer to any other, are no accident: the server takes none.
-const MAX_INVALID_AT_START: usize = 3;
+const MAX_INVALID_AT_START: u64 = 3;
+
+/// The status of a response to a request that is too large for the server, or for a proxy.
+const TOO_LARGE: u16 = 413;
 
 /// Sends the commands of standard input, and prints their replies.
 pub(crate) fn run(
@@ -46,14 +49,16 @@ pub(crate) fn run(
     let requests = request_builder(options, &client)?;
     let (journal, mut ledger) = open_journal(options, &requests, method)?;
     ledger.begin(options.idempotent);
-    let now = unix_seconds();
-    let decision = ledger.unknown().map(|unknown| decide(unknown, options.unknown, options.idempotent, now));
-    if decision == Some(Decision::Ask) {
-        print_question(console, options, journal.as_ref(), &ledger);
+    let clock = if journal.is_some() { Clock::of_machine() } else { Clock::of_this_run() };
+    let now = clock.now();
+    let decision = ledger.unknown().map(|unknown| decide(unknown, options.unknown, options.idempotent, &now));
+    if let Some(Decision::Ask(doubt)) = decision {
+        if let Some((journal, question)) = journal.as_ref().zip(ledger.question(doubt, &now)) {
+            console.print_error_message(&format!("{}: {question}", journal.name()));
+        }
         return Ok(ExitStatus::Unknown);
     }
-    let resends = matches!(decision, Some(Decision::Repeat | Decision::Send { .. }));
-    let known = journal.as_ref().map(|journal| KnownInput::new(journal.checkpoints(), &ledger, resends));
+    let known = journal.as_ref().map(|journal| KnownInput::new(journal.checkpoints(), &ledger, decision));
     let queue = Arc::new(Queue::new(batch_size(options, &requests)));
     signals::stop_on_signals(&queue)?;
     let progress = Progress::new(console, console.shows_progress(), input_bytes);
@@ -75,31 +80,32 @@ pub(crate) fn run(
     if options.dry_run {
         return dry_run::dry_run(console, &queue, &requests);
     }
-    let on_retry: OnRetry = Box::new({
+    let print = {
         let progress = progress.clone();
-        move |message| progress.print_message(message)
-    });
-    let sleep: Sleep = Box::new({
+        Box::new(move |message: &str| progress.print_message(message))
+    };
+    let sleep = {
         let queue = Arc::clone(&queue);
-        move |backoff| queue.sleep_unless_stopped(backoff)
-    });
-    let retrier = Retrier::new(options.max_retries, options.idempotent, console.is_quiet(), on_retry, sleep);
+        Box::new(move |backoff| queue.sleep_unless_stopped(backoff))
+    };
     let mut run = Run {
         console,
         idempotent: options.idempotent,
         unknown_choice: options.unknown,
+        max_bytes: usize::MAX,
         queue: &queue,
         requests,
-        client,
-        retrier,
+        retrier: Retrier::new(client, options, console.is_quiet(), print, sleep),
         progress,
+        clock,
         journal,
         ledger,
         decision,
-        invalid_at_start: LineSet::default(),
-        invalid_end: None,
+        is_server_checked: false,
+        invalid_lines: 0,
         has_unsent: false,
         is_unrecorded: false,
+        needs_fix: false,
         reply_errors: ReplyErrors::new(),
         printed: Ok(()),
         failures: Vec::new(),
@@ -133,13 +139,6 @@ fn open_journal(
     Ok((Some(journal), ledger))
 }
 
-fn print_question(console: Console, options: &Options, journal: Option<&Journal>, ledger: &Ledger) {
-    let is_late = options.idempotent && ledger.unknown().is_some_and(|unknown| unknown.repeat == Repeat::Keys);
-    if let Some((journal, question)) = journal.zip(ledger.question(is_late)) {
-        console.print_error_message(&format!("{}: {question}", journal.name()));
-    }
-}
-
 /// From which the idempotency keys of the lines derive: a run that goes on where another one ended uses the same.
 fn line_keys(options: &Options, journal: Option<&Journal>) -> Result<Option<IdempotencyKey>, Error> {
     match journal {
@@ -168,36 +167,32 @@ fn batch_size(options: &Options, requests: &RequestBuilder) -> BatchSize {
     }
 }
 
-fn unix_seconds() -> u64 {
-    // A clock before 1970 counts as 1970: as with any wrong clock, only repetitions depend on it.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |duration| duration.as_secs())
-}
-
-type OnRetry = Box<dyn Fn(&str)>;
-type Sleep = Box<dyn Fn(Duration) -> bool>;
-
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact about the run so far")]
 struct Run<'a> {
     console: Console,
     idempotent: bool,
     unknown_choice: Option<UnknownChoice>,
+    /// How large a batch may be, by its estimate, unless it has a single command.
+    max_bytes: usize,
     queue: &'a Queue,
     requests: RequestBuilder,
-    client: Client,
-    retrier: Retrier<OnRetry, Sleep>,
+    retrier: Retrier<'static>,
     progress: Progress,
+    clock: Clock,
     journal: Option<Journal>,
     ledger: Ledger,
     /// What to do with the lines that earlier runs left unknown; none if there are none.
     decision: Option<Decision>,
-    /// Lines that the server called invalid before it answered any other. They are not recorded yet: if it goes on like
-    /// this, none of them is to blame.
-    invalid_at_start: LineSet,
-    /// At the last of them.
-    invalid_end: Option<Checkpoint>,
+    /// Whether the server has answered a call that changes nothing.
+    is_server_checked: bool,
+    /// How many lines the server called invalid.
+    invalid_lines: u64,
     /// Whether lines were taken from the queue that were not sent, or not accepted.
     has_unsent: bool,
     /// Whether the journal lacks the result of the last request.
     is_unrecorded: bool,
+    /// Whether another run would fail in the same way.
+    needs_fix: bool,
     reply_errors: ReplyErrors,
     printed: io::Result<()>,
     failures: Vec<anyhow::Error>,
@@ -206,27 +201,24 @@ struct Run<'a> {
 /// What a response says about a batch.
 enum Verdict {
     Settled,
-    /// Nothing was executed, because of one of the commands.
-    Invalid(Error),
+    /// Nothing was executed, because of one of the commands or because of the size: a part of it may be accepted.
+    Divide(Error),
 }
 
 impl Run<'_> {
     fn send_all(&mut self) -> Result<(), Stopped> {
-        if self.decision == Some(Decision::Skip) {
-            self.skip_unknown()?;
+        match self.decision {
+            Some(Decision::Skip) => self.skip_unknown()?,
+            Some(Decision::Release) => self.release_unknown()?,
+            _ => {}
         }
         while let Some(batch) = self.queue.pop() {
             self.send_batch(batch)?;
         }
-        if !self.queue.is_stopped() && !self.invalid_at_start.is_empty() {
-            let (done, replies) = (self.invalid_at_start.last().unwrap_or_default(), self.invalid_at_start.count());
-            let rejected = std::mem::take(&mut self.invalid_at_start);
-            self.answer(self.invalid_end, Answered { done, rejected, replies, ..Answered::default() })?;
-        }
         Ok(())
     }
 
-    /// Sends a batch; in halves, if the server rejects it because of one of its commands.
+    /// Sends a batch; in halves, if the server rejects it as a whole.
     fn send_batch(&mut self, batch: Batch) -> Result<(), Stopped> {
         let mut parts = vec![batch];
         let result = self.send_parts(&mut parts);
@@ -239,12 +231,18 @@ impl Run<'_> {
     /// Sends the parts from the last one on. Those that are left were not sent.
     fn send_parts(&mut self, parts: &mut Vec<Batch>) -> Result<(), Stopped> {
         while let Some(mut part) = parts.pop() {
-            if self.is_skipped(&part).inspect_err(|_| self.note_unsent(&part))? {
+            if part.bytes() > self.max_bytes
+                && let Some(second) = part.split_off_half()
+            {
+                parts.extend([second, part]);
+                continue;
+            }
+            if !self.prepare(&mut part).inspect_err(|_| self.note_unsent(&part))? {
                 continue;
             }
             match self.send_part(&mut part)? {
                 Verdict::Settled => self.queue.recycle(part),
-                Verdict::Invalid(error) => match part.split_off_half() {
+                Verdict::Divide(error) => match part.split_off_half() {
                     Some(second) => parts.extend([second, part]),
                     None => self.reject(&part, &error)?,
                 },
@@ -258,55 +256,62 @@ impl Run<'_> {
 
     /// Remembers that a batch remains. Lines that an earlier run sent are unknown instead.
     fn note_unsent(&mut self, batch: &Batch) {
-        self.has_unsent |= !batch.is_resend;
+        self.has_unsent |= batch.origin != Origin::Unknown;
     }
 
-    /// Whether a batch has unknown lines that are not sent again.
-    fn is_skipped(&mut self, batch: &Batch) -> Result<bool, Stopped> {
-        if batch.is_resend && self.decision == Some(Decision::Repeat) {
-            let first_attempt = self.first_attempt(batch);
-            match self.retrier.may_resend(&mut self.client, first_attempt) {
+    /// Prepares a batch to be sent: asks the server what has to be known before, and records what is about to happen.
+    /// Returns false if the batch is skipped.
+    fn prepare(&mut self, batch: &mut Batch) -> Result<bool, Stopped> {
+        if batch.origin == Origin::Unknown && self.decision == Some(Decision::Skip) {
+            return Ok(false);
+        }
+        if self.is_repetition(batch) {
+            let first = self.first_sent(batch);
+            match self.retrier.may_resend(&first) {
                 Resend::Now => {}
                 Resend::Later => return Err(self.stop()),
+                // As the user decided for lines that cannot be sent again.
+                Resend::Never if self.unknown_choice == Some(UnknownChoice::Skip) => {
+                    return self.skip_unknown().map(|()| false);
+                }
                 Resend::Never => {
                     self.ledger.set_keys_are_useless();
-                    if self.unknown_choice != Some(UnknownChoice::Skip) {
-                        return Err(self.stop());
-                    }
-                    self.skip_unknown()?;
+                    return Err(self.stop());
                 }
             }
+        } else if !self.is_server_checked {
+            self.check_server(batch)?;
         }
-        Ok(batch.is_resend && self.decision == Some(Decision::Skip))
+        if !std::mem::replace(&mut self.is_server_checked, true) && self.journal.is_some() {
+            // One that a server closes after each response would lose the first batch of every run.
+            self.retrier.disconnect();
+        }
+        self.announce(batch).map(|()| true).map_err(|error| self.fail(error))
     }
 
-    /// Sends a batch, and records and prints what becomes of it.
-    fn send_part(&mut self, batch: &mut Batch) -> Result<Verdict, Stopped> {
-        let first_attempt = self.first_attempt(batch);
-        self.announce(batch).map_err(|error| self.fail(error)).inspect_err(|_| self.note_unsent(batch))?;
-        let start = Instant::now();
-        let request = batch.request(&self.requests);
-        let result = request.and_then(|request| self.retrier.send(&mut self.client, request, first_attempt));
-        self.queue.observe(batch.commands().len(), start.elapsed());
-        if self.retrier.knows_that_keys_are_ignored() {
-            self.ledger.set_keys_are_useless();
-        }
-        let answered = Answered::new(&batch.lines, &result, batch.is_resend, self.ledger.done());
-        match result {
-            Err(error) if error.rejects_whole_batch() => {
-                // A single one is found rejected, or not, below.
-                if let Some(answered) = answered.filter(|_| batch.commands().len() > 1) {
-                    self.answer(None, answered)?;
-                }
-                Ok(Verdict::Invalid(error))
-            }
-            result => self.settle(batch, answered, result).map(|()| Verdict::Settled),
-        }
+    /// Makes a call that changes nothing before anything counts as sent, where later runs or keys rely on it.
+    fn check_server(&mut self, batch: &mut Batch) -> Result<(), Stopped> {
+        let has_keys =
+            self.idempotent && batch.request(&self.requests).is_ok_and(|request| request.repeat() == Repeat::Keys);
+        let checked = match &self.journal {
+            _ if has_keys => self.retrier.check_keys(),
+            Some(_) => self.retrier.check_server().map_err(anyhow::Error::from),
+            None => Ok(()),
+        };
+        checked.map_err(|error| {
+            let error = self.retrier.with_attempts(error);
+            self.fail(error)
+        })
+    }
+
+    /// Whether a batch is sent again only because the server recognizes its keys.
+    fn is_repetition(&self, batch: &Batch) -> bool {
+        batch.origin == Origin::Unknown && self.decision == Some(Decision::Repeat)
     }
 
     /// Records that a batch is about to be sent.
     fn announce(&mut self, batch: &mut Batch) -> anyhow::Result<()> {
-        let is_repetition = batch.is_resend && self.decision == Some(Decision::Repeat);
+        let (is_repetition, first_sent) = (self.is_repetition(batch), self.first_sent(batch));
         let request = batch.request(&self.requests)?;
         if is_repetition {
             request.assume_sent();
@@ -317,54 +322,92 @@ impl Run<'_> {
             repeat => repeat,
         };
         let (Some(&first), Some(&last)) = (batch.lines.first(), batch.lines.last()) else { return Ok(()) };
-        let (lines, time) = match self.ledger.unknown() {
-            Some(unknown) if batch.is_resend => (unknown.lines.up_to(last), self.first_sent()),
-            _ => (LineSet::range(first, last), unix_seconds()),
+        let lines = match (batch.origin, self.ledger.unknown()) {
+            // Blank lines before them are settled, too.
+            (Origin::Unknown, Some(unknown)) => unknown.lines.up_to(last),
+            (Origin::Unsent, _) => self.ledger.unsent().up_to(last),
+            _ => LineSet::range(first, last),
         };
-        self.record(Entry::Sent(Sent { lines, time, repeat }), batch.checkpoint(batch.lines.len() - 1))
+        self.record(Entry::Sent(Sent::new(lines, first_sent, repeat)), batch.end())
+    }
+
+    /// Sends a batch, and records and prints what becomes of it.
+    fn send_part(&mut self, batch: &mut Batch) -> Result<Verdict, Stopped> {
+        let (first_sent, is_repetition) = (self.first_sent(batch), self.is_repetition(batch));
+        let start = Instant::now();
+        let request = batch.request(&self.requests);
+        let result = request.and_then(|request| self.retrier.send(request, &first_sent, is_repetition));
+        self.queue.observe(batch.commands().len(), start.elapsed());
+        if self.retrier.keys_are_ignored {
+            self.ledger.set_keys_are_useless();
+        }
+        let was_unknown = batch.origin == Origin::Unknown;
+        let entry = Entry::from_result(&batch.lines, &result, was_unknown, self.ledger.done());
+        match result {
+            Err(error) if error.rejects_whole_batch() || is_too_large(&error, batch) => {
+                if error.status() == Some(TOO_LARGE) {
+                    self.max_bytes = self.max_bytes.min(batch.bytes() / 2);
+                    self.queue.limit_bytes(self.max_bytes);
+                }
+                // A single one is found rejected, or not, below.
+                if let Some(entry) = entry.filter(|_| batch.commands().len() > 1) {
+                    self.record_result(entry, None)?;
+                }
+                Ok(Verdict::Divide(error))
+            }
+            result => self.settle(batch, entry, result).map(|()| Verdict::Settled),
+        }
     }
 
     /// Records and prints the result of a batch.
     fn settle(
         &mut self,
         batch: &Batch,
-        answered: Option<Answered>,
+        entry: Option<Entry>,
         result: Result<Vec<Reply>, Error>,
     ) -> Result<(), Stopped> {
-        let is_accepted = result.is_ok();
-        let is_unknown = answered.as_ref().is_none_or(|answered| {
-            self.journal.is_some() && !(answered.unknown.is_empty() && answered.failed.is_empty())
-        });
-        self.has_unsent |= !is_accepted && answered.is_some();
-        if let Some(mut answered) = answered {
-            if is_accepted {
-                let invalid = std::mem::take(&mut self.invalid_at_start);
-                answered.replies += invalid.count();
-                answered.rejected = invalid.union(&answered.rejected);
-            }
-            if let Err(error) = self.record(Entry::Answered(answered), batch.checkpoint(batch.lines.len() - 1)) {
-                self.is_unrecorded = true;
-                self.failures.push(error);
-                self.failures.extend(result.err().map(anyhow::Error::from));
-                return Err(self.stop());
-            }
+        let open = match &entry {
+            Some(Entry::Answered(answered)) => answered.open(),
+            _ => LineSet::default(),
+        };
+        let is_unknown = entry.is_none() || self.journal.is_some() && !open.is_empty();
+        self.has_unsent |= matches!(entry, Some(Entry::NotAccepted(_)));
+        if let Some(entry) = entry
+            && let Err(stopped) = self.record_result(entry, batch.end())
+        {
+            self.failures.extend(result.err().map(anyhow::Error::from));
+            return Err(stopped);
         }
-        self.print(batch, retry::replies(&result));
-        self.failures.extend(result.err().map(anyhow::Error::from));
-        if is_unknown || !is_accepted || self.printed.is_err() { Err(self.stop()) } else { Ok(()) }
+        self.print(batch, retry::replies(&result), &open, is_unknown);
+        match result {
+            Err(error) => {
+                let error = self.retrier.with_attempts(error);
+                Err(self.fail(error))
+            }
+            Ok(_) if is_unknown || self.printed.is_err() => Err(self.stop()),
+            Ok(_) => Ok(()),
+        }
     }
 
-    /// Prints replies and their errors.
-    fn print(&mut self, batch: &Batch, replies: &[Reply]) {
+    /// Prints replies and their errors. A run with a journal leaves those of open lines to the run that settles them.
+    fn print(&mut self, batch: &Batch, replies: &[Reply], open: &LineSet, is_unknown: bool) {
+        let is_settled = |line: &u64| !open.contains(*line);
         if self.printed.is_ok() {
-            self.printed = self.console.print_lines(replies);
+            self.printed = match &self.journal {
+                Some(_) if is_unknown => {
+                    let settled =
+                        replies.iter().zip(&batch.lines).filter(|(_, line)| !open.is_empty() && is_settled(line));
+                    self.console.print_lines(&settled.map(|(reply, _)| reply.clone()).collect::<Vec<_>>())
+                }
+                _ => self.console.print_lines(replies),
+            };
         }
         for ((reply, command), line) in replies.iter().zip(batch.commands()).zip(&batch.lines) {
             // Another attempt would be rejected, too.
-            if batch.is_resend && reply.errors().iter().any(is_rejected_repetition) {
+            if batch.origin == Origin::Unknown && reply.errors().iter().any(is_rejected_repetition) {
                 self.ledger.set_keys_are_useless();
             }
-            let subject = || format!("line {line}: {}", command.method());
+            let subject = || format!("{}line {line}: {}", self.retrier.attempts_text(), command.method());
             self.reply_errors.add(reply, subject, |message| self.progress.print_error(message));
         }
         self.progress.update(self.ledger.replies(), batch.input_end);
@@ -375,23 +418,23 @@ impl Run<'_> {
         let (Some(command), Some(&line)) = (batch.commands().first(), batch.lines.first()) else { return Ok(()) };
         let text = format!("line {line}: {}: {}", command.method(), text_without_subject(error));
         self.reply_errors.add_error(error.kind(), || text.clone(), |message| self.progress.print_error(message));
-        if batch.is_resend && error.kind() == ErrorKind::OutcomeUnknown {
+        if error.kind() == ErrorKind::OutcomeUnknown {
             self.ledger.set_keys_are_useless();
             return Err(self.stop());
         }
-        let rejected = LineSet::range(line, line);
-        if self.ledger.replies() > 0 {
-            let answered = Answered { done: line.max(self.ledger.done()), rejected, replies: 1, ..Answered::default() };
-            return self.answer(batch.checkpoint(0), answered);
+        self.invalid_lines += 1;
+        if self.invalid_lines == MAX_INVALID_AT_START && self.ledger.replies() + 1 == MAX_INVALID_AT_START {
+            self.record_result(Entry::NotAccepted(NotAccepted { done: self.ledger.kept_end() }), None)?;
+            (self.has_unsent, self.needs_fix) = (true, true);
+            return Err(self.stop());
         }
-        self.answer(None, Answered { done: self.ledger.done(), ..Answered::default() })?;
-        self.invalid_at_start = self.invalid_at_start.union(&rejected);
-        self.invalid_end = batch.checkpoint(0);
-        if self.invalid_at_start.count() < MAX_INVALID_AT_START as u64 {
-            return Ok(());
-        }
-        self.has_unsent = true;
-        Err(self.stop())
+        let answered = Answered {
+            done: line.max(self.ledger.done()),
+            rejected: LineSet::range(line, line),
+            replies: 1,
+            ..Answered::default()
+        };
+        self.record_result(Entry::Answered(answered), batch.end())
     }
 
     fn skip_unknown(&mut self) -> Result<(), Stopped> {
@@ -404,8 +447,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn answer(&mut self, checkpoint: Option<Checkpoint>, answered: Answered) -> Result<(), Stopped> {
-        self.record(Entry::Answered(answered), checkpoint).map_err(|error| {
+    fn release_unknown(&mut self) -> Result<(), Stopped> {
+        let Some(unknown) = self.ledger.unknown() else { return Ok(()) };
+        let released = Released { lines: unknown.lines.clone(), done: self.ledger.done() };
+        self.record(Entry::Released(released), None).map_err(|error| self.fail(error))
+    }
+
+    fn record_result(&mut self, entry: Entry, checkpoint: Option<Checkpoint>) -> Result<(), Stopped> {
+        self.record(entry, checkpoint).map_err(|error| {
             self.is_unrecorded = true;
             self.fail(error)
         })
@@ -414,27 +463,31 @@ impl Run<'_> {
     /// Adds an entry to the ledger, and before that to the journal if there is one.
     fn record(&mut self, entry: Entry, checkpoint: Option<Checkpoint>) -> anyhow::Result<()> {
         match &mut self.journal {
-            Some(journal) => journal.add(&mut self.ledger, entry, checkpoint).with_context(|| journal.name()),
+            Some(journal) => journal.add(&mut self.ledger, entry, checkpoint).map_err(|error| {
+                if journal.is_lost() {
+                    self.ledger.set_journal_is_lost();
+                }
+                error.context(journal.name())
+            }),
             None => Ok(self.ledger.add(&entry)?),
         }
     }
 
-    /// When a batch was sent for the first time, perhaps by an earlier run.
-    fn first_attempt(&self, batch: &Batch) -> FirstAttempt {
-        let earlier = batch.is_resend.then(|| UNIX_EPOCH.checked_add(Duration::from_secs(self.first_sent()))).flatten();
-        earlier.map_or_else(FirstAttempt::now, FirstAttempt::at)
-    }
-
-    /// In seconds since 1970, for lines that are sent again.
-    fn first_sent(&self) -> u64 {
-        match (self.decision, self.ledger.unknown()) {
-            (Some(Decision::Send { first_sent }), _) => first_sent,
-            (_, Some(unknown)) => unknown.first_sent,
-            (_, None) => unix_seconds(),
+    /// When a batch is or was sent for the first time, or its keys were.
+    fn first_sent(&self, batch: &Batch) -> Timestamp {
+        let now = self.clock.now();
+        let keys_used = batch.lines.first().and_then(|&line| self.ledger.keys_used(line));
+        match self.ledger.unknown().filter(|_| batch.origin == Origin::Unknown) {
+            Some(unknown) => unknown.first.clone(),
+            // Once the server has forgotten them, they are as good as new.
+            None => keys_used.filter(|used| !used.is_surely_older(KEY_LIFETIME, &now)).cloned().unwrap_or(now),
         }
     }
 
     fn fail(&mut self, error: anyhow::Error) -> Stopped {
+        let is_rejected = |error: &Error| error.kind() == ErrorKind::OutcomeUnknown && !error.is_repeatable();
+        self.needs_fix |= exit_status_for(&error) == ExitStatus::Rejected;
+        self.needs_fix |= error.downcast_ref::<Error>().is_some_and(is_rejected);
         self.failures.push(error);
         self.stop()
     }
@@ -449,8 +502,9 @@ impl Run<'_> {
         let Self { console, ledger, .. } = self;
         let result = self.queue.result();
         self.progress.clear();
-        let remaining = if self.has_unsent { Remaining::Lines } else { result.remaining() };
-        let is_stopped = result.stop.is_some() || remaining != Remaining::Nothing;
+        let lines_remain = self.has_unsent || result.lines_remain;
+        let needs_fix = self.needs_fix || result.input_error.is_some();
+        let is_stopped = result.stop.is_some() || lines_remain;
         let output_closed = self.printed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
         let mut cause = self.reply_errors.finish(|message| console.print_error_message(message));
         if self.is_unrecorded {
@@ -476,7 +530,10 @@ impl Run<'_> {
                 Some(StopReason::Failure) | None => String::new(),
             };
             // With --quiet too, because it is part of the error.
-            stderr::print_message(&format!("{reason}{}", ledger.stopped_summary(remaining, unix_seconds())));
+            stderr::print_message(&format!(
+                "{reason}{}",
+                ledger.stopped_summary(lines_remain, needs_fix, &self.clock.now())
+            ));
         } else {
             console.print_message(&ledger.finished_summary(self.progress.elapsed()));
         }
@@ -488,10 +545,15 @@ impl Run<'_> {
             },
             has_answered: ledger.has_progress(),
             effect,
-            lines_remain: remaining != Remaining::Nothing,
+            lines_remain,
             cause,
         })
     }
+}
+
+/// Whether smaller parts of a batch may be accepted.
+fn is_too_large(error: &Error, batch: &Batch) -> bool {
+    error.status() == Some(TOO_LARGE) && batch.commands().len() > 1
 }
 
 fn is_rejected_repetition(error: &ReplyError) -> bool {

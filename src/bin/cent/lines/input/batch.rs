@@ -6,6 +6,7 @@ use cent::{Command, Error, HttpRequest, RequestBuilder};
 
 use super::super::journal::Checkpoint;
 use super::super::journal::resume::InputHasher;
+use super::super::ledger::Origin;
 
 /// The largest body, unless a single command is larger: nginx rejects more than 1 MiB by default.
 pub(in crate::lines) const MAX_REQUEST_BYTES: usize = 1_000_000;
@@ -22,6 +23,8 @@ const MAX_INITIAL_CAPACITY: usize = 100;
 #[derive(Debug)]
 pub(in crate::lines) struct Batch {
     max_commands: usize,
+    /// Unless a single command is larger.
+    max_bytes: usize,
     /// Empty once the request holds them.
     commands: Vec<Command>,
     request: Option<HttpRequest<'static>>,
@@ -29,8 +32,7 @@ pub(in crate::lines) struct Batch {
     pub(in crate::lines) lines: Vec<u64>,
     /// The hash of the input up to the end of each line; empty without a journal.
     hashers: Vec<InputHasher>,
-    /// Whether an earlier run may have sent its lines.
-    pub(in crate::lines) is_resend: bool,
+    pub(in crate::lines) origin: Origin,
     /// Where its last line ends in the input, in bytes.
     pub(in crate::lines) input_end: u64,
     bytes: usize,
@@ -38,15 +40,16 @@ pub(in crate::lines) struct Batch {
 }
 
 impl Batch {
-    pub(in crate::lines) fn new(max_commands: usize) -> Self {
+    pub(in crate::lines) fn new(max_commands: usize, max_bytes: usize, origin: Origin) -> Self {
         let capacity = max_commands.min(MAX_INITIAL_CAPACITY);
         Self {
             max_commands,
+            max_bytes,
             commands: Vec::with_capacity(capacity),
             request: None,
             lines: Vec::with_capacity(capacity),
             hashers: Vec::new(),
-            is_resend: false,
+            origin,
             input_end: 0,
             bytes: 0,
             created_at: Instant::now(),
@@ -65,10 +68,9 @@ impl Batch {
         self.hashers.push(hasher);
     }
 
-    /// The line at this index and the digest at its end; none without a journal.
-    pub(in crate::lines) fn checkpoint(&self, index: usize) -> Option<Checkpoint> {
-        let (&line, hasher) = (self.lines.get(index)?, self.hashers.get(index)?);
-        Some(Checkpoint { line, digest: hasher.digest() })
+    /// Its last line and the digest at the end of that; none without a journal.
+    pub(in crate::lines) fn end(&self) -> Option<Checkpoint> {
+        Some(Checkpoint { line: *self.lines.last()?, digest: self.hashers.last()?.digest() })
     }
 
     pub(in crate::lines) fn append(&mut self, mut other: Self) {
@@ -92,11 +94,12 @@ impl Batch {
         self.bytes -= bytes;
         Some(Self {
             max_commands: self.max_commands,
+            max_bytes: self.max_bytes,
             commands,
             request: None,
             lines: self.lines.split_off(half),
             hashers: self.hashers.split_off(half.min(self.hashers.len())),
-            is_resend: self.is_resend,
+            origin: self.origin,
             input_end: self.input_end,
             bytes,
             created_at: self.created_at,
@@ -113,13 +116,13 @@ impl Batch {
 
     /// Whether another batch can be appended.
     pub(in crate::lines) fn has_room_for_all(&self, other: &Self) -> bool {
-        other.request.is_none() && other.is_resend == self.is_resend && self.has_room(other.commands.len(), other.bytes)
+        other.request.is_none() && other.origin == self.origin && self.has_room(other.commands.len(), other.bytes)
     }
 
     fn has_room(&self, commands: usize, bytes: usize) -> bool {
         self.request.is_none()
             && self.commands.len() + commands <= self.max_commands
-            && (self.commands.is_empty() || self.bytes + bytes <= MAX_REQUEST_BYTES)
+            && (self.commands.is_empty() || self.bytes + bytes <= self.max_bytes)
     }
 
     /// How much longer it waits for more commands.
@@ -163,7 +166,7 @@ mod tests {
     use super::*;
 
     fn batch(max_commands: usize, params: &[&str]) -> Batch {
-        let mut batch = Batch::new(max_commands);
+        let mut batch = Batch::new(max_commands, MAX_REQUEST_BYTES, Origin::New);
         for params in params {
             batch.push(Command::new("info", *params).unwrap(), 1, 1);
         }
@@ -172,7 +175,7 @@ mod tests {
 
     #[test]
     fn oversized_buffers_are_not_reused() {
-        let mut batch = Batch::new(2);
+        let mut batch = Batch::new(2, MAX_REQUEST_BYTES, Origin::New);
         for capacity in [6, 7] {
             let mut text = Vec::with_capacity(capacity);
             text.extend_from_slice(b"{ }");

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::super::ledger::summary::Remaining;
+use super::super::ledger::Origin;
 use super::batch::{Batch, MAX_REQUEST_BYTES};
 use super::batch_size::BatchSize;
 
@@ -50,16 +50,6 @@ pub(in crate::lines) struct RunResult {
 #[error("the run was stopped")]
 pub(in crate::lines) struct Stopped;
 
-impl RunResult {
-    pub(in crate::lines) fn remaining(&self) -> Remaining {
-        match self.input_error {
-            Some(_) => Remaining::InvalidLine,
-            None if self.lines_remain => Remaining::Lines,
-            None => Remaining::Nothing,
-        }
-    }
-}
-
 #[derive(Debug)]
 pub(in crate::lines) struct Queue {
     state: Mutex<State>,
@@ -70,6 +60,8 @@ pub(in crate::lines) struct Queue {
 struct State {
     /// How many commands go into the next batch.
     batch_size: BatchSize,
+    /// How large its body may be.
+    max_bytes: usize,
     /// Batches to be sent.
     ready: VecDeque<Batch>,
     /// The bytes in them.
@@ -101,6 +93,7 @@ impl Queue {
     pub(in crate::lines) fn new(batch_size: BatchSize) -> Self {
         let state = State {
             batch_size,
+            max_bytes: MAX_REQUEST_BYTES,
             ready: VecDeque::new(),
             bytes: 0,
             commands: 0,
@@ -114,9 +107,16 @@ impl Queue {
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// How many commands go into the next batch.
-    pub(in crate::lines) fn batch_size(&self) -> usize {
-        self.lock().batch_size.current()
+    /// An empty batch of the size that suits the server.
+    pub(super) fn new_batch(&self, origin: Origin) -> Batch {
+        let state = self.lock();
+        Batch::new(state.batch_size.current(), state.max_bytes, origin)
+    }
+
+    /// Keeps later batches below this size, which is more than a server accepts.
+    pub(in crate::lines) fn limit_bytes(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.max_bytes = state.max_bytes.min(bytes);
     }
 
     /// Adapts the size of batches to the response time of one with this many commands.
@@ -286,7 +286,7 @@ mod tests {
     }
 
     fn partial(line: u64, bytes: usize) -> Batch {
-        let mut batch = Batch::new(2);
+        let mut batch = Batch::new(2, MAX_REQUEST_BYTES, Origin::New);
         let params = format!("{{\"a\":\"{}\"}}", "x".repeat(bytes));
         batch.push(Command::new("info", params).unwrap(), line, line);
         batch

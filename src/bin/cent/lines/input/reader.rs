@@ -9,6 +9,7 @@ use anyhow::{Context, anyhow, bail};
 use cent::{Command, RequestBuilder};
 
 use super::super::journal::resume::{InputHasher, KnownInput};
+use super::super::ledger::Origin;
 use super::batch::Batch;
 use super::queue::{MAX_POOLED_BYTES, Queue, Stopped};
 use crate::console::blocking::{self, is_readable};
@@ -85,6 +86,8 @@ struct BatchReader<'a, Input> {
     input: BufReader<Input>,
     queue: &'a Queue,
     requests: &'a RequestBuilder,
+    /// Whether there is no more: what is written to the file later, or typed after Ctrl-D, belongs to another run.
+    has_ended: bool,
     /// The batch that is being filled; never empty.
     batch: Option<Batch>,
     /// With a journal.
@@ -96,7 +99,7 @@ struct BatchReader<'a, Input> {
 impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
     fn new(input: Input, queue: &'a Queue, requests: &'a RequestBuilder) -> Self {
         let input = BufReader::with_capacity(READ_BYTES, input);
-        Self { input, queue, requests, batch: None, input_check: None, buffer_pool: Vec::new() }
+        Self { input, queue, requests, has_ended: false, batch: None, input_check: None, buffer_pool: Vec::new() }
     }
 
     fn with_known(self, known: Option<KnownInput>) -> Self {
@@ -135,7 +138,7 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
             if number <= known_lines {
                 self.take_known(line, &parse)?;
             } else {
-                self.take_new(line, &parse, false)?;
+                self.take_new(line, &parse, Origin::New)?;
             }
         }
         Ok(())
@@ -150,7 +153,7 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
         let Some(input_check) = &mut self.input_check else { return Ok(()) };
         let number = line.number;
         input_check.check(number)?;
-        if input_check.known.resend.contains(number) {
+        if input_check.known.origin(number).is_some() {
             input_check.held.push(line);
         } else {
             self.buffer_pool.push(line.text);
@@ -160,7 +163,8 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
         }
         self.queue.set_verified();
         for held in std::mem::take(&mut input_check.held) {
-            self.take_new(held, parse, true)?;
+            let origin = self.input_check.as_ref().and_then(|input_check| input_check.known.origin(held.number));
+            self.take_new(held, parse, origin.unwrap_or(Origin::New))?;
         }
         // New lines go into batches of their own.
         Ok(self.flush()?)
@@ -171,15 +175,14 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
         &mut self,
         line: Line,
         parse: &impl Fn(Vec<u8>, u64) -> anyhow::Result<Command>,
-        is_resend: bool,
+        origin: Origin,
     ) -> anyhow::Result<()> {
         if line.text.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
         let command = parse(line.text, line.number).context(STDIN)?;
         let (number, input_end, hasher) = (line.number, line.input_end, line.hasher);
-        self.push(command, number, input_end, |batch| {
-            batch.is_resend = is_resend;
+        self.push(command, number, input_end, origin, |batch| {
             if let Some(hasher) = hasher {
                 batch.push_hasher(hasher);
             }
@@ -195,14 +198,14 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
             let count = newline.map_or(buffered.len(), |index| index + 1);
             line.extend_from_slice(&buffered[..count]);
             self.input.consume(count);
-            if newline.is_some() || line.len() as u64 > MAX_LINE_BYTES {
+            if newline.is_some() || self.has_ended || line.len() as u64 > MAX_LINE_BYTES {
                 return Ok(());
             }
             while !self.is_ready().with_context(context)? {
                 self.flush()?;
             }
             match self.input.fill_buf() {
-                Ok([]) => return Ok(()),
+                Ok([]) => self.has_ended = true,
                 Ok(_) => {}
                 // A neighbor process can make standard input non-blocking, and read what this one waits for.
                 Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
@@ -230,15 +233,16 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
         command: Command,
         number: u64,
         input_end: u64,
+        origin: Origin,
         extend: impl FnOnce(&mut Batch),
     ) -> anyhow::Result<()> {
-        if self.batch.as_ref().is_some_and(|batch| !batch.has_room_for(&command)) {
+        if self.batch.as_ref().is_some_and(|batch| batch.origin != origin || !batch.has_room_for(&command)) {
             self.flush_full()?;
         }
         if self.batch.is_none() {
             self.buffer_pool.extend(self.queue.take_recycled().into_iter().flat_map(Batch::into_buffers));
         }
-        let batch = self.batch.get_or_insert_with(|| Batch::new(self.queue.batch_size()));
+        let batch = self.batch.get_or_insert_with(|| self.queue.new_batch(origin));
         batch.push(command, number, input_end);
         extend(batch);
         if batch.is_full() { self.flush_full() } else { Ok(()) }
@@ -297,7 +301,7 @@ mod tests {
 
     fn push(reader: &mut BatchReader<'_, PipeReader>, number: u64, bytes: usize) {
         let params = format!("{{\"a\":\"{}\"}}", "x".repeat(bytes));
-        reader.push(Command::new("info", params).unwrap(), number, 0, |_| {}).unwrap();
+        reader.push(Command::new("info", params).unwrap(), number, 0, Origin::New, |_| {}).unwrap();
     }
 
     fn pop_lines(queue: &Queue) -> Vec<u64> {
@@ -400,6 +404,18 @@ mod tests {
     impl AsFd for Scripted {
         fn as_fd(&self) -> BorrowedFd<'_> {
             self.0.as_fd()
+        }
+    }
+
+    #[test]
+    fn end_of_input_is_final() {
+        // What another process appends to the file later, or a person types after Ctrl-D.
+        for (first, lines) in [(&b"{}\n{}"[..], [1, 2]), (b"{}\n{}\n", [1, 2])] {
+            let results: [io::Result<&'static [u8]>; 4] = [Ok(first), Ok(b""), Ok(b"\n{}\n"), Ok(b"")];
+            let queue = Queue::new(BatchSize::fixed(100));
+            read_all(&queue, Scripted(File::open("/dev/null").unwrap(), results.into()));
+            assert_eq!(all_lines(&queue), [lines]);
+            assert!(queue.result().input_error.is_none());
         }
     }
 

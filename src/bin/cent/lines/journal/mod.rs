@@ -6,15 +6,17 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use cent::IdempotencyKey;
 use rustix::fs::fstat;
+use rustix::io::Errno;
 use sha2::Sha256;
 
 use super::ledger::{Entry, Ledger};
+use crate::console::stderr::text_of;
 use record::{Digest, Job, Record};
 
 pub(crate) mod record;
@@ -44,6 +46,7 @@ pub(super) struct Journal {
     end: u64,
     /// Whether a line that a crash cut off follows.
     has_cut_line: bool,
+    is_lost: bool,
 }
 
 impl Journal {
@@ -63,7 +66,10 @@ impl Journal {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!("another run uses this journal; wait until it ends"),
-            Err(TryLockError::Error(error)) => return Err(error).context("cannot lock the journal"),
+            Err(TryLockError::Error(error)) => {
+                let error = text_of(&error.into());
+                bail!("cannot lock the journal: {error}; use a file on a local file system for --journal");
+            }
         }
         let mut input = BufReader::new(&file);
         let header = read_header(&mut input)?;
@@ -76,7 +82,7 @@ impl Journal {
             (id, replay(&mut input, &mut ledger, &mut checkpoints, header.len() as u64)?)
         };
         let has_cut_line = file.metadata().context("cannot read the journal")?.len() > end;
-        Ok((Self { path: path.to_owned(), file, id, checkpoints, end, has_cut_line }, ledger))
+        Ok((Self { path: path.to_owned(), file, id, checkpoints, end, has_cut_line, is_lost: false }, ledger))
     }
 
     /// From which the idempotency keys of the lines derive.
@@ -101,11 +107,14 @@ impl Journal {
         entry: Entry,
         checkpoint: Option<Checkpoint>,
     ) -> anyhow::Result<()> {
-        self.checkpoints.extend(checkpoint);
+        if let Some(checkpoint) = checkpoint {
+            replace(&mut self.checkpoints, checkpoint);
+        }
         let end = self.checkpoints.iter().find(|checkpoint| checkpoint.line == entry.last_line());
         let sha256 = end.context("the journal does not fit the input")?.digest;
         let record = Record { entry, sha256 };
         let text = record.text();
+        self.check_unchanged()?;
         if let Err(error) = self.write(text.as_bytes()) {
             // A record that is cut off counts as not written in any case.
             let _ = self.file.set_len(self.end);
@@ -115,6 +124,30 @@ impl Journal {
         ledger.add(&record.entry)?;
         keep_ends(&mut self.checkpoints, ledger);
         Ok(())
+    }
+
+    /// Checks that the next run will read what this one writes, and nothing else: file locks do not reach everyone.
+    fn check_unchanged(&mut self) -> anyhow::Result<()> {
+        let opened = self.file.metadata().context("cannot read the journal")?;
+        let change = match fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some("removed or renamed"),
+            Err(error) => return Err(error).context("cannot read the journal"),
+            Ok(named) if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) => Some("replaced by another file"),
+            Ok(_) if opened.len() < self.end => Some("shortened"),
+            Ok(_) if opened.len() > self.end && !self.has_cut_line => Some("written by another program"),
+            Ok(_) => None,
+        };
+        self.is_lost = change.is_some();
+        change.map_or(Ok(()), |change| {
+            Err(anyhow!(
+                "the journal was {change} during the run; check which lines were sent before you use another file"
+            ))
+        })
+    }
+
+    /// Whether something happened to the file, so that another run must not rely on it.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost
     }
 
     fn write(&mut self, text: &[u8]) -> io::Result<()> {
@@ -153,7 +186,8 @@ fn create(path: &Path, file: &File, job: &Job) -> anyhow::Result<(IdempotencyKey
         file.write_all_at(header.as_bytes(), 0)?;
         file.sync_all()?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+        let synced = File::open(parent.unwrap_or(Path::new("."))).and_then(|directory| directory.sync_all());
+        synced.or_else(|error| if is_unsupported(&error) { Ok(()) } else { Err(error) })
     };
     let written = write(file);
     if written.is_err() {
@@ -161,6 +195,13 @@ fn create(path: &Path, file: &File, job: &Job) -> anyhow::Result<(IdempotencyKey
     }
     written.context("cannot write the journal")?;
     Ok((id, header.len() as u64))
+}
+
+/// Whether a directory cannot be synced at all, as on CIFS and vboxsf, or if it is not readable: then the file's own sync has
+/// to do.
+fn is_unsupported(error: &io::Error) -> bool {
+    const ERRORS: [Errno; 6] = [Errno::INVAL, Errno::ACCESS, Errno::PERM, Errno::NOSYS, Errno::OPNOTSUPP, Errno::BADF];
+    Errno::from_io_error(error).is_some_and(|errno| ERRORS.contains(&errno))
 }
 
 fn read_header(input: &mut impl BufRead) -> anyhow::Result<String> {
@@ -197,16 +238,21 @@ fn replay(
         let damage =
             || format!("line {number} is damaged; check which lines were sent, and use another file for --journal");
         let Record { entry, sha256 } = record.with_context(damage)?;
-        checkpoints.push(Checkpoint { line: entry.last_line(), digest: sha256 });
+        replace(checkpoints, Checkpoint { line: entry.last_line(), digest: sha256 });
         keep_ends(checkpoints, ledger);
         end += line.len() as u64;
     }
     Ok(end)
 }
 
-/// Keeps where the ledger ends, each line once.
+/// Adds a checkpoint; in place of one at the same line, before which the input may have changed since.
+fn replace(checkpoints: &mut Vec<Checkpoint>, checkpoint: Checkpoint) {
+    checkpoints.retain(|other| other.line != checkpoint.line);
+    checkpoints.push(checkpoint);
+}
+
+/// Keeps those where the ledger ends, or may end again, in ascending order.
 fn keep_ends(checkpoints: &mut Vec<Checkpoint>, ledger: &Ledger) {
-    checkpoints.retain(|checkpoint| [ledger.done(), ledger.end()].contains(&checkpoint.line));
+    checkpoints.retain(|checkpoint| [ledger.kept_end(), ledger.done(), ledger.end()].contains(&checkpoint.line));
     checkpoints.sort_by_key(|checkpoint| checkpoint.line);
-    checkpoints.dedup_by_key(|checkpoint| checkpoint.line);
 }

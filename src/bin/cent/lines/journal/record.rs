@@ -146,8 +146,9 @@ fn line(value: &impl Serialize) -> String {
 mod tests {
     use cent::Repeat;
 
-    use super::super::super::ledger::{Answered, Sent, Skipped};
+    use super::super::super::ledger::{Answered, NotAccepted, Released, Sent, Skipped};
     use super::*;
+    use crate::clock::Timestamp;
 
     fn job(method: Option<&str>) -> Job {
         Job {
@@ -226,31 +227,42 @@ mod tests {
 
     #[test]
     fn records_have_one_text() {
-        let set = |text: &str| text.parse().unwrap();
+        let lines_of = |text: &str| text.parse().unwrap();
         let sha256 = Digest([1; 32]);
         let hex = "01".repeat(32);
         let answered = Answered { done: 100, ..Answered::default() };
+        let sent = |lines, time, machine: Option<&str>, repeat| {
+            let first = Timestamp { time, uptime: 7, machine: machine.map(str::to_owned) };
+            Entry::Sent(Sent::new(lines_of(lines), first, repeat))
+        };
         for (entry, text) in [
             (
-                Entry::Sent(Sent { lines: set("1-100"), time: 1_764_115_200, repeat: Repeat::Keys }),
-                r#"{"sent":{"lines":"1-100","time":1764115200,"repeat":"keys"},"#,
+                sent("1-100", 1_764_115_200, Some("0a1b"), Repeat::Keys),
+                r#"{"sent":{"lines":"1-100","time":1764115200,"uptime":7,"machine":"0a1b","repeat":"keys"},"#,
             ),
             (
-                Entry::Sent(Sent { lines: set("5,7-9"), time: 0, repeat: Repeat::Nothing }),
-                r#"{"sent":{"lines":"5,7-9","time":0,"repeat":"nothing"},"#,
+                sent("5,7-9", 0, None, Repeat::Nothing),
+                r#"{"sent":{"lines":"5,7-9","time":0,"uptime":7,"machine":null,"repeat":"nothing"},"#,
             ),
             (
-                Entry::Sent(Sent { lines: set("5"), time: 1, repeat: Repeat::Reads }),
-                r#"{"sent":{"lines":"5","time":1,"repeat":"reads"},"#,
+                sent("5", u64::MAX, None, Repeat::Reads),
+                r#"{"sent":{"lines":"5","time":18446744073709551615,"uptime":7,"machine":null,"repeat":"reads"},"#,
             ),
+            (Entry::NotAccepted(NotAccepted { done: 2 }), r#"{"not_accepted":{"line":2},"#),
+            (Entry::Released(Released { lines: lines_of("3-4"), done: 2 }), r#"{"released":{"lines":"3-4","line":2},"#),
             (Entry::Answered(Answered::default()), r#"{"done":{"line":0},"#),
             (
-                Entry::Answered(Answered { rejected: set("3,7-9"), failed: set("4"), unknown: set("5"), ..answered }),
+                Entry::Answered(Answered {
+                    rejected: lines_of("3,7-9"),
+                    failed: lines_of("4"),
+                    unknown: lines_of("5"),
+                    ..answered
+                }),
                 r#"{"done":{"line":100,"rejected":"3,7-9","failed":"4","unknown":"5"},"#,
             ),
             (
-                Entry::Skipped(Skipped { lines: set("101-200"), done: 200 }),
-                r#"{"skipped":{"lines":"101-200","done":200},"#,
+                Entry::Skipped(Skipped { lines: lines_of("101-200"), done: 200 }),
+                r#"{"skipped":{"lines":"101-200","line":200},"#,
             ),
         ] {
             let text = format!("{text}\"sha256\":\"{hex}\"}}\n");

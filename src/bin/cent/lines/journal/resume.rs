@@ -4,44 +4,41 @@ use cent::{REPEAT_LIMIT, Repeat};
 use sha2::{Digest as _, Sha256};
 
 use super::super::ledger::line_set::LineSet;
-use super::super::ledger::{Ledger, Unknown};
+use super::super::ledger::summary::Doubt;
+use super::super::ledger::{Ledger, Origin, Unknown};
 use super::Checkpoint;
 use super::record::Digest;
+use crate::clock::Timestamp;
 use crate::options::UnknownChoice;
-
-/// The longest time that servers keep idempotency keys, in seconds.
-const KEY_LIFETIME_SECONDS: u64 = 300;
 
 /// What to do with unknown lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// To send them again; the server recognizes their keys.
     Repeat,
-    /// To send them as if for the first time, at this time in seconds since 1970.
-    Send {
-        first_sent: u64,
-    },
+    /// To send them again; they only read.
+    Read,
+    /// To send them as if for the first time.
+    Release,
     Skip,
     /// To let the user decide.
-    Ask,
+    Ask(Doubt),
 }
 
-/// Decides at a time in seconds since 1970.
-pub(crate) fn decide(unknown: &Unknown, choice: Option<UnknownChoice>, idempotent: bool, now: u64) -> Decision {
-    // None if the clock was set back.
-    let age = now.checked_sub(unknown.first_sent);
-    let is_early = age.is_some_and(|age| age < REPEAT_LIMIT.as_secs());
-    match choice {
-        _ if unknown.repeat == Repeat::Reads => Decision::Send { first_sent: now },
-        Some(UnknownChoice::Send) => {
-            // While the server may know the keys, their time counts from their first use.
-            let is_forgotten = age.is_some_and(|age| age > KEY_LIFETIME_SECONDS);
-            Decision::Send { first_sent: if is_forgotten { now } else { unknown.first_sent } }
-        }
+pub(crate) fn decide(unknown: &Unknown, choice: Option<UnknownChoice>, idempotent: bool, now: &Timestamp) -> Decision {
+    let doubt = match unknown.first.age(now) {
+        _ if unknown.repeat != Repeat::Keys => Some(Doubt::NoKeys),
+        None => Some(Doubt::Restarted),
+        Some(age) if age >= REPEAT_LIMIT => Some(Doubt::TooOld),
+        Some(_) => (!idempotent).then_some(Doubt::KeysNotUsed),
+    };
+    match (choice, doubt) {
+        _ if unknown.repeat == Repeat::Reads => Decision::Read,
+        (Some(UnknownChoice::Send), _) => Decision::Release,
         // Nothing is lost as long as it can be repeated: the choice may be in a crontab.
-        _ if unknown.repeat == Repeat::Keys && idempotent && is_early => Decision::Repeat,
-        Some(UnknownChoice::Skip) => Decision::Skip,
-        None => Decision::Ask,
+        (_, None) => Decision::Repeat,
+        (Some(UnknownChoice::Skip), _) => Decision::Skip,
+        (None, Some(doubt)) => Decision::Ask(doubt),
     }
 }
 
@@ -51,14 +48,33 @@ pub(crate) struct KnownInput {
     /// In ascending order; none if nothing was sent.
     checkpoints: Vec<Checkpoint>,
     /// The lines to send again.
-    pub(crate) resend: LineSet,
+    resend: LineSet,
+    /// The lines to send that were left out.
+    unsent: LineSet,
 }
 
 impl KnownInput {
-    pub(crate) fn new(checkpoints: &[Checkpoint], ledger: &Ledger, resends: bool) -> Self {
-        let checkpoints = checkpoints.iter().copied().filter(|checkpoint| checkpoint.line > 0).collect();
-        let unknown = ledger.unknown().filter(|_| resends);
-        Self { checkpoints, resend: unknown.map(|unknown| unknown.lines.clone()).unwrap_or_default() }
+    pub(crate) fn new(checkpoints: &[Checkpoint], ledger: &Ledger, decision: Option<Decision>) -> Self {
+        let (mut resend, mut unsent, mut end) = (LineSet::default(), ledger.unsent().clone(), ledger.end());
+        if let Some(unknown) = ledger.unknown() {
+            match decision {
+                Some(Decision::Repeat | Decision::Read) => resend = unknown.lines.clone(),
+                Some(Decision::Release) => {
+                    unsent = unsent.union(&unknown.lines.up_to(ledger.done()));
+                    // What comes after the last line that is done counts as never sent, and may change.
+                    end = ledger.done();
+                }
+                _ => {}
+            }
+        }
+        let is_known = |checkpoint: &&Checkpoint| (1..=end).contains(&checkpoint.line);
+        Self { checkpoints: checkpoints.iter().filter(is_known).copied().collect(), resend, unsent }
+    }
+
+    /// What earlier runs did with a line that is to be sent; none if it is settled.
+    pub(crate) fn origin(&self, line: u64) -> Option<Origin> {
+        let is_unsent = || self.unsent.contains(line).then_some(Origin::Unsent);
+        if self.resend.contains(line) { Some(Origin::Unknown) } else { is_unsent() }
     }
 
     /// The last line that was sent; 0 if there is none.
@@ -118,68 +134,84 @@ mod tests {
 
     const SENT: u64 = 1_000_000;
 
+    fn at(time: i64, uptime: i64, machine: &str) -> Timestamp {
+        let at = |seconds| SENT.saturating_add_signed(seconds);
+        Timestamp { time: at(time), uptime: at(uptime), machine: Some(machine.to_owned()) }
+    }
+
+    fn decide_at(repeat: Repeat, choice: Option<UnknownChoice>, idempotent: bool, now: &Timestamp) -> Decision {
+        let unknown = Unknown { lines: LineSet::range(1, 2), first: at(0, 0, "m"), repeat, end: 2 };
+        decide(&unknown, choice, idempotent, now)
+    }
+
     fn decide_after(repeat: Repeat, choice: Option<UnknownChoice>, idempotent: bool, seconds: i64) -> Decision {
-        let unknown = Unknown { lines: LineSet::range(1, 2), first_sent: SENT, repeat, end: 2 };
-        decide(&unknown, choice, idempotent, SENT.saturating_add_signed(seconds))
+        decide_at(repeat, choice, idempotent, &at(seconds, seconds, "m"))
     }
 
     #[test]
-    fn keys_allow_repetition_for_4_minutes() {
-        let decide = |seconds| decide_after(Repeat::Keys, None, true, seconds);
-        assert_eq!([0, 1, 239].map(decide), [Decision::Repeat; 3]);
-        assert_eq!([240, 86400].map(decide), [Decision::Ask; 2]);
-        // A clock that was set back is no proof.
-        assert_eq!(decide(-1), Decision::Ask);
+    fn keys_allow_repetition_for_4_minutes_by_both_clocks() {
+        let decide = |time, uptime| decide_at(Repeat::Keys, None, true, &at(time, uptime, "m"));
+        assert_eq!([0, 1, 239].map(|age| decide(age, age)), [Decision::Repeat; 3]);
+        assert_eq!([240, 86400].map(|age| decide(age, age)), [Decision::Ask(Doubt::TooOld); 2]);
+        assert_eq!((decide(240, 239), decide(239, 240)), (Decision::Ask(Doubt::TooOld), Decision::Ask(Doubt::TooOld)));
+        // A wall clock that was set back.
+        assert_eq!((decide(-7200, 239), decide(-7200, 240)), (Decision::Repeat, Decision::Ask(Doubt::TooOld)));
+    }
+
+    #[test]
+    fn restart_ends_use_of_keys() {
+        let after = |choice, machine| decide_at(Repeat::Keys, choice, true, &at(1, 1, machine));
+        assert_eq!(after(None, "n"), Decision::Ask(Doubt::Restarted));
+        assert_eq!(after(Some(UnknownChoice::Skip), "n"), Decision::Skip);
+        let unknown_machine = Timestamp { machine: None, ..at(1, 1, "m") };
+        assert_eq!(decide_at(Repeat::Keys, None, true, &unknown_machine), Decision::Ask(Doubt::Restarted));
     }
 
     #[test]
     fn keys_count_only_in_both_runs() {
-        assert_eq!(decide_after(Repeat::Keys, None, false, 1), Decision::Ask);
-        assert_eq!(decide_after(Repeat::Nothing, None, true, 1), Decision::Ask);
+        assert_eq!(decide_after(Repeat::Keys, None, false, 1), Decision::Ask(Doubt::KeysNotUsed));
+        assert_eq!(decide_after(Repeat::Keys, None, false, 240), Decision::Ask(Doubt::TooOld));
+        assert_eq!(decide_after(Repeat::Nothing, None, true, 1), Decision::Ask(Doubt::NoKeys));
     }
 
     #[test]
     fn reading_is_always_repeated() {
-        for seconds in [-1, 1, 86400] {
-            let now = SENT.saturating_add_signed(seconds);
-            assert_eq!(decide_after(Repeat::Reads, None, false, seconds), Decision::Send { first_sent: now });
+        for choice in [None, Some(UnknownChoice::Send), Some(UnknownChoice::Skip)] {
+            for seconds in [-1, 1, 86400] {
+                assert_eq!(decide_after(Repeat::Reads, choice, false, seconds), Decision::Read);
+            }
         }
     }
 
     #[test]
     fn choice_of_user_counts() {
         use UnknownChoice::{Send, Skip};
-        for seconds in [-1, 1, 86400] {
+        for seconds in [1, 86400] {
             assert_eq!(decide_after(Repeat::Nothing, Some(Skip), true, seconds), Decision::Skip);
             assert_eq!(decide_after(Repeat::Keys, Some(Skip), false, seconds), Decision::Skip);
             // What can be repeated is not skipped.
             let keys = if seconds == 1 { Decision::Repeat } else { Decision::Skip };
             assert_eq!(decide_after(Repeat::Keys, Some(Skip), true, seconds), keys);
-            assert!(matches!(decide_after(Repeat::Reads, Some(Skip), true, seconds), Decision::Send { .. }));
+            for repeat in [Repeat::Keys, Repeat::Nothing] {
+                assert_eq!(decide_after(repeat, Some(Send), true, seconds), Decision::Release);
+            }
         }
-        let first_sent = |seconds| match decide_after(Repeat::Keys, Some(Send), true, seconds) {
-            Decision::Send { first_sent } => first_sent,
-            decision => panic!("{decision:?}"),
-        };
-        assert_eq!([-1, 1, 300].map(first_sent), [SENT; 3]);
-        assert_eq!(first_sent(301), SENT + 301);
     }
 
     /// What is known after two requests of 2 lines each, the second of which has no answer.
-    fn known_input(lines: &[&str]) -> KnownInput {
+    fn known_input(lines: &[&str], decision: Decision) -> KnownInput {
         let checkpoint = |count: usize| {
             let mut input = InputHasher::default();
             lines[..count].iter().for_each(|line| input.add(line.as_bytes()));
             Checkpoint { line: count as u64, digest: input.digest() }
         };
-        let sent =
-            |first, last| Entry::Sent(Sent { lines: LineSet::range(first, last), time: SENT, repeat: Repeat::Keys });
+        let sent = |first, last| Entry::Sent(Sent::new(LineSet::range(first, last), at(0, 0, "m"), Repeat::Keys));
         let mut ledger = Ledger::journaled();
         let done = Entry::Answered(Answered { done: 2, ..Answered::default() });
         for entry in [sent(1, 2), done, sent(3, 4)] {
             ledger.add(&entry).unwrap();
         }
-        KnownInput::new(&[checkpoint(2), checkpoint(4)], &ledger, true)
+        KnownInput::new(&[checkpoint(2), checkpoint(4)], &ledger, Some(decision))
     }
 
     fn check(known: &KnownInput, lines: &[&str]) -> Result<(), String> {
@@ -194,7 +226,7 @@ mod tests {
     #[test]
     fn changed_input_is_found() {
         let lines = ["1\n", "2\n", "3\n", "4"];
-        let known = known_input(&lines);
+        let known = known_input(&lines, Decision::Repeat);
         assert_eq!((known.last_line(), known.resend.to_string().as_str()), (4, "3-4"));
         assert_eq!(check(&known, &lines), Ok(()));
         assert_eq!(check(&known, &["1\n", "2\n", "3\n", "4\n", "5\n"]), Ok(()));
@@ -209,9 +241,20 @@ mod tests {
     }
 
     #[test]
+    fn released_lines_may_change() {
+        let lines = ["1\n", "2\n", "3\n", "4"];
+        let known = known_input(&lines, Decision::Release);
+        assert_eq!((known.last_line(), known.resend.is_empty()), (2, true));
+        assert_eq!(check(&known, &["1\n", "2\n", "x\n"]), Ok(()));
+        assert!(check(&known, &["1\n", "x\n", "3\n"]).is_err());
+        let known = known_input(&lines, Decision::Skip);
+        assert_eq!((known.last_line(), known.resend.is_empty()), (4, true));
+    }
+
+    #[test]
     fn new_journal_knows_nothing() {
         let start = Checkpoint { line: 0, digest: InputHasher::default().digest() };
-        let known = KnownInput::new(&[start], &Ledger::journaled(), true);
+        let known = KnownInput::new(&[start], &Ledger::journaled(), None);
         assert_eq!((known.last_line(), known.resend.is_empty()), (0, true));
         assert_eq!(check(&known, &[]), Ok(()));
     }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use line_set::LineSet;
 
+use crate::clock::Timestamp;
+
 pub(crate) mod line_set;
 pub(crate) mod summary;
 
@@ -31,18 +33,37 @@ pub(crate) enum Entry {
     /// It was answered.
     #[serde(rename = "done")]
     Answered(Answered),
+    /// Nothing of it was accepted.
+    #[serde(rename = "not_accepted")]
+    NotAccepted(NotAccepted),
     /// The user decided that unknown lines are not sent again.
     Skipped(Skipped),
+    /// The user decided that unknown lines count as never sent.
+    Released(Released),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Sent {
     pub(crate) lines: LineSet,
-    /// When they were sent for the first time, in seconds since 1970.
+    /// When they were sent for the first time, in seconds since 1970, and since the start of the machine.
     pub(crate) time: u64,
+    pub(crate) uptime: u64,
+    /// Whose uptime that is.
+    pub(crate) machine: Option<String>,
     #[serde(with = "RepeatName")]
     pub(crate) repeat: Repeat,
+}
+
+impl Sent {
+    pub(crate) fn new(lines: LineSet, first: Timestamp, repeat: Repeat) -> Self {
+        let Timestamp { time, uptime, machine } = first;
+        Self { lines, time, uptime, machine, repeat }
+    }
+
+    fn first(&self) -> Timestamp {
+        Timestamp { time: self.time, uptime: self.uptime, machine: self.machine.clone() }
+    }
 }
 
 /// All lines up to `done` are settled, except those that are named as unknown or failed.
@@ -66,9 +87,28 @@ pub(crate) struct Answered {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct NotAccepted {
+    /// All lines up to this one stay settled, except those of the request. If that is before the last line that is done,
+    /// the lines in between, which were all rejected, count as never sent.
+    #[serde(rename = "line")]
+    pub(crate) done: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Skipped {
     pub(crate) lines: LineSet,
     /// All lines up to this one are settled.
+    #[serde(rename = "line")]
+    pub(crate) done: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Released {
+    pub(crate) lines: LineSet,
+    /// All lines up to this one stay settled, except those of them that are released.
+    #[serde(rename = "line")]
     pub(crate) done: u64,
 }
 
@@ -77,21 +117,35 @@ impl Entry {
     pub(crate) fn last_line(&self) -> u64 {
         match self {
             Self::Sent(sent) => sent.lines.last().unwrap_or_default(),
-            Self::Answered(Answered { done, .. }) | Self::Skipped(Skipped { done, .. }) => *done,
+            Self::Answered(Answered { done, .. })
+            | Self::NotAccepted(NotAccepted { done })
+            | Self::Skipped(Skipped { done, .. })
+            | Self::Released(Released { done, .. }) => *done,
+        }
+    }
+
+    /// What a result says about the lines of a request; none if it leaves all of them unknown. `is_repetition` if they
+    /// were unknown before, and `done` is the ledger's.
+    pub(crate) fn from_result(
+        lines: &[u64],
+        result: &Result<Vec<Reply>, Error>,
+        is_repetition: bool,
+        done: u64,
+    ) -> Option<Self> {
+        match result {
+            Ok(replies) => Some(Self::Answered(Answered::new(lines, replies, done))),
+            // An earlier attempt may have been executed, whatever happened to this one.
+            Err(error) if is_repetition || error.kind() == ErrorKind::OutcomeUnknown => None,
+            Err(_) => Some(Self::NotAccepted(NotAccepted { done })),
         }
     }
 }
 
 impl Answered {
-    /// What a result says about the lines of a request; none if it leaves all of them unknown.
-    pub(crate) fn new(lines: &[u64], result: &Result<Vec<Reply>, Error>, is_resend: bool, done: u64) -> Option<Self> {
-        let replies = match result {
-            Ok(replies) => replies,
-            // An earlier attempt may have been executed, whatever happened to this one.
-            Err(error) if is_resend || error.kind() == ErrorKind::OutcomeUnknown => return None,
-            Err(_) => return Some(Self { done, ..Self::default() }),
-        };
-        let mut answered = Self { done: done.max(*lines.last()?), replies: replies.len() as u64, ..Self::default() };
+    /// What these replies say about the lines of a request, where all lines up to `done` were settled before.
+    fn new(lines: &[u64], replies: &[Reply], done: u64) -> Self {
+        let last = lines.last().copied().unwrap_or_default();
+        let mut answered = Self { done: done.max(last), replies: replies.len() as u64, ..Self::default() };
         for (&line, reply) in lines.iter().zip(replies) {
             let has = |kind| reply.errors().iter().any(|error| error.kind() == kind);
             match reply.errors() {
@@ -101,16 +155,31 @@ impl Answered {
                 _ => answered.rejected.push(line),
             }
         }
-        Some(answered)
+        answered
     }
+
+    /// Lines whose replies do not say what became of them.
+    pub(crate) fn open(&self) -> LineSet {
+        self.failed.union(&self.unknown)
+    }
+}
+
+/// What earlier runs did with lines that are to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    New,
+    /// They were left out between others that are done.
+    Unsent,
+    /// They may have been executed.
+    Unknown,
 }
 
 /// Lines that may have been executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unknown {
     pub(crate) lines: LineSet,
-    /// When the first of them was sent, in seconds since 1970.
-    pub(crate) first_sent: u64,
+    /// When the first of them was sent.
+    pub(crate) first: Timestamp,
     pub(crate) repeat: Repeat,
     /// The last line of the requests that they were in.
     pub(crate) end: u64,
@@ -166,12 +235,21 @@ pub(crate) struct Contradiction;
 pub(crate) struct Ledger {
     done: u64,
     unknown: Option<Unknown>,
+    /// Lines up to `done` that were not executed, and are to be sent.
+    unsent: LineSet,
+    /// Up to where keys may have been used before, and when that was: until those lines are done, the time of their keys
+    /// counts from there.
+    keys_used: Option<(u64, Timestamp)>,
     rejected: NamedLines,
+    /// What `done` and `rejected` were before the last requests, if those were rejected as a whole.
+    kept_rejections: (u64, NamedLines),
     skipped: NamedLines,
     /// The lines of the request under way.
     in_flight: Option<LineSet>,
     /// Whether a later run can go on with it: then lines without a result are sent again, else they are counted.
     is_journaled: bool,
+    /// Whether no later run can do so after all.
+    is_journal_lost: bool,
     /// Whether another run may rely on idempotency keys.
     keys_help: bool,
     /// Lines that earlier runs found rejected.
@@ -199,9 +277,24 @@ impl Ledger {
         self.unknown.as_ref()
     }
 
+    /// Lines that come before the last one that is done, and are to be sent.
+    pub(crate) fn unsent(&self) -> &LineSet {
+        &self.unsent
+    }
+
+    /// When the key of a line was used for the first time, if that was before it counted as never sent.
+    pub(crate) fn keys_used(&self, line: u64) -> Option<&Timestamp> {
+        self.keys_used.as_ref().filter(|(end, _)| line <= *end).map(|(_, first)| first)
+    }
+
     /// The last line that was sent and not turned away.
     pub(crate) fn end(&self) -> u64 {
         self.unknown.as_ref().map_or(self.done, |unknown| self.done.max(unknown.end))
+    }
+
+    /// The line before the last requests, if those were rejected as a whole.
+    pub(crate) fn kept_end(&self) -> u64 {
+        self.kept_rejections.0
     }
 
     /// How many commands of this run have a reply.
@@ -221,13 +314,18 @@ impl Ledger {
 
     /// Whether any line of this run is settled or unknown, so that not all have to be sent again.
     pub(crate) fn has_progress(&self) -> bool {
-        self.next_line() > self.run.start.saturating_add(1)
+        self.next_line() > self.run.start.saturating_add(1) || self.is_journaled && self.run.replies > self.run.failed
     }
 
     /// The line to resume at: the first one that was not accepted and is not unknown either. A run that only reads resumes
     /// at the first one that failed for now.
     fn next_line(&self) -> u64 {
         self.run.first_failed.filter(|_| self.is_read_only()).unwrap_or(self.end().saturating_add(1))
+    }
+
+    /// Lets the summary recommend nothing that relies on the journal: what it does not say would be sent twice.
+    pub(crate) fn set_journal_is_lost(&mut self) {
+        self.is_journal_lost = true;
     }
 
     /// Lets the summary recommend nothing that relies on keys: the server ignores them, has forgotten them, or rejects the
@@ -244,58 +342,48 @@ impl Ledger {
         match entry {
             Entry::Sent(sent) => self.add_sent(sent),
             Entry::Answered(answered) => self.add_answered(answered),
+            Entry::NotAccepted(not_accepted) => self.add_not_accepted(not_accepted),
             Entry::Skipped(skipped) => self.add_skipped(skipped),
+            Entry::Released(released) => self.add_released(released),
         }
     }
 
-    /// Sent are either new lines, or some of those that are unknown.
+    /// Sent are either new lines, or some of those that are unknown or were left out.
     fn add_sent(&mut self, sent: &Sent) -> Result<(), Contradiction> {
-        let Sent { lines, time, repeat } = sent;
+        let lines = &sent.lines;
         let (first, end) = lines.first().zip(lines.last()).ok_or(Contradiction)?;
         let is_valid = match &self.unknown {
             Some(unknown) => lines.is_subset_of(&unknown.lines),
-            None => first > self.done,
+            None => first > self.done || lines.is_subset_of(&self.unsent),
         };
         if !is_valid {
             return Err(Contradiction);
         }
-        let sent = Unknown { lines: lines.clone(), first_sent: *time, repeat: *repeat, end };
         self.in_flight = Some(lines.clone());
-        self.run.has_changes |= *repeat != Repeat::Reads;
+        self.unsent = self.unsent.without(lines);
+        self.run.has_changes |= sent.repeat != Repeat::Reads;
+        let repeat = sent.repeat;
         let others = self.unknown.take().filter(|unknown| unknown.lines != *lines);
         self.unknown = Some(match others {
-            Some(unknown) => Unknown {
-                first_sent: unknown.first_sent.min(sent.first_sent),
-                repeat: unknown.repeat.max(sent.repeat),
-                end: unknown.end.max(sent.end),
-                lines: unknown.lines,
-            },
-            None => sent,
+            // Those that are not in this request are the older ones.
+            Some(unknown) => Unknown { repeat: unknown.repeat.max(repeat), ..unknown },
+            None => Unknown { lines: lines.clone(), first: sent.first(), repeat, end },
         });
         Ok(())
     }
 
     fn add_answered(&mut self, answered: &Answered) -> Result<(), Contradiction> {
         let Answered { done, rejected, failed, unknown, replies } = answered;
-        let nothing = LineSet::default();
-        let sent = self.in_flight.as_ref().unwrap_or(&nothing);
-        // Lines before those of the request may have been found rejected earlier.
-        let earlier = rejected.without(sent);
-        let end = [Some(self.done), sent.last(), earlier.last()].into_iter().max().flatten();
-        let is_valid = (self.in_flight.is_some() || !earlier.is_empty())
-            // A request is accepted as a whole, or not at all.
-            && (*done == self.done || Some(*done) == end)
-            && [failed, unknown].iter().all(|lines| lines.is_subset_of(sent))
-            && earlier.is_subset_of(&LineSet::range(self.done.saturating_add(1), *done));
+        let sent = self.in_flight.as_ref().ok_or(Contradiction)?;
+        let (open, is_accepted) = (answered.open(), rejected != sent);
+        let is_valid =
+            Some(*done) == sent.last().max(Some(self.done)) && rejected.is_subset_of(sent) && open.is_subset_of(sent);
         if !is_valid {
             return Err(Contradiction);
         }
-        let open = if self.is_journaled { failed.union(unknown) } else { LineSet::default() };
-        if let Some(earlier) = self.unknown.take() {
-            let lines = earlier.lines.without(sent).union(&open);
-            self.unknown = (!lines.is_empty()).then_some(Unknown { lines, ..earlier });
-        }
-        (self.done, self.in_flight) = (*done, None);
+        let open = if self.is_journaled { open } else { LineSet::default() };
+        self.settle_in_flight(&open);
+        self.done = *done;
         self.rejected.add(rejected);
         let run = &mut self.run;
         run.replies += replies;
@@ -303,7 +391,46 @@ impl Ledger {
         run.failed += failed.count();
         run.unknown += unknown.count();
         run.first_failed = run.first_failed.or(failed.first());
+        if is_accepted {
+            self.keep_rejections();
+        }
         Ok(())
+    }
+
+    fn add_not_accepted(&mut self, not_accepted: &NotAccepted) -> Result<(), Contradiction> {
+        let sent = self.in_flight.as_ref().ok_or(Contradiction)?;
+        let (kept, rejected) = &self.kept_rejections;
+        if not_accepted.done < self.done {
+            // The server accepts nothing, so the lines before these are not to blame either.
+            let is_only_request = self.unknown.as_ref().is_none_or(|unknown| unknown.lines == *sent);
+            if not_accepted.done != *kept || !is_only_request || !self.unsent.is_empty() {
+                return Err(Contradiction);
+            }
+            let withdrawn = self.rejected.count.saturating_sub(rejected.count);
+            (self.done, self.rejected) = (*kept, rejected.clone());
+            self.run.replies = self.run.replies.saturating_sub(withdrawn);
+            self.run.rejected = self.run.rejected.saturating_sub(withdrawn);
+        } else if not_accepted.done > self.done {
+            return Err(Contradiction);
+        }
+        // Lines in the middle must not get lost.
+        self.unsent = self.unsent.union(&sent.up_to(self.done));
+        self.settle_in_flight(&LineSet::default());
+        Ok(())
+    }
+
+    /// Lets the lines that were rejected so far be rejected for good: the server accepts others.
+    fn keep_rejections(&mut self) {
+        self.kept_rejections = (self.done, self.rejected.clone());
+    }
+
+    /// Takes the lines of the request for known, except those that are open.
+    fn settle_in_flight(&mut self, open: &LineSet) {
+        let sent = self.in_flight.take().unwrap_or_default();
+        if let Some(unknown) = self.unknown.take() {
+            let lines = unknown.lines.without(&sent).union(open);
+            self.unknown = (!lines.is_empty()).then_some(Unknown { lines, ..unknown });
+        }
     }
 
     fn add_skipped(&mut self, skipped: &Skipped) -> Result<(), Contradiction> {
@@ -311,6 +438,19 @@ impl Ledger {
         unknown.filter(|_| skipped.done == self.end()).ok_or(Contradiction)?;
         (self.done, self.unknown, self.in_flight) = (skipped.done, None, None);
         self.skipped.add(&skipped.lines);
+        self.keep_rejections();
+        Ok(())
+    }
+
+    fn add_released(&mut self, released: &Released) -> Result<(), Contradiction> {
+        let unknown = self.unknown.as_ref().filter(|unknown| unknown.lines == released.lines);
+        let unknown = unknown.filter(|_| released.done == self.done).ok_or(Contradiction)?;
+        if unknown.repeat == Repeat::Keys {
+            self.keys_used = Some((unknown.end, unknown.first.clone()));
+        }
+        self.unsent = self.unsent.union(&unknown.lines.up_to(self.done));
+        (self.unknown, self.in_flight) = (None, None);
+        self.keep_rejections();
         Ok(())
     }
 }
@@ -331,8 +471,20 @@ mod tests {
         if text.is_empty() { LineSet::default() } else { text.parse().unwrap() }
     }
 
+    fn first(time: u64) -> Timestamp {
+        Timestamp { time, uptime: time, machine: Some("m".to_owned()) }
+    }
+
     fn sent(lines: &str, time: u64) -> Entry {
-        Entry::Sent(Sent { lines: set(lines), time, repeat: Repeat::Keys })
+        Entry::Sent(Sent::new(set(lines), first(time), Repeat::Keys))
+    }
+
+    fn not_accepted(done: u64) -> Entry {
+        Entry::NotAccepted(NotAccepted { done })
+    }
+
+    fn released(lines: &str, done: u64) -> Entry {
+        Entry::Released(Released { lines: set(lines), done })
     }
 
     fn done(done: u64, rejected: &str, unknown: &str) -> Entry {
@@ -360,7 +512,7 @@ mod tests {
         let ledger = ledger(&[sent("1-100", 10), done(100, "", ""), sent("101-200", 20)]);
         assert_eq!((ledger.done(), ledger.end()), (100, 200));
         let unknown = ledger.unknown().unwrap();
-        assert_eq!((unknown.lines.to_string().as_str(), unknown.first_sent), ("101-200", 20));
+        assert_eq!((unknown.lines.to_string().as_str(), unknown.first.time), ("101-200", 20));
     }
 
     #[test]
@@ -369,7 +521,7 @@ mod tests {
         assert_eq!(ledger(&all).end(), 100);
         assert_eq!(unknown_lines(&ledger(&all)), "");
         // Nothing of it was accepted.
-        all.extend([sent("101-200", 20), done(100, "", "")]);
+        all.extend([sent("101-200", 20), not_accepted(100)]);
         assert_eq!((ledger(&all).done(), unknown_lines(&ledger(&all))), (100, String::new()));
         // Some replies leave it open what happened.
         all.extend([sent("101-200", 30), done(200, "120-121", "151-200")]);
@@ -381,12 +533,12 @@ mod tests {
     fn resent_parts_keep_first_time() {
         let mut all = vec![sent("1-100", 10), sent("1-50", 20)];
         let unknown = ledger(&all).unknown.unwrap();
-        assert_eq!((unknown.lines.to_string().as_str(), unknown.first_sent), ("1-100", 10));
+        assert_eq!((unknown.lines.to_string().as_str(), unknown.first.time), ("1-100", 10));
         all.push(done(50, "", ""));
         assert_eq!((ledger(&all).done(), unknown_lines(&ledger(&all))), (50, "51-100".to_owned()));
         // All that remains is sent at a time of its own.
         all.push(sent("51-100", 500));
-        assert_eq!(ledger(&all).unknown.unwrap().first_sent, 500);
+        assert_eq!(ledger(&all).unknown.unwrap().first.time, 500);
         all.push(done(100, "", ""));
         assert_eq!((ledger(&all).done(), unknown_lines(&ledger(&all))), (100, String::new()));
     }
@@ -404,19 +556,35 @@ mod tests {
     }
 
     #[test]
+    fn released_lines_count_as_never_sent() {
+        let mut all = vec![sent("1-4", 10), done(4, "", "2"), sent("2", 10), not_accepted(4)];
+        // It was not unknown before that request.
+        assert_eq!((ledger(&all).unsent(), unknown_lines(&ledger(&all))), (&set("2"), String::new()));
+        all.extend([sent("2", 10), done(4, "", "2"), released("2", 4)]);
+        assert_eq!((ledger(&all).unsent(), unknown_lines(&ledger(&all))), (&set("2"), String::new()));
+        assert_eq!((ledger(&all).keys_used(2), ledger(&all).keys_used(3)), (Some(&first(10)), None));
+        all.extend([sent("2", 20), done(4, "2", "")]);
+        assert_eq!((ledger(&all).unsent(), ledger(&all).done()), (&set(""), 4));
+        // Those after the last line that is done were not sent at all.
+        all.extend([sent("5-8", 30), released("5-8", 4)]);
+        assert_eq!((ledger(&all).unsent(), ledger(&all).end()), (&set(""), 4));
+        assert_eq!(ledger(&all).keys_used(8), Some(&first(30)));
+        all.extend([sent("5", 30), not_accepted(4), sent("5-6", 40), done(6, "5", "")]);
+        assert_eq!((ledger(&all).done(), ledger(&all).rejected.count), (6, 2));
+    }
+
+    #[test]
     fn impossible_entries_are_errors() {
         let first = [sent("1-100", 10), done(100, "", "")];
         let unknown = [sent("1-100", 10)];
         for (before, entry) in [
             (&[][..], done(1, "", "")),
             (&[], done(0, "", "")),
-            (&[], done(2, "1", "")),
-            (&[], done(0, "1", "")),
-            (&[], done(1, "1", "1")),
+            (&[], done(1, "1", "")),
+            (&[], not_accepted(0)),
             (&[], skipped("1", 1)),
             (&[], sent("", 1)),
             (&first, done(100, "", "")),
-            (&first, done(101, "100-101", "")),
             (&first, sent("100-101", 1)),
             (&first, sent("50", 1)),
             (&first, skipped("101", 101)),
@@ -424,6 +592,12 @@ mod tests {
             (&unknown, sent("100-101", 1)),
             (&unknown, done(101, "", "")),
             (&unknown, done(99, "", "")),
+            (&unknown, done(0, "", "")),
+            (&unknown, not_accepted(1)),
+            (&unknown, released("1-99", 0)),
+            (&unknown, released("1-100", 100)),
+            (&first, not_accepted(100)),
+            (&first, released("1-100", 100)),
             (&unknown, done(100, "101", "")),
             (&unknown, done(100, "", "101")),
             (&unknown, skipped("1-99", 100)),
@@ -439,15 +613,21 @@ mod tests {
     }
 
     #[test]
-    fn rejected_lines_before_the_request_are_settled_with_it() {
-        let all = [sent("1", 10), done(0, "", ""), sent("2", 10), done(0, "", ""), sent("3-4", 10)];
-        for last in [done(4, "1-2", ""), done(4, "1-2,4", "")] {
-            let mut ledger = ledger(&all);
-            ledger.add(&last).unwrap();
-            assert_eq!((ledger.done(), unknown_lines(&ledger)), (4, String::new()));
+    fn rejections_are_withdrawn_if_nothing_is_accepted() {
+        let start = [sent("1-2", 10), done(2, "1", "")];
+        let rejections = [sent("3", 10), done(3, "3", ""), sent("4", 10), done(4, "4", ""), sent("5", 10)];
+        let all = [&start[..], &rejections, &[not_accepted(2)]].concat();
+        assert_eq!((ledger(&all).done(), ledger(&all).rejected), (2, NamedLines { first: set("1"), count: 1 }));
+        assert_eq!((ledger(&all).unsent(), ledger(&all).unknown()), (&set(""), None));
+        assert_eq!(ledger(&[all, vec![sent("3-5", 20), done(5, "", "")]].concat()).done(), 5);
+        // Not those before an accepted line, and not a part of them.
+        for line in [0, 1, 3] {
+            let mut ledger = ledger(&[&start[..], &rejections].concat());
+            assert_eq!(ledger.add(&not_accepted(line)), Err(Contradiction));
         }
-        // Also without a request after them.
-        assert_eq!(ledger(&[done(2, "1-2", "")]).done(), 2);
+        let mut kept = ledger(&[&rejections[..], &[done(5, "", ""), sent("6", 10)]].concat());
+        assert_eq!(kept.add(&not_accepted(2)), Err(Contradiction));
+        assert_eq!((kept.add(&not_accepted(5)), kept.done()), (Ok(()), 5));
     }
 
     #[test]

@@ -6,17 +6,22 @@ use cent::{REPEAT_LIMIT, Repeat};
 
 use super::line_set::LineSet;
 use super::{Ledger, NamedLines, Unknown};
+use crate::clock::Timestamp;
 
 /// How many ranges of lines a message names.
 const MAX_NAMED_RANGES: usize = 10;
 
-/// What remains of the input after what was sent.
+/// Why unknown lines are not sent again by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Remaining {
-    Nothing,
-    Lines,
-    /// An invalid line, and what follows it.
-    InvalidLine,
+pub(crate) enum Doubt {
+    /// They have no idempotency keys.
+    NoKeys,
+    /// They have, but this run adds none.
+    KeysNotUsed,
+    /// The server may have forgotten their keys.
+    TooOld,
+    /// Nobody knows how old their keys are.
+    Restarted,
 }
 
 impl Ledger {
@@ -50,12 +55,25 @@ impl Ledger {
         (rejected.count > 0).then(|| format!("{} {were} rejected in an earlier run", name_counted(rejected)))
     }
 
-    /// What the user has to decide before unknown lines are sent again. `is_late` if their keys no longer help.
-    pub(crate) fn question(&self, is_late: bool) -> Option<String> {
-        let lines = &self.unknown.as_ref()?.lines;
-        let late = if is_late { ", too long ago to rely on their idempotency keys" } else { "" };
+    /// What the user has to decide before unknown lines are sent again, and why.
+    pub(crate) fn question(&self, doubt: Doubt, now: &Timestamp) -> Option<String> {
+        let Unknown { lines, first, .. } = self.unknown.as_ref()?;
+        let why = match doubt {
+            Doubt::NoKeys | Doubt::KeysNotUsed => "",
+            Doubt::TooOld => ", too long ago to rely on their idempotency keys",
+            Doubt::Restarted if now.machine.is_some() => {
+                ", and the machine has restarted since, so that the age of their idempotency keys is unknown"
+            }
+            Doubt::Restarted => {
+                ", and the system does not say whether it has restarted since, so that the age of their idempotency keys is \
+                 unknown"
+            }
+        };
+        let with_keys = minutes_left(first, now).filter(|_| doubt == Doubt::KeysNotUsed);
+        let with_keys = with_keys
+            .map_or_else(String::new, |minutes| format!("run again with --idempotent {}, or ", within(minutes)));
         let (hint, lines) = (choice_hint(lines), name_lines(lines));
-        Some(format!("{lines} may have been executed by an earlier run{late}: {hint}"))
+        Some(format!("{lines} may have been executed by an earlier run{why}: {with_keys}{hint}"))
     }
 
     /// Says which lines are not sent again.
@@ -63,15 +81,21 @@ impl Ledger {
         format!("{} skipped: maybe never executed", name_lines(lines))
     }
 
-    /// The summary of a run that was stopped: which lines are done, which are unknown, which remain, and how to resume.
-    pub(crate) fn stopped_summary(&self, remaining: Remaining, now: u64) -> String {
-        if !self.is_journaled && self.end() == 0 && remaining != Remaining::Nothing {
-            return format!("no lines accepted: {}run again from line 1", fix_hint(remaining));
+    /// The summary of a run that was stopped: which lines are done, which are unknown, whether others remain, and how to
+    /// resume, perhaps after something was fixed.
+    pub(crate) fn stopped_summary(&self, lines_remain: bool, needs_fix: bool, now: &Timestamp) -> String {
+        let fix = if needs_fix { "fix it, then " } else { "" };
+        if !self.is_journaled && self.end() == 0 && lines_remain {
+            return format!("no lines accepted: {fix}run again from line 1");
         }
         let unknown = self.unknown.as_ref().map(|unknown| {
-            format!("{} may have been executed: {}", name_lines(&unknown.lines), self.unknown_hint(unknown, now))
+            format!("{} may have been executed: {}", name_lines(&unknown.lines), self.unknown_hint(unknown, fix, now))
         });
-        let rest = if self.is_journaled { self.rest_of_job(remaining) } else { Some(self.rest_of_input(remaining)) };
+        let rest = match self.is_journaled {
+            true if self.is_journal_lost => Some(self.rest_without_journal(lines_remain)),
+            true => self.rest_of_job(lines_remain, fix),
+            false => Some(self.rest_of_input(lines_remain, fix)),
+        };
         let parts = [Some(self.settled_lines()), unknown, rest];
         parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
@@ -79,7 +103,8 @@ impl Ledger {
     fn settled_lines(&self) -> String {
         let lines = LineSet::range(1, self.done);
         if self.is_journaled {
-            let done = self.unknown.as_ref().map_or(lines.clone(), |unknown| lines.without(&unknown.lines));
+            let done = lines.without(&self.unsent);
+            let done = self.unknown.as_ref().map_or(done.clone(), |unknown| done.without(&unknown.lines));
             return if done.is_empty() { "no lines done".to_owned() } else { format!("{} done", name_lines(&done)) };
         }
         match self.outcome_counts() {
@@ -90,10 +115,9 @@ impl Ledger {
     }
 
     /// What remains, and how another call without a journal resumes.
-    fn rest_of_input(&self, remaining: Remaining) -> String {
-        let fix = fix_hint(remaining);
+    fn rest_of_input(&self, lines_remain: bool, fix: &str) -> String {
         match self.next_line() {
-            _ if remaining == Remaining::Nothing => "no lines remain".to_owned(),
+            _ if !lines_remain => "no lines remain".to_owned(),
             1 => format!("{fix}run again from line 1"),
             next if self.is_read_only() && self.run.failed > 0 => {
                 format!("line {next} failed: resume with tail -n +{next}")
@@ -103,27 +127,41 @@ impl Ledger {
     }
 
     /// What remains, and how the next run goes on.
-    fn rest_of_job(&self, remaining: Remaining) -> Option<String> {
-        let (fix, next) = (fix_hint(remaining), self.end().saturating_add(1));
-        match (&self.unknown, remaining) {
-            (None, Remaining::Nothing) => Some("no lines remain".to_owned()),
-            (None, _) => Some(format!("line {next} onwards not accepted: {fix}run the same command again")),
-            (Some(_), Remaining::Nothing) => None,
-            (Some(_), _) => Some(format!("line {next} onwards not accepted")),
+    fn rest_of_job(&self, lines_remain: bool, fix: &str) -> Option<String> {
+        let next = self.unsent.first().unwrap_or(self.end().saturating_add(1));
+        match (&self.unknown, lines_remain) {
+            (None, false) => Some("no lines remain".to_owned()),
+            (None, true) => Some(format!("line {next} onwards not accepted: {fix}run the same command again")),
+            (Some(_), false) => None,
+            (Some(_), true) => Some(format!("line {next} onwards not accepted")),
         }
     }
 
-    fn unknown_hint(&self, unknown: &Unknown, now: u64) -> String {
-        if !self.is_journaled {
+    /// What remains, and how another job with another journal takes over.
+    fn rest_without_journal(&self, lines_remain: bool) -> String {
+        let next = self.end().saturating_add(1);
+        if !self.unsent.is_empty() {
+            let lines = name_lines(&self.unsent);
+            return format!(
+                "{lines} and line {next} onwards not accepted: send only these, with another file for --journal"
+            );
+        }
+        if !lines_remain {
+            return "no lines remain".to_owned();
+        }
+        format!("line {next} onwards not accepted: resume with tail -n +{next} and another file for --journal")
+    }
+
+    fn unknown_hint(&self, unknown: &Unknown, fix: &str, now: &Timestamp) -> String {
+        if !self.is_journaled || self.is_journal_lost {
             return check_hint(&unknown.lines);
         }
         if unknown.repeat == Repeat::Reads {
-            return "run the same command again".to_owned();
+            return format!("{fix}run the same command again");
         }
         let has_keys = unknown.repeat == Repeat::Keys && self.keys_help;
-        match minutes_left(unknown.first_sent, now).filter(|_| has_keys) {
-            Some(1) => "run the same command again within a minute".to_owned(),
-            Some(minutes) => format!("run the same command again within {minutes} minutes"),
+        match minutes_left(&unknown.first, now).filter(|_| has_keys) {
+            Some(minutes) => format!("{fix}run the same command again {}", within(minutes)),
             None => choice_hint(&unknown.lines),
         }
     }
@@ -139,10 +177,6 @@ impl Ledger {
     }
 }
 
-fn fix_hint(remaining: Remaining) -> &'static str {
-    if remaining == Remaining::InvalidLine { "fix it, then " } else { "" }
-}
-
 fn check_hint(lines: &LineSet) -> String {
     let command = match lines.ranges() {
         [(first, last)] => format!(" (sed -n {first},{last}p)"),
@@ -156,9 +190,13 @@ fn choice_hint(lines: &LineSet) -> String {
 }
 
 /// Whole minutes, at least one, in which lines that were sent first at this time may be repeated.
-fn minutes_left(first_sent: u64, now: u64) -> Option<u64> {
-    let left = REPEAT_LIMIT.as_secs().checked_sub(now.checked_sub(first_sent)?)?;
-    Some(left.saturating_sub(1) / 60).filter(|&minutes| minutes > 0)
+fn minutes_left(first: &Timestamp, now: &Timestamp) -> Option<u64> {
+    let left = REPEAT_LIMIT.checked_sub(first.age(now)?)?;
+    Some(left.as_secs().saturating_sub(1) / 60).filter(|&minutes| minutes > 0)
+}
+
+fn within(minutes: u64) -> String {
+    if minutes == 1 { "within a minute".to_owned() } else { format!("within {minutes} minutes") }
 }
 
 /// Names the first lines, and counts the others.
@@ -198,9 +236,21 @@ pub(crate) fn command_count(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use self::Rest::{InvalidLine, Lines, Nothing};
     use super::super::{Answered, Entry, Sent, Totals};
-    use super::Remaining::{InvalidLine, Lines, Nothing};
     use super::*;
+
+    /// What remains of the input.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Rest {
+        Nothing,
+        Lines,
+        InvalidLine,
+    }
+
+    fn at(uptime: u64) -> Timestamp {
+        Timestamp { time: 0, uptime, machine: Some(String::new()) }
+    }
 
     fn totals(replies: u64, rejected: u64, unknown: u64) -> Totals {
         Totals { replies, rejected, unknown, has_changes: true, ..Totals::default() }
@@ -212,11 +262,11 @@ mod tests {
 
     fn with_unknown(ledger: Ledger, first: u64, end: u64) -> Ledger {
         let (lines, repeat) = (LineSet::range(first, end), Repeat::Nothing);
-        Ledger { unknown: Some(Unknown { lines, first_sent: 0, repeat, end }), ..ledger }
+        Ledger { unknown: Some(Unknown { lines, first: at(0), repeat, end }), ..ledger }
     }
 
-    fn stopped(ledger: &Ledger, remaining: Remaining) -> String {
-        ledger.stopped_summary(remaining, 0)
+    fn stopped(ledger: &Ledger, rest: Rest) -> String {
+        ledger.stopped_summary(rest != Nothing, rest == InvalidLine, &at(0))
     }
 
     #[test]
@@ -279,14 +329,14 @@ mod tests {
     }
 
     /// The ledger of a journal whose request with lines 3-4 has no answer, at these seconds after it.
-    fn after(repeat: Repeat, has_keys: bool, seconds: u64, remaining: Remaining) -> String {
-        let sent = |first, last| Entry::Sent(Sent { lines: LineSet::range(first, last), time: 1000, repeat });
+    fn after(repeat: Repeat, has_keys: bool, seconds: u64, rest: Rest) -> String {
+        let sent = |first, last| Entry::Sent(Sent::new(LineSet::range(first, last), at(1000), repeat));
         let mut ledger = Ledger::journaled();
         ledger.begin(has_keys);
         for entry in [sent(1, 2), Entry::Answered(Answered { done: 2, ..Answered::default() }), sent(3, 4)] {
             ledger.add(&entry).unwrap();
         }
-        ledger.stopped_summary(remaining, 1000 + seconds)
+        ledger.stopped_summary(rest != Nothing, rest == InvalidLine, &at(1000 + seconds))
     }
 
     #[test]
@@ -301,6 +351,10 @@ mod tests {
         assert_eq!(after(Repeat::Keys, true, 0, Nothing), format!("{done}{again} within 3 minutes"));
         assert_eq!(after(Repeat::Keys, true, 170, Nothing), format!("{done}{again} within a minute"));
         assert_eq!(after(Repeat::Keys, true, 180, Nothing), format!("{done}{choice}"));
+        assert_eq!(
+            after(Repeat::Keys, true, 0, InvalidLine),
+            format!("{done}fix it, then {again} within 3 minutes{rest}")
+        );
         let journaled = |done| Ledger { done, ..Ledger::journaled() };
         assert_eq!(stopped(&journaled(0), Lines), format!("no lines done; line 1 onwards not accepted: {again}"));
         assert_eq!(
@@ -308,6 +362,60 @@ mod tests {
             format!("lines 1-2 done; line 3 onwards not accepted: fix it, then {again}")
         );
         assert_eq!(stopped(&journaled(2), Nothing), "lines 1-2 done; no lines remain");
+    }
+
+    #[test]
+    fn lost_journal_is_not_relied_on() {
+        let lost = |unsent: &str| {
+            let unsent = if unsent.is_empty() { LineSet::default() } else { unsent.parse().unwrap() };
+            Ledger { done: 9, unsent, is_journal_lost: true, ..Ledger::journaled() }
+        };
+        let resume = "line 10 onwards not accepted: resume with tail -n +10 and another file for --journal";
+        assert_eq!(stopped(&lost(""), Lines), format!("lines 1-9 done; {resume}"));
+        assert_eq!(stopped(&lost(""), Nothing), "lines 1-9 done; no lines remain");
+        assert_eq!(
+            stopped(&lost("3"), Nothing),
+            "lines 1-2, 4-9 done; line 3 and line 10 onwards not accepted: send only these, with another file for --journal"
+        );
+        assert_eq!(
+            stopped(&with_unknown(lost(""), 10, 11), Lines),
+            "lines 1-9 done; lines 10-11 may have been executed: check them (sed -n 10,11p); line 12 onwards not accepted: \
+             resume with tail -n +12 and another file for --journal"
+        );
+    }
+
+    #[test]
+    fn lines_in_the_middle_are_not_done() {
+        let ledger = Ledger { done: 9, unsent: "3,7".parse().unwrap(), ..Ledger::journaled() };
+        let summary = "lines 1-2, 4-6, 8-9 done; line 3 onwards not accepted: run the same command again";
+        assert_eq!(stopped(&ledger, Lines), summary);
+    }
+
+    #[test]
+    fn question_says_why_and_names_what_helps() {
+        let ledger = with_unknown(Ledger::journaled(), 3, 4);
+        let question = |doubt, now: &Timestamp| ledger.question(doubt, now).unwrap();
+        let (lines, choice) = (
+            "lines 3-4 may have been executed by an earlier run",
+            "check them (sed -n 3,4p), then run again with --unknown=send or --unknown=skip",
+        );
+        assert_eq!(question(Doubt::NoKeys, &at(1)), format!("{lines}: {choice}"));
+        let option = format!("{lines}: run again with --idempotent within 3 minutes, or {choice}");
+        assert_eq!(question(Doubt::KeysNotUsed, &at(1)), option);
+        assert_eq!(question(Doubt::KeysNotUsed, &at(180)), format!("{lines}: {choice}"));
+        let late = "too long ago to rely on their idempotency keys";
+        assert_eq!(question(Doubt::TooOld, &at(240)), format!("{lines}, {late}: {choice}"));
+        let age = "so that the age of their idempotency keys is unknown";
+        let restarted = Timestamp { machine: Some("other".to_owned()), ..at(1) };
+        assert_eq!(
+            question(Doubt::Restarted, &restarted),
+            format!("{lines}, and the machine has restarted since, {age}: {choice}")
+        );
+        let unknown = Timestamp { machine: None, ..at(1) };
+        assert_eq!(
+            question(Doubt::Restarted, &unknown),
+            format!("{lines}, and the system does not say whether it has restarted since, {age}: {choice}")
+        );
     }
 
     #[test]
