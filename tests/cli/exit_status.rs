@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -304,7 +305,7 @@ fn interrupted_runs_resume_at_the_line_of_the_summary() {
         let server = form.server();
         let lines: Vec<String> = (1..=LINES).map(line).collect();
         let mut next = 1;
-        for (signal, exit, at) in [("-HUP", 129, 300), ("-INT", 130, 900), ("-TERM", 143, 2000), ("", 0, usize::MAX)] {
+        for (name, signal, at) in [("-HUP", 1, 300), ("-INT", 2, 900), ("-TERM", 15, 2000), ("", 0, usize::MAX)] {
             let cent =
                 publish_lines(form, &server.address()).arg("--batch=10").file("input", lines[next - 1..].concat());
             let input = File::open(cent.path("input")).unwrap();
@@ -314,13 +315,13 @@ fn interrupted_runs_resume_at_the_line_of_the_summary() {
             }
             if at < LINES {
                 // Ended by itself on a machine that is slow enough.
-                let _ = Command::new("kill").args([signal, &child.id().to_string()]).output().expect("kill runs");
+                let _ = Command::new("kill").args([name, &child.id().to_string()]).output().expect("kill runs");
             }
             let output = child.wait_with_output().unwrap();
             let text = String::from_utf8_lossy(&output.stderr);
-            let status = output.status.code();
-            assert!(status == Some(exit) || status == Some(0), "{text}");
-            next = if status == Some(0) { LINES + 1 } else { next - 1 + resume_line(&text) };
+            let status = output.status;
+            assert!(status.signal() == Some(signal) || status.success(), "{text}");
+            next = if status.success() { LINES + 1 } else { next - 1 + resume_line(&text) };
             assert_eq!(received(&server), (1..next).collect::<Vec<_>>(), "{text}");
             if next > LINES {
                 break;

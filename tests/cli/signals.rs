@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ChildStdin, ChildStdout, Command};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,11 +42,17 @@ impl Run {
         assert!(!reply.is_empty(), "line {number} has no reply");
     }
 
-    /// Waits for the end; returns exit status and standard error. The input stays open until then.
-    fn wait(mut self) -> (Option<i32>, String) {
+    /// Waits for the end; returns how it ended, and standard error. The input stays open until then.
+    fn wait(mut self) -> (ExitStatus, String) {
         let mut text = String::new();
         self.child.stderr.take().expect("the stream is piped").read_to_string(&mut text).expect("it is UTF-8");
-        (self.child.wait().expect("it ends").code(), text)
+        (self.child.wait().expect("it ends"), text)
+    }
+
+    /// Waits until it has died of a signal; returns that and standard error.
+    fn wait_for_death(self) -> (Option<i32>, String) {
+        let (status, text) = self.wait();
+        (status.signal(), text)
     }
 }
 
@@ -71,12 +77,12 @@ fn summary(reason: &str, last: usize) -> String {
 #[test]
 fn each_signal_ends_run_with_summary() {
     for form in ApiForm::ALL {
-        for (name, exit) in [("HUP", 129), ("INT", 130), ("TERM", 143)] {
+        for (name, signal) in [("HUP", 1), ("INT", 2), ("TERM", 15)] {
             let server = form.server();
             let mut run = Run::start(publish_lines(form, &server));
             (1..=2).for_each(|number| run.accept(number));
             send_signal(run.child.id(), &format!("-{name}"));
-            assert_eq!(run.wait(), (Some(exit), summary(&format!("SIG{name}"), 2)));
+            assert_eq!(run.wait_for_death(), (Some(signal), summary(&format!("SIG{name}"), 2)));
             assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["1", "2"]);
         }
     }
@@ -84,13 +90,13 @@ fn each_signal_ends_run_with_summary() {
 
 #[test]
 fn signal_before_first_line_ends_run_with_summary() {
-    for (name, exit) in [("HUP", 129), ("INT", 130), ("TERM", 143)] {
+    for (name, signal) in [("HUP", 1), ("INT", 2), ("TERM", 15)] {
         let server = ApiForm::Current.server().expect_no_connection();
         let run = Run::start(publish_lines(ApiForm::Current, &server));
         wait_until_caught(run.child.id());
         send_signal(run.child.id(), &format!("-{name}"));
         let text = format!("cent: interrupted by SIG{name}: no lines accepted: run again from line 1\n");
-        assert_eq!(run.wait(), (Some(exit), text));
+        assert_eq!(run.wait_for_death(), (Some(signal), text));
     }
 }
 
@@ -111,7 +117,7 @@ fn wait_until_caught(process: u32) {
 
 #[test]
 fn ignored_signal_stays_ignored() {
-    for (ignored, other, exit) in [("INT", "TERM", 143), ("HUP", "TERM", 143), ("TERM", "HUP", 129)] {
+    for (ignored, other, signal) in [("INT", "TERM", 15), ("HUP", "TERM", 15), ("TERM", "HUP", 1)] {
         let server = ApiForm::Current.server();
         let mut run = Run::start(with_ignored(publish_lines(ApiForm::Current, &server), ignored));
         run.accept(1);
@@ -119,7 +125,7 @@ fn ignored_signal_stays_ignored() {
         // Enough round trips for the signal to end the run, if it did.
         (2..=50).for_each(|number| run.accept(number));
         send_signal(run.child.id(), &format!("-{other}"));
-        assert_eq!(run.wait(), (Some(exit), summary(&format!("SIG{other}"), 50)), "{ignored} ignored");
+        assert_eq!(run.wait_for_death(), (Some(signal), summary(&format!("SIG{other}"), 50)), "{ignored} ignored");
     }
 }
 
@@ -164,5 +170,37 @@ fn second_signal_ends_process_1_in_order() {
         thread::yield_now();
     }
     // From unshare, which passes the exit status of its child on.
-    assert_eq!(run.wait(), (Some(143), String::new()));
+    let (status, text) = run.wait();
+    assert_eq!((status.code(), text), (Some(143), String::new()));
+}
+
+#[test]
+#[ignore = "needs unshare with a namespace of its own"]
+fn signal_ends_single_call_as_process_1() {
+    for (name, exit) in [("-HUP", 129), ("-INT", 130), ("-TERM", 143)] {
+        let server = ApiForm::Current.server().script(vec![Step::Read(10), Step::Hang]);
+        let cent = ApiForm::Current.cent(&server).args(&["bananas", "info", "--timeout=600"]);
+        let unshare = ["unshare", "--pid", "--fork", "--mount-proc"];
+        let run = Run::start(cent.run_under(&unshare).env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin"));
+        server.wait_for_requests(1);
+        send_signal(child_of(run.child.id()).expect("unshare has a child"), name);
+        let (status, text) = run.wait();
+        assert_eq!((status.code(), text), (Some(exit), String::new()), "{name}");
+    }
+}
+
+#[test]
+fn loop_of_a_shell_ends_with_interrupted_run() {
+    let server = ApiForm::Current.server();
+    let script = r#"for run in 1 2; do "$0" "$@"; done; echo after"#;
+    let cent = publish_lines(ApiForm::Current, &server).run_under(&["bash", "-c", script]);
+    let mut run = Run::start(cent.env("PATH", "/usr/bin:/bin"));
+    (1..=2).for_each(|number| run.accept(number));
+    // As a terminal sends it, to the shell too.
+    let cent = child_of(run.child.id()).expect("the shell has a child");
+    send_signal(run.child.id(), "-INT");
+    send_signal(cent, "-INT");
+    let mut rest = String::new();
+    run.output.read_to_string(&mut rest).unwrap();
+    assert_eq!((run.wait_for_death(), rest.as_str()), ((Some(2), summary("SIGINT", 2)), ""));
 }

@@ -30,6 +30,7 @@ mod params;
 mod quoting;
 mod reply_errors;
 mod retry;
+mod signals;
 mod single;
 
 fn main() -> ExitCode {
@@ -40,6 +41,9 @@ fn main() -> ExitCode {
         console.print_error(&error);
         exit_status_for(&error)
     });
+    if let ExitStatus::Signal(signal) = status {
+        signals::end_by(signal);
+    }
     status.into()
 }
 
@@ -55,6 +59,9 @@ fn run(command_line: &[OsString], console: Console) -> anyhow::Result<ExitStatus
         Invocation::MethodHelp(help) => return print_method_help(help),
     };
     let console = console.with_options(args.compact, args.quiet, args.verbose);
+    if !args.lines {
+        signals::end_as_process_1();
+    }
     if args.check {
         return Ok(check::run(console, |report| check_call(&args, report)));
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 
 use super::{call, finish, ok, run, run_form, run_until_done, unknown_run};
 use crate::numbers::{line, lines, numbers, received};
@@ -316,7 +317,7 @@ fn interrupted_run_can_be_resumed() {
     server.wait_for_requests(1);
     send_signal(child.id(), "-TERM");
     let status = child.wait().unwrap();
-    assert_eq!(status.code(), Some(143));
+    assert_eq!(status.signal(), Some(15));
     let journal = fs::read(home.path().join("state")).unwrap();
     assert_eq!(run_until_done(Current, &server, &["publish"], &lines(1..=6), Some(journal)), 1);
     assert_eq!(received(&server), numbers(1..=6));

@@ -1,6 +1,7 @@
 //! A batch that the server rejects because of one line.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 
 use super::{parse_summary, publish_lines, reply, request_sizes};
 use crate::Current;
@@ -134,5 +135,5 @@ fn signal_ends_halving() {
     stderr.read_to_string(&mut text).unwrap();
     let summary = "lines 1-6 accepted; line 7 onwards not accepted: resume with tail -n +7";
     assert!(text.ends_with(&format!("\ncent: interrupted by SIGTERM: {summary}\n")), "{text}");
-    assert_eq!((child.wait().unwrap().code(), received(&server)), (Some(143), numbers(1..=6)));
+    assert_eq!((child.wait().unwrap().signal(), received(&server)), (Some(15), numbers(1..=6)));
 }

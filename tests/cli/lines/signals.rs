@@ -16,7 +16,7 @@ fn send_signal(child: &Child, name: &str) {
 
 #[test]
 fn signal_stops_run_with_exact_summary() {
-    for (name, exit, reason) in [("-INT", 130, "interrupted by SIGINT"), ("-TERM", 143, "interrupted by SIGTERM")] {
+    for (name, signal, reason) in [("-INT", 2, "interrupted by SIGINT"), ("-TERM", 15, "interrupted by SIGTERM")] {
         let server = V1.server();
         let (mut child, _home) = publish_lines(V1, &server).spawn();
         let mut input = child.stdin.take().unwrap();
@@ -27,7 +27,7 @@ fn signal_stops_run_with_exact_summary() {
         // The input stays open: only the signal can end the run.
         let (status, text) = wait_for_exit(child);
         let summary = "lines 1-250 accepted; line 251 onwards not accepted: resume with tail -n +251";
-        assert_eq!((status.code(), text), (Some(exit), format!("cent: {reason}: {summary}\n")));
+        assert_eq!((status.signal(), text), (Some(signal), format!("cent: {reason}: {summary}\n")));
         drop(input);
         assert_eq!(received(&server), numbers(1..=250));
     }
@@ -76,7 +76,7 @@ fn signal_during_backoff_cancels_retry() {
     let error = format!("{}/api/: service unavailable (503); nothing was accepted: try again later", server.address());
     let summary = "interrupted by SIGTERM: no lines accepted: run again from line 1";
     assert_eq!(text, format!("cent: {error}\ncent: {summary}\n"));
-    assert_eq!((child.wait().unwrap().code(), server.requests().len()), (Some(143), 1));
+    assert_eq!((child.wait().unwrap().signal(), server.requests().len()), (Some(15), 1));
     drop(input);
 }
 
@@ -90,6 +90,6 @@ fn signal_stops_dry_run() {
     send_signal(&child, "-TERM");
     let (status, text) = wait_for_exit(child);
     let summary = "cent: interrupted by SIGTERM: 1 command in 1 request, nothing sent\n";
-    assert_eq!((status.code(), text.as_str()), (Some(143), summary));
+    assert_eq!((status.signal(), text.as_str()), (Some(15), summary));
     drop(input);
 }
