@@ -13,9 +13,11 @@ use crate::command::options::{HistoryOptions, PublishOptions};
 use crate::connection::ConnectionInfo;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
+use crate::http::Settings;
 use crate::reply::Reply;
 use crate::results::{Broadcast, ChannelInfo, ClientInfo, History, PresenceStats, Published};
 use crate::server::address::Address;
+use crate::server::certificates::{CaCertificates, ClientCertificate};
 use crate::server::endpoint::Endpoint;
 use crate::server::proxy::Proxy;
 use crate::session::{Event, Session};
@@ -115,7 +117,30 @@ impl Client {
     /// Sets the proxy to use. Default: none; environment variables are not read.
     #[must_use]
     pub fn with_proxy(self, proxy: Proxy) -> Self {
-        Self { session: self.session.with_proxy(proxy), ..self }
+        Self { session: self.session.with_settings(|settings| settings.proxy = Some(proxy)), ..self }
+    }
+
+    /// Sets the certificates to trust, instead of those of the system or of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+    #[must_use]
+    pub fn with_ca_certificates(self, certificates: CaCertificates) -> Self {
+        Self { session: self.session.with_settings(|settings| settings.ca_certificates = Some(certificates)), ..self }
+    }
+
+    /// Sets the client's own certificate, for a server that requires one. A proxy does not get it. Default: none.
+    ///
+    /// ```
+    /// use cent::{Client, ClientCertificate};
+    ///
+    /// # fn client() -> Result<Client, Box<dyn std::error::Error>> {
+    /// let certificate = ClientCertificate::from_pem(&std::fs::read("client.pem")?, &std::fs::read("client.key")?)?;
+    /// let client = Client::with_api_key("https://localhost", "key")?.with_client_certificate(certificate);
+    /// # Ok(client)
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_client_certificate(self, certificate: ClientCertificate) -> Self {
+        let change = |settings: &mut Settings| settings.client_certificate = Some(certificate);
+        Self { session: self.session.with_settings(change), ..self }
     }
 
     /// Sets a function that is called before each HTTP request and after its response. It gets no credentials.

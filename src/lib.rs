@@ -122,6 +122,7 @@ pub use reply::{Reply, ReplyError};
 pub use results::{Broadcast, ChannelInfo, ClientInfo, History, Position, PresenceStats, Publication, Published};
 pub use retry::{NextStep, Repeat, RetryPolicy};
 pub use server::address::{Address, Scheme};
+pub use server::certificates::{CaCertificates, ClientCertificate};
 pub use server::endpoint::Endpoint;
 pub use server::proxy::Proxy;
 pub use session::{DEFAULT_TIMEOUT, Event};

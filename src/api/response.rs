@@ -29,12 +29,14 @@ const PLAIN_HTTP_TO_TLS: [&str; 3] = [
     "speaking plain HTTP to an SSL-enabled server",
 ];
 
-/// In the response to a client without a certificate: nginx's two and Apache's.
-const NO_CLIENT_CERTIFICATE: [&str; 3] = [
-    "No required SSL certificate was sent",
-    "The SSL certificate error",
-    "Cannot perform Post-Handshake Authentication",
-];
+/// In the response to a client without a certificate: nginx's.
+const NO_CLIENT_CERTIFICATE: &str = "No required SSL certificate was sent";
+
+/// In the response to a client whose certificate is not trusted: nginx's.
+const BAD_CLIENT_CERTIFICATE: &str = "The SSL certificate error";
+
+/// In the response of an Apache that requires a certificate for some paths only.
+const LATE_CLIENT_CERTIFICATE: &str = "Cannot perform Post-Handshake Authentication";
 
 impl HttpResponse {
     /// Hides what a server may repeat of the request: its texts are printed.
@@ -66,9 +68,17 @@ impl HttpResponse {
         let has_any = |texts: &[&str]| texts.iter().any(|text| body.contains(text));
         match self.status {
             400 if has_any(&PLAIN_HTTP_TO_TLS) => Some("the server requires TLS: use https:// in the address"),
-            400 | 403 if has_any(&NO_CLIENT_CERTIFICATE) => Some(
-                "the server requires a client certificate: use an address that does not require one, since client \
-                 certificates are not supported",
+            400 if has_any(&[NO_CLIENT_CERTIFICATE]) => Some(
+                "the server requires a client certificate: give the client a certificate, or use an address that does not \
+                 require one",
+            ),
+            400 if has_any(&[BAD_CLIENT_CERTIFICATE]) => Some(
+                "the server rejected the client certificate: use a valid certificate of a CA that the server trusts for \
+                 clients",
+            ),
+            403 if has_any(&[LATE_CLIENT_CERTIFICATE]) => Some(
+                "the server requires a client certificate for some paths only, which is not supported: make it require \
+                 one for all",
             ),
             _ => None,
         }

@@ -1,7 +1,8 @@
 //! One attempt to send a request: its deadline, and what its connection observed.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ureq::Timeout;
@@ -26,10 +27,23 @@ pub(super) struct State {
     pub(super) has_peer_closed: bool,
     /// What the response begins with, where that is not HTTP/1.
     pub(super) foreign_protocol: Option<ForeignProtocol>,
+    /// Whether a byte of the response has arrived.
+    pub(super) has_response: bool,
+    /// Whether the connection's server asked for a client certificate.
+    pub(super) client_auth: ClientAuth,
     /// How long the connection may be idle and still be used again; zero if it must not be.
     pub(super) max_idle: Duration,
     /// The last connection, which may be older than this attempt.
     pub(super) connection: ConnectionInfo,
+}
+
+/// What the server got when it asked for a client certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClientAuth {
+    NotRequested,
+    /// There was none to send.
+    Missing,
+    Sent,
 }
 
 impl Attempt {
@@ -40,6 +54,8 @@ impl Attempt {
             has_write_failed: false,
             has_peer_closed: false,
             foreign_protocol: None,
+            has_response: false,
+            client_auth: ClientAuth::NotRequested,
             max_idle: MAX_IDLE,
             connection: ConnectionInfo::default(),
         }))
@@ -51,7 +67,7 @@ impl Attempt {
         // A timeout beyond what the clock can hold is none; a century is as good.
         state.deadline = start.checked_add(timeout).unwrap_or(start + Duration::from_secs(100 * 365 * 24 * 60 * 60));
         (state.has_send_started, state.has_write_failed, state.has_peer_closed) = (false, false, false);
-        state.foreign_protocol = None;
+        (state.has_response, state.foreign_protocol) = (false, None);
     }
 
     /// Not to be held while anything is read or written: the connection uses it, too.
@@ -65,8 +81,22 @@ impl Attempt {
     /// A [`ureq::Error::Timeout`] inside, once the deadline has passed.
     pub(super) fn remaining(&self) -> io::Result<Duration> {
         let remaining = self.state().deadline.saturating_duration_since(Instant::now());
-        if remaining.is_zero() { Err(ureq::Error::Timeout(Timeout::Global).into_io()) } else { Ok(remaining) }
+        if remaining.is_zero() { Err(timed_out()) } else { Ok(remaining) }
     }
+
+    /// Runs what has no time limit of its own on a thread, which is abandoned at the deadline.
+    ///
+    /// # Errors
+    /// As [`remaining`](Self::remaining); if there is no thread for now.
+    pub(super) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        thread::Builder::new().spawn(move || sender.send(work()))?;
+        receiver.recv_timeout(self.remaining()?).map_err(|_| timed_out())
+    }
+}
+
+fn timed_out() -> io::Error {
+    ureq::Error::Timeout(Timeout::Global).into_io()
 }
 
 #[cfg(test)]

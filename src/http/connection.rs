@@ -1,6 +1,6 @@
 //! A connection as ureq uses it: the only [`Transport`].
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,26 +19,72 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    fn socket(&self) -> &Socket {
+    fn socket(&mut self) -> &mut Socket {
         match self {
             Self::Plain(socket) => socket,
-            Self::Tls(stream) => stream.get_ref(),
+            Self::Tls(stream) => stream.get_mut(),
         }
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.read(buffer),
-            Self::Tls(stream) => stream.read(buffer),
+        loop {
+            let result = match self {
+                Self::Plain(socket) => socket.read(buffer),
+                Self::Tls(stream) => stream.read(buffer),
+            };
+            // TLS writes what is left before it reads.
+            match result {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.notice_early_response()?,
+                result => return result,
+            }
         }
     }
 
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Plain(socket) => socket.write_all(bytes),
-            Self::Tls(stream) => stream.write_all(bytes),
+    fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() && !self.socket().has_write_failed() {
+            let result = match self {
+                Self::Plain(socket) => socket.write(bytes),
+                Self::Tls(stream) => stream.write(bytes),
+            };
+            match result {
+                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.notice_early_response()?,
+                Err(error) => return Err(error),
+            }
         }
+        Ok(())
     }
+
+    /// Gives up writing where the response is there already, or the connection has ended: a server that rejects a request
+    /// early (401, 413) may not read the rest of it.
+    fn notice_early_response(&mut self) -> io::Result<()> {
+        let is_early = match self {
+            Self::Plain(socket) => {
+                let mut head = [0; INTERIM_HEAD.len()];
+                let count = socket.peek(&mut head)?;
+                is_final(&head[..count])
+            }
+            Self::Tls(stream) => {
+                let TlsStream { conn, sock } = &mut **stream;
+                let count = conn.read_tls(sock)?;
+                // Not all that arrives is a part of the response.
+                let has_plaintext = conn.process_new_packets().map_err(io::Error::other)?.plaintext_bytes_to_read() > 0;
+                count == 0 || has_plaintext && is_final(conn.reader().fill_buf()?)
+            }
+        };
+        if is_early {
+            let error = io::Error::other("response received before the request was fully sent");
+            self.socket().give_up_writing(error);
+        }
+        Ok(())
+    }
+}
+
+const INTERIM_HEAD: &[u8] = b"HTTP/1.1 1";
+
+/// Whether a response that begins like this is the last one. An interim one such as 100 Continue is not.
+fn is_final(head: &[u8]) -> bool {
+    !(head.starts_with(b"HTTP/1.") && head.get(INTERIM_HEAD.len() - 2..INTERIM_HEAD.len()) == Some(b" 1"))
 }
 
 #[derive(Debug)]
@@ -102,6 +148,7 @@ impl Transport for Connection {
         self.last_read = Instant::now();
         self.buffers.input_appended(count);
         self.received_bytes += count;
+        self.attempt.state().has_response |= count > 0;
         // ureq consumes nothing before the headers are complete.
         if self.received_bytes == self.buffers.input().len() {
             self.attempt.state().foreign_protocol = ForeignProtocol::detect(self.buffers.input());
@@ -114,9 +161,7 @@ impl Transport for Connection {
         let is_just_used = std::mem::take(&mut self.was_response_awaited);
         let idle = if is_just_used { Duration::ZERO } else { self.last_read.elapsed() };
         let socket = self.stream.socket();
-        idle < self.attempt.state().max_idle
-            && !socket.has_write_failed()
-            && (is_just_used || socket.is_idle().unwrap_or(false))
+        idle < self.attempt.state().max_idle && !socket.has_write_failed() && (is_just_used || socket.is_idle())
     }
 
     fn is_tls(&self) -> bool {
@@ -156,6 +201,20 @@ fn to_absolute_form(output: &mut [u8], amount: usize, origin: &str) -> Result<us
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn interim_response_is_not_final() {
+        for (head, expected) in [
+            ("HTTP/1.1 100 Continue", false),
+            ("HTTP/1.0 1", false),
+            ("HTTP/1.1 413 No", true),
+            ("HTTP/1.1 ", true),
+            ("SSH-2.0-OpenSSH 1", true),
+            ("", true),
+        ] {
+            assert_eq!(is_final(head.as_bytes()), expected, "{head}");
+        }
+    }
 
     #[test]
     fn proxy_gets_absolute_form() {

@@ -1,18 +1,19 @@
 //! Opens connections, directly or through a proxy: the only [`Connector`].
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
 
 use ureq::unversioned::transport::{ConnectionDetails, Connector};
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, ClientAuth};
 use super::connection::{Connection, Stream};
-use super::errors::{ConnectError, with_phase};
+use super::errors::{ConnectError, unwrap_io, with_phase};
+use super::happy_eyeballs::connect_to_first;
 use super::keep_alive::MAX_IDLE;
 use super::route::Route;
-use super::socket::{BUFFER_BYTES, Socket};
+use super::settings::Settings;
+use super::socket::{MAX_HEAD_BYTES, Socket};
 use super::tls::Tls;
 use crate::server::address::{Address, Scheme, bracketed};
 use crate::server::proxy::Proxy;
@@ -48,31 +49,27 @@ impl Connector for ServerConnector {
 }
 
 impl ServerConnector {
-    pub(super) fn new(address: &Address, route: &Route, attempt: &Arc<Attempt>) -> Self {
-        let tls = (address.scheme() == Scheme::Https).then(|| Tls::new(address.host(), attempt));
+    pub(super) fn new(address: &Address, settings: &Settings, route: &Route, attempt: &Arc<Attempt>) -> Self {
+        let Settings { ca_certificates, client_certificate, .. } = settings.clone();
+        let tls = || Tls::new(address.host(), ca_certificates, client_certificate, attempt);
+        let tls = (address.scheme() == Scheme::Https).then(tls);
         Self { address: address.clone(), route: route.clone(), tls, attempt: Arc::clone(attempt) }
     }
 
     fn open(&self, addresses: &[SocketAddr]) -> Result<TcpStream, ureq::Error> {
-        let mut last_error = io::Error::from(ErrorKind::NotFound);
-        {
-            let mut state = self.attempt.state();
-            (state.connection.peer, state.connection.tls, state.max_idle) = (None, None, MAX_IDLE);
-        }
-        for (index, address) in addresses.iter().enumerate() {
-            let timeout = per_address_timeout(self.attempt.remaining()?, addresses.len() - index);
-            match TcpStream::connect_timeout(address, timeout) {
-                Ok(stream) => {
-                    self.attempt.state().connection.peer = Some(*address);
-                    stream.set_nodelay(true)?;
-                    return Ok(stream);
-                }
-                Err(error) => last_error = error,
+        let mut state = self.attempt.state();
+        (state.connection.peer, state.connection.tls) = (None, None);
+        (state.max_idle, state.client_auth) = (MAX_IDLE, ClientAuth::NotRequested);
+        drop(state);
+        let stream = connect_to_first(addresses, &self.attempt).map_err(|error| match unwrap_io(error.into()) {
+            ureq::Error::Io(error) => {
+                let name = self.route.proxy().map_or_else(|| self.name(), Proxy::name);
+                ConnectError::Connect(name, error).into()
             }
-        }
-        self.attempt.remaining()?;
-        let name = self.route.proxy().map_or_else(|| self.name(), Proxy::name);
-        Err(ConnectError::Connect(name, last_error).into())
+            error => error,
+        })?;
+        self.attempt.state().connection.peer = stream.peer_addr().ok();
+        Ok(stream)
     }
 
     /// Host and port of the server.
@@ -108,7 +105,10 @@ impl ServerConnector {
         })?;
         match tunnel_status(&response) {
             Some(200..300) => Ok(()),
-            Some(status) => Err(ConnectError::TunnelRefused(status).into()),
+            Some(status) => {
+                let schemes = auth_schemes(&String::from_utf8_lossy(&response));
+                Err(ConnectError::TunnelRefused { status, schemes }.into())
+            }
             None => Err(ConnectError::InvalidProxyResponse.into()),
         }
     }
@@ -118,7 +118,7 @@ impl ServerConnector {
 fn exchange_heads(socket: &mut Socket, request: &[u8]) -> io::Result<Vec<u8>> {
     socket.write_all(request)?;
     let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") && head.len() < BUFFER_BYTES {
+    while !head.ends_with(b"\r\n\r\n") && head.len() < MAX_HEAD_BYTES {
         socket.read_exact(&mut byte)?;
         head.extend_from_slice(&byte);
     }
@@ -131,22 +131,17 @@ fn tunnel_status(head: &[u8]) -> Option<u16> {
     std::str::from_utf8(rest.get(2..5)?).ok()?.parse().ok()
 }
 
-/// How long one address may take: half of what remains while others follow, all of it for the last one.
-fn per_address_timeout(remaining: Duration, addresses_left: usize) -> Duration {
-    if addresses_left > 1 { (remaining / 2).max(Duration::from_millis(1)) } else { remaining }
+/// The schemes that the `Proxy-Authenticate` headers of a response offer, such as `Negotiate`. A header of several schemes
+/// looks like one with parameters, so of those only the first is found.
+fn auth_schemes(head: &str) -> Vec<String> {
+    let headers = head.lines().filter_map(|line| line.split_once(':'));
+    let offers = headers.filter(|(name, _)| name.eq_ignore_ascii_case("Proxy-Authenticate"));
+    offers.filter_map(|(_, offer)| offer.split([' ', ',']).find(|word| !word.is_empty()).map(str::to_owned)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn connect_timeout_is_shared_between_addresses() {
-        let second = Duration::from_secs(1);
-        assert_eq!(per_address_timeout(second, 3), second / 2);
-        assert_eq!(per_address_timeout(second, 1), second);
-        assert!(!per_address_timeout(Duration::from_nanos(1), 2).is_zero());
-    }
 
     #[test]
     fn tunnel_status_is_parsed() {

@@ -22,9 +22,13 @@ pub(super) enum ConnectError {
     /// The time was up; the text says during what.
     #[error("timed out {0}")]
     TimedOut(String),
-    /// The TLS handshake failed.
-    #[error(transparent)]
-    Tls(#[from] rustls::Error),
+    /// The TLS handshake with this host failed.
+    #[error("TLS handshake failed")]
+    Tls {
+        host: String,
+        #[source]
+        error: rustls::Error,
+    },
     /// TLS needs a name that certificates can hold.
     #[error("hostname is not valid for TLS")]
     InvalidServerName,
@@ -35,8 +39,8 @@ pub(super) enum ConnectError {
     #[error("could not read CA certificates")]
     Roots(#[source] io::Error),
     /// The proxy refused to open a tunnel.
-    #[error("proxy responded with status {0}")]
-    TunnelRefused(u16),
+    #[error("proxy responded with status {status}")]
+    TunnelRefused { status: u16, schemes: Vec<String> },
     /// The proxy's response is not HTTP, or there was none.
     #[error("no valid response from proxy")]
     InvalidProxyResponse,
@@ -60,11 +64,11 @@ pub(super) fn with_phase(error: ureq::Error, phase: impl FnOnce() -> String) -> 
 }
 
 /// The error before any byte of the request was handed to the connection.
-pub(super) fn before_send(error: &ureq::Error, timeout: Duration, proxy: Option<&str>) -> Error {
+pub(super) fn before_send(error: &ureq::Error, timeout: Duration, proxy: Option<&str>, attempt: &Attempt) -> Error {
     if let ureq::Error::Other(other) = error
         && let Some(error) = other.downcast_ref()
     {
-        return connect_failure(error, timeout, proxy);
+        return connect_failure(error, timeout, proxy, attempt);
     }
     connection_failure(error, timeout).via_proxy(proxy)
 }
@@ -82,7 +86,7 @@ fn connection_failure(error: &ureq::Error, timeout: Duration) -> Error {
 }
 
 /// No connection, or no tunnel through the proxy; where there is a proxy, it is what was connected to.
-fn connect_failure(error: &ConnectError, timeout: Duration, proxy: Option<&str>) -> Error {
+fn connect_failure(error: &ConnectError, timeout: Duration, proxy: Option<&str>, attempt: &Attempt) -> Error {
     let the_proxy = proxy.map_or_else(|| "proxy".to_owned(), |proxy| format!("proxy {proxy}"));
     match error {
         ConnectError::Dns(_, error) if proxy.is_some() => safe_to_retry(
@@ -102,7 +106,9 @@ fn connect_failure(error: &ConnectError, timeout: Duration, proxy: Option<&str>)
             "nothing was sent: check that the server is running and the port is correct",
         ),
         ConnectError::TimedOut(phase) => timed_out(timeout, phase, proxy),
-        ConnectError::Tls(error) => tls_errors::tls_failure(error).via_proxy(proxy),
+        ConnectError::Tls { host, error } => {
+            tls_errors::handshake_failure(error, host, attempt.state().client_auth).via_proxy(proxy)
+        }
         ConnectError::InvalidServerName => {
             Error::invalid("hostname is not valid for TLS").with_hint("check the address").via_proxy(proxy)
         }
@@ -111,24 +117,38 @@ fn connect_failure(error: &ConnectError, timeout: Duration, proxy: Option<&str>)
             format!("could not read CA certificates: {}", os_text(error)),
             "nothing was sent: try again later",
         ),
-        ConnectError::TunnelRefused(407) => safe_to_retry(
-            format!("{the_proxy} requires authentication (407)"),
-            "nothing was sent: use valid credentials in the proxy URL, http://USER:PASSWORD@HOST:PORT",
-        ),
-        ConnectError::TunnelRefused(status @ 500..) => safe_to_retry(
+        ConnectError::TunnelRefused { status: 407, schemes } => proxy_authentication(&the_proxy, schemes),
+        ConnectError::TunnelRefused { status: status @ 500.., .. } => safe_to_retry(
             format!("{the_proxy} could not reach the server ({status})"),
             "nothing was sent: check the address and that the server is running, or add the host to NO_PROXY",
         ),
-        ConnectError::TunnelRefused(status) => safe_to_retry(
+        ConnectError::TunnelRefused { status, .. } => safe_to_retry(
             format!("{the_proxy} refused the tunnel ({status})"),
             "nothing was sent: allow the host in the proxy, or add it to NO_PROXY",
-        ),
+        )
+        .not_retryable(),
         ConnectError::InvalidProxyResponse => safe_to_retry(
             format!("no valid response from {the_proxy}"),
             "nothing was sent: check that the proxy URL points to an HTTP proxy",
         ),
         ConnectError::RequestLineTooLong => request_too_large().via_proxy(proxy),
     }
+}
+
+/// Only Basic is supported.
+fn proxy_authentication(the_proxy: &str, schemes: &[String]) -> Error {
+    let error = if schemes.is_empty() || schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("Basic")) {
+        safe_to_retry(
+            format!("{the_proxy} requires authentication (407)"),
+            "nothing was sent: use valid credentials in the proxy URL, http://USER:PASSWORD@HOST:PORT",
+        )
+    } else {
+        safe_to_retry(
+            format!("{the_proxy} requires {} authentication (407), which is not supported", schemes.join(" or ")),
+            "nothing was sent: use a proxy that accepts Basic, or add the host to NO_PROXY",
+        )
+    };
+    error.not_retryable()
 }
 
 fn timed_out(timeout: Duration, phase: &str, proxy: Option<&str>) -> Error {
@@ -157,8 +177,8 @@ pub(super) fn after_send(error: &ureq::Error, timeout: Duration, attempt: &Attem
         }
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => outcome_unknown(CONNECTION_CLOSED),
         ureq::Error::Io(error) => match tls_errors::error_inside(error) {
-            Some(error) if tls_errors::is_certificate_required(error) => tls_errors::tls_failure(error),
-            _ => outcome_unknown(format!("connection lost: {}", os_text(error))),
+            Some(error) => tls_failure(error, attempt),
+            None => outcome_unknown(format!("connection lost: {}", os_text(error))),
         },
         ureq::Error::Protocol(ureq_proto::Error::OutputOverflow) => request_too_large(),
         // A close inside a chunk's frame is invalid HTTP too, but the close is the cause.
@@ -166,6 +186,17 @@ pub(super) fn after_send(error: &ureq::Error, timeout: Duration, attempt: &Attem
         ureq::Error::Protocol(error) => outcome_unknown(invalid_response(error)),
         _ => outcome_unknown("invalid HTTP response"),
     }
+}
+
+/// A server with TLS 1.3 rejects a client certificate when the client has begun to send already, but before it reads the
+/// request (RFC 8446, section 6.2).
+fn tls_failure(error: &rustls::Error, attempt: &Attempt) -> Error {
+    let (has_response, client_auth) = {
+        let state = attempt.state();
+        (state.has_response, state.client_auth)
+    };
+    let rejected = tls_errors::client_rejected(error, client_auth).filter(|_| !has_response);
+    rejected.unwrap_or_else(|| outcome_unknown(format!("connection lost: {}", tls_errors::text(error))))
 }
 
 /// Nothing was executed: the server could not read the request.
@@ -183,11 +214,14 @@ fn foreign_protocol(protocol: ForeignProtocol) -> Error {
 }
 
 /// What in a response is invalid, or beyond the limits of ureq.
-fn invalid_response(error: &ureq_proto::Error) -> &'static str {
+fn invalid_response(error: &ureq_proto::Error) -> String {
     match error {
-        ureq_proto::Error::HttpParseTooManyHeaders => "response has more than 128 headers",
-        ureq_proto::Error::ChunkExpectedCrLf => "response has an invalid chunk, or chunk extensions over 20 bytes",
-        _ => "invalid HTTP response",
+        ureq_proto::Error::HttpParseTooManyHeaders => "response has more than 128 headers".to_owned(),
+        ureq_proto::Error::ChunkExpectedCrLf => {
+            "response has an invalid chunk, or chunk extensions over 20 bytes".to_owned()
+        }
+        ureq_proto::Error::HttpParseFail(reason) => format!("invalid HTTP response ({reason})"),
+        error => format!("invalid HTTP response ({error})"),
     }
 }
 
@@ -244,7 +278,7 @@ mod tests {
             io::Error::from(io::ErrorKind::ConnectionReset).into(),
             ureq::Error::ConnectionFailed,
         ] {
-            assert_eq!(before_send(&error, timeout, None).kind(), ErrorKind::SafeToRetry, "{error}");
+            assert_eq!(before_send(&error, timeout, None, &Attempt::new()).kind(), ErrorKind::SafeToRetry, "{error}");
             assert_eq!(after_send(&error, timeout, &Attempt::new()).kind(), ErrorKind::OutcomeUnknown, "{error}");
         }
     }
@@ -279,16 +313,16 @@ mod tests {
     #[test]
     fn request_larger_than_buffer_is_invalid() {
         let error = ureq::Error::Protocol(ureq_proto::Error::OutputOverflow);
-        assert_eq!(before_send(&error, Duration::ZERO, None).kind(), ErrorKind::Invalid);
+        assert_eq!(before_send(&error, Duration::ZERO, None, &Attempt::new()).kind(), ErrorKind::Invalid);
         assert_eq!(after_send(&error, Duration::ZERO, &Attempt::new()).kind(), ErrorKind::Invalid);
         let error = ConnectError::RequestLineTooLong.into();
-        assert_eq!(before_send(&error, Duration::ZERO, Some("p:1")).kind(), ErrorKind::Invalid);
+        assert_eq!(before_send(&error, Duration::ZERO, Some("p:1"), &Attempt::new()).kind(), ErrorKind::Invalid);
     }
 
     #[test]
     fn certificate_errors_are_not_retryable() {
         let error = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
-        let error = ConnectError::from(error).into();
-        assert!(!before_send(&error, Duration::ZERO, None).is_retryable());
+        let error = ConnectError::Tls { host: "h".to_owned(), error }.into();
+        assert!(!before_send(&error, Duration::ZERO, None, &Attempt::new()).is_retryable());
     }
 }

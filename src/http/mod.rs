@@ -27,13 +27,17 @@ mod connection;
 mod connector;
 mod errors;
 mod foreign_protocol;
+mod happy_eyeballs;
 mod keep_alive;
 mod resolver;
 mod roots;
 mod route;
+mod settings;
 mod socket;
 mod tls;
 mod tls_errors;
 mod transport;
+mod verifier;
 
+pub(crate) use settings::Settings;
 pub(crate) use transport::Transport;

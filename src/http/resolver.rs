@@ -2,8 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
 
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -11,7 +10,8 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::attempt::Attempt;
-use super::errors::ConnectError;
+use super::errors::{ConnectError, unwrap_io};
+use super::happy_eyeballs::interleave;
 use super::route::Route;
 use crate::server::address::Address;
 
@@ -44,22 +44,23 @@ impl DnsResolver {
         if is_localhost(&self.host) {
             return Ok(vec![(Ipv6Addr::LOCALHOST, self.port).into(), (Ipv4Addr::LOCALHOST, self.port).into()]);
         }
-        let addresses: Vec<_> = self.look_up()?.take(MAX_ADDRESSES).collect();
+        let addresses: Vec<_> = interleave(self.look_up()?).take(MAX_ADDRESSES).collect();
         if addresses.is_empty() {
             return Err(ConnectError::Dns(self.host.clone(), io::ErrorKind::NotFound.into()).into());
         }
         Ok(addresses)
     }
 
-    /// Asks the system. Its lookup has no time limit: it runs on a thread that is abandoned at the deadline.
-    fn look_up(&self) -> Result<std::vec::IntoIter<SocketAddr>, ureq::Error> {
-        let failed = |error| ConnectError::Dns(self.host.clone(), error);
-        let (sender, receiver) = mpsc::sync_channel(1);
+    /// Asks the system, whose lookup has no time limit.
+    fn look_up(&self) -> Result<Vec<SocketAddr>, ureq::Error> {
         let (host, port) = (self.host.clone(), self.port);
-        thread::Builder::new().spawn(move || sender.send((host.as_str(), port).to_socket_addrs())).map_err(failed)?;
-        let timed_out = || ConnectError::TimedOut(format!("while resolving {}", self.description));
-        let remaining = self.attempt.remaining().map_err(|_| timed_out())?;
-        Ok(receiver.recv_timeout(remaining).map_err(|_| timed_out())?.map_err(failed)?)
+        let found = self.attempt.run(move || (host.as_str(), port).to_socket_addrs());
+        let failed = |error| ConnectError::Dns(self.host.clone(), error);
+        let found = found.map_err(|error| match unwrap_io(error.into()) {
+            ureq::Error::Timeout(_) => ConnectError::TimedOut(format!("while resolving {}", self.description)),
+            error => failed(error.into_io()),
+        })?;
+        Ok(found.map_err(failed)?.collect())
     }
 }
 

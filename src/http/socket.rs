@@ -5,6 +5,9 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::{Errno, ioctl_fionread};
+use rustix::net::{RecvFlags, recv};
+
 use super::attempt::Attempt;
 
 /// Larger buffers gain nothing for responses of a few hundred bytes, and cost page faults at the start.
@@ -31,8 +34,8 @@ pub(super) struct Socket {
     write_error: Option<io::Error>,
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
-    /// Whether bytes that arrive during a write can only be the response; with TLS they need not be.
-    pub(super) is_plaintext: bool,
+    /// What is left of the bytes that had arrived when the deadline passed.
+    late_bytes: Option<usize>,
     attempt: Arc<Attempt>,
 }
 
@@ -44,7 +47,7 @@ impl Socket {
             write_error: None,
             read_timeout: None,
             write_timeout: None,
-            is_plaintext: true,
+            late_bytes: None,
             attempt: Arc::clone(attempt),
         }
     }
@@ -54,55 +57,52 @@ impl Socket {
     }
 
     /// Whether the connection is open and no unread bytes have arrived.
-    pub(super) fn is_idle(&self) -> io::Result<bool> {
-        self.stream.set_nonblocking(true)?;
-        let peeked = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false)?;
+    pub(super) fn is_idle(&self) -> bool {
         // Anything else is the end of the connection, or bytes that were not requested.
-        Ok(matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock))
+        matches!(self.peek(&mut [0]), Err(Errno::AGAIN))
     }
 
-    /// Whether the response has begun, or the connection ended. An interim response such as 100 Continue does not count.
-    fn has_early_response(&self) -> io::Result<bool> {
-        const INTERIM: usize = b"HTTP/1.1 1".len();
-        if self.is_idle()? {
-            return Ok(false);
-        }
-        let mut head = [0; INTERIM];
-        let count = self.stream.peek(&mut head)?;
-        Ok(!(count == INTERIM && head.starts_with(b"HTTP/1.") && head.ends_with(b" 1")))
+    /// Looks at what has arrived, without waiting for it.
+    pub(super) fn peek(&self, buffer: &mut [u8]) -> rustix::io::Result<usize> {
+        recv(&self.stream, buffer, RecvFlags::PEEK | RecvFlags::DONTWAIT).map(|(count, _)| count)
     }
 
-    fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
+    /// Discards what is not written yet, and all that follows.
+    pub(super) fn give_up_writing(&mut self, error: io::Error) {
+        self.write_buffer.clear();
+        self.write_error = Some(error);
+        self.attempt.state().has_write_failed = true;
+    }
+
+    /// Sends some of the bytes.
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
             let limit = self.attempt.remaining()?.min(WRITE_POLL_INTERVAL);
             if self.write_timeout.replace(limit) != Some(limit) {
                 self.stream.set_write_timeout(Some(limit))?;
             }
             match self.stream.write(bytes) {
-                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_transient(&error) => {
-                    if self.is_plaintext && error.kind() != ErrorKind::Interrupted && self.has_early_response()? {
-                        return Err(io::Error::other("response received before the request was fully sent"));
+                    if !self.is_idle() {
+                        return Err(ErrorKind::WouldBlock.into());
                     }
                 }
-                Err(error) => return Err(error),
+                result => return result,
             }
         }
-        Ok(())
     }
 
-    /// Sends bytes, unless a write has failed before: there may be a response that says more.
-    fn send_or_defer(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Sends some of the bytes, or discards them if a write fails: there may be a response that says more.
+    fn send_or_defer(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.has_write_failed() {
-            return Ok(());
+            return Ok(bytes.len());
         }
         match self.send(bytes) {
             // The deadline is that of reads, too.
-            Err(error) if !is_deadline(&error) => {
-                self.write_error = Some(error);
-                self.attempt.state().has_write_failed = true;
-                Ok(())
+            Err(error) if !is_deadline(&error) && error.kind() != ErrorKind::WouldBlock => {
+                self.give_up_writing(error);
+                Ok(bytes.len())
             }
             result => result,
         }
@@ -110,15 +110,29 @@ impl Socket {
 
     fn send_buffer(&mut self) -> io::Result<()> {
         let mut buffer = std::mem::take(&mut self.write_buffer);
-        let result = self.send_or_defer(&buffer);
+        let mut sent = 0;
+        while sent < buffer.len() {
+            match self.send_or_defer(&buffer[sent..]) {
+                Ok(count) => sent += count,
+                Err(error) => {
+                    buffer.drain(..sent);
+                    self.write_buffer = buffer;
+                    return Err(error);
+                }
+            }
+        }
         buffer.clear();
         self.write_buffer = buffer;
-        result
+        Ok(())
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let limit = self.attempt.remaining()?.min(READ_POLL_INTERVAL);
+            let limit = match self.attempt.remaining() {
+                Ok(remaining) => remaining.min(READ_POLL_INTERVAL),
+                Err(error) => return self.receive_late(buffer, error),
+            };
+            self.late_bytes = None;
             if self.read_timeout.replace(limit) != Some(limit) {
                 self.stream.set_read_timeout(Some(limit))?;
             }
@@ -127,6 +141,22 @@ impl Socket {
                 result => return result,
             }
         }
+    }
+
+    /// What has arrived when it is noticed that the deadline has passed still counts: the process may have been stopped
+    /// meanwhile, or its container frozen.
+    fn receive_late(&mut self, buffer: &mut [u8], deadline: io::Error) -> io::Result<usize> {
+        let arrived = match self.late_bytes {
+            Some(bytes) => bytes,
+            None => usize::try_from(ioctl_fionread(&self.stream)?).unwrap_or_default(),
+        };
+        if arrived == 0 {
+            return Err(deadline);
+        }
+        let limit = arrived.min(buffer.len());
+        let count = self.stream.read(&mut buffer[..limit])?;
+        self.late_bytes = Some(arrived - count);
+        Ok(count)
     }
 }
 
@@ -142,15 +172,17 @@ fn is_transient(error: &io::Error) -> bool {
 
 impl Write for Socket {
     /// Buffers bytes, and sends once there are many.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WouldBlock`] if the peer reads nothing, but has sent something, which it may wait for.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.write_buffer.len() + bytes.len() > BUFFER_BYTES {
             self.send_buffer()?;
         }
         if bytes.len() >= BUFFER_BYTES {
-            self.send_or_defer(bytes)?;
-        } else {
-            self.write_buffer.extend_from_slice(bytes);
+            return self.send_or_defer(bytes);
         }
+        self.write_buffer.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -162,7 +194,10 @@ impl Write for Socket {
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.send_buffer()?;
+        match self.send_buffer() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            result => result?,
+        }
         let result = self.receive(buffer);
         if let Ok(count) = result {
             self.attempt.state().has_peer_closed = count == 0;
@@ -194,26 +229,6 @@ mod tests {
         (Socket::new(stream, attempt), listener.accept().unwrap().0)
     }
 
-    #[test]
-    fn early_response_is_final_unless_interim() {
-        for (sent, is_final) in [
-            ("HTTP/1.1 100 Continue\r\n\r\n", false),
-            ("HTTP/1.1 413 Content Too Large\r\n\r\n", true),
-            ("HTTP/1.1 200 OK\r\n\r\n", true),
-            ("SSH-2.0-OpenSSH 1", true),
-            ("", true),
-        ] {
-            let (socket, mut server) = connection(&Arc::new(Attempt::new()));
-            assert!(socket.is_idle().unwrap() && !socket.has_early_response().unwrap());
-            server.write_all(sent.as_bytes()).unwrap();
-            drop(server);
-            // Blocks until it has arrived.
-            socket.stream.peek(&mut [0]).unwrap();
-            assert!(!socket.is_idle().unwrap());
-            assert_eq!(socket.has_early_response().unwrap(), is_final, "{sent}");
-        }
-    }
-
     /// More than the buffers of a connection hold.
     const BYTES: usize = 30_000_000;
 
@@ -228,26 +243,50 @@ mod tests {
     }
 
     #[test]
-    fn slow_reader_is_fine_early_response_aborts() {
+    fn arrived_bytes_count_after_deadline() {
         let attempt = Arc::new(Attempt::new());
-        for (sent, reads) in [("", true), ("HTTP/1.1 100 Continue\r\n\r\n", true), ("HTTP/1.1 413 No\r\n\r\n", false)] {
-            let (mut socket, mut server) = connection(&attempt);
-            attempt.start(Instant::now(), Duration::from_secs(20));
-            server.write_all(sent.as_bytes()).unwrap();
-            let reader = thread::spawn(move || {
-                if reads {
-                    // This server is slow on purpose; nothing is waited for.
-                    thread::sleep(5 * WRITE_POLL_INTERVAL);
-                    // A client that leaves received bytes unread closes with a reset.
-                    let _ = io::copy(&mut server, &mut io::sink());
-                }
-                server
-            });
-            socket.write_all(&vec![0; BYTES]).unwrap();
-            let is_aborted = socket.has_write_failed();
-            drop(socket);
-            reader.join().unwrap();
-            assert_eq!(is_aborted, !reads, "{sent}");
-        }
+        let (mut socket, mut server) = connection(&attempt);
+        server.write_all(b"abc").unwrap();
+        // Blocks until it has arrived.
+        socket.stream.peek(&mut [0; 3]).unwrap();
+        attempt.start(Instant::now(), Duration::ZERO);
+        let mut read = || {
+            let mut buffer = [0; 2];
+            socket.read(&mut buffer).map(|count| buffer[..count].to_vec())
+        };
+        assert_eq!((read().unwrap(), server.write_all(b"d").is_ok()), (b"ab".to_vec(), true));
+        assert_eq!(read().unwrap(), b"c");
+        assert!(is_deadline(&read().unwrap_err()));
+    }
+
+    #[test]
+    fn blocked_write_notices_what_has_arrived() {
+        let attempt = Arc::new(Attempt::new());
+        attempt.start(Instant::now(), Duration::from_secs(20));
+        let (mut socket, mut server) = connection(&attempt);
+        server.write_all(b"a").unwrap();
+        assert_eq!(socket.write_all(&vec![0; BYTES]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(socket.read(&mut [0; 2]).unwrap(), 1);
+        assert!(!socket.has_write_failed());
+        socket.give_up_writing(ErrorKind::BrokenPipe.into());
+        socket.write_all(&vec![0; BYTES]).unwrap();
+        drop(server);
+        assert_eq!(socket.read(&mut [0; 2]).unwrap_err().kind(), ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn slow_reader_is_waited_for() {
+        let attempt = Arc::new(Attempt::new());
+        attempt.start(Instant::now(), Duration::from_secs(20));
+        let (mut socket, mut server) = connection(&attempt);
+        let reader = thread::spawn(move || {
+            // This server is slow on purpose; nothing is waited for.
+            thread::sleep(5 * WRITE_POLL_INTERVAL);
+            io::copy(&mut server, &mut io::sink())
+        });
+        socket.write_all(&vec![0; BYTES]).unwrap();
+        assert!(!socket.has_write_failed());
+        drop(socket);
+        reader.join().unwrap().unwrap();
     }
 }

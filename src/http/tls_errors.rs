@@ -1,10 +1,12 @@
 //! Failures of TLS in words.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible};
 
+use super::attempt::ClientAuth;
 use crate::error::Error;
 use crate::error_kind::ErrorKind;
 
@@ -13,7 +15,12 @@ pub(super) fn error_inside(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-pub(super) fn tls_failure(error: &rustls::Error) -> Error {
+/// The failure of a handshake with this host.
+pub(super) fn handshake_failure(error: &rustls::Error, host: &str, client_auth: ClientAuth) -> Error {
+    use AlertDescription::{InternalError, NoApplicationProtocol, ProtocolVersion, UnrecognisedName};
+    if let Some(rejected) = client_rejected(error, client_auth) {
+        return rejected;
+    }
     match error {
         rustls::Error::InvalidCertificate(error) => certificate_failure(error),
         // A plain HTTP response cannot be parsed as TLS.
@@ -21,33 +28,123 @@ pub(super) fn tls_failure(error: &rustls::Error) -> Error {
             "the server does not use TLS on this port",
             "nothing was sent: use http://, or the server's TLS port",
         ),
-        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => not_retryable(
-            "the server requires a client certificate",
-            "nothing was accepted: use an address that does not require one, since client certificates are not supported",
-        ),
-        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
+        rustls::Error::AlertReceived(ProtocolVersion)
         | rustls::Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
         ) => not_retryable(
             "TLS handshake failed: no common TLS version",
             "nothing was sent: enable TLS 1.2 or 1.3 on the server",
         ),
-        rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) => not_retryable(
+        rustls::Error::AlertReceived(NoApplicationProtocol) => not_retryable(
             "the server does not accept HTTP/1.1 on this port",
             "nothing was sent: use the port of the HTTP API; this one may be for gRPC or HTTP/2 only",
         ),
+        rustls::Error::AlertReceived(UnrecognisedName) => no_certificate(host),
+        // Clients send no IP address in the handshake, and servers that choose a certificate by name have none then.
+        rustls::Error::AlertReceived(InternalError) if is_ip_address(host) => no_certificate(host),
+        error if is_mismatch(error) && is_ip_address(host) => no_certificate(host),
         error if is_mismatch(error) => {
             not_retryable("TLS handshake failed: the server rejected what the client offers", HINT_OFFER)
         }
         rustls::Error::PeerIncompatible(error) => {
             not_retryable(&format!("TLS handshake failed: {}", incompatibility(error)), HINT_OFFER)
         }
-        error => other_failure(error),
+        error => safe_to_retry(
+            format!("TLS handshake failed: {}", text(error)),
+            "nothing was sent: check the server's TLS configuration",
+        ),
     }
 }
 
-fn other_failure(error: &rustls::Error) -> Error {
-    safe_to_retry(format!("TLS error: {error}"), "nothing was sent: check the server's TLS configuration")
+fn is_ip_address(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok()
+}
+
+fn no_certificate(host: &str) -> Error {
+    not_retryable(
+        &format!("the server has no certificate for {host}"),
+        "nothing was sent: in the address, use a hostname that it has a certificate for",
+    )
+}
+
+/// A server's rejection of the client's certificate, or of a client without one. With TLS 1.3 it comes only after the
+/// handshake, before the server reads the request.
+pub(super) fn client_rejected(error: &rustls::Error, client_auth: ClientAuth) -> Option<Error> {
+    use AlertDescription as Alert;
+    let rustls::Error::AlertReceived(alert) = error else { return None };
+    match (client_auth, alert) {
+        (_, Alert::CertificateRequired)
+        | (
+            ClientAuth::Missing,
+            // With TLS 1.2 there is no alert for this (seen on OpenSSL and Go).
+            Alert::BadCertificate | Alert::CertificateUnknown | Alert::HandshakeFailure | Alert::AccessDenied,
+        ) => Some(not_retryable(
+            "the server requires a client certificate",
+            "nothing was accepted: give the client a certificate, or use an address that does not require one",
+        )),
+        (
+            ClientAuth::Sent,
+            Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::DecryptError
+            | Alert::HandshakeFailure,
+        ) => Some(not_retryable(
+            &format!("the server rejected the client certificate ({})", alert_name(*alert)),
+            "nothing was accepted: use a valid certificate of a CA that the server trusts for clients",
+        )),
+        _ => None,
+    }
+}
+
+/// What rustls says, without the names of its types.
+pub(super) fn text(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::AlertReceived(AlertDescription::NoRenegotiation) => {
+            "the server requires TLS renegotiation, which is not supported".to_owned()
+        }
+        rustls::Error::AlertReceived(alert) => format!("the server sent the TLS alert {}", alert_name(*alert)),
+        rustls::Error::InvalidMessage(_) => "the server sent an invalid TLS message".to_owned(),
+        rustls::Error::DecryptError => "a TLS record cannot be decrypted".to_owned(),
+        rustls::Error::PeerMisbehaved(_) | rustls::Error::InappropriateMessage { .. } => {
+            "the server violates the TLS protocol".to_owned()
+        }
+        _ => "TLS error".to_owned(),
+    }
+}
+
+/// The name of an alert as the standards have it (RFC 8446, section 6).
+fn alert_name(alert: AlertDescription) -> String {
+    let code = u8::from(alert);
+    let name = match code {
+        0 => "close_notify",
+        10 => "unexpected_message",
+        20 => "bad_record_mac",
+        22 => "record_overflow",
+        40 => "handshake_failure",
+        42 => "bad_certificate",
+        43 => "unsupported_certificate",
+        44 => "certificate_revoked",
+        45 => "certificate_expired",
+        46 => "certificate_unknown",
+        47 => "illegal_parameter",
+        48 => "unknown_ca",
+        49 => "access_denied",
+        50 => "decode_error",
+        51 => "decrypt_error",
+        71 => "insufficient_security",
+        80 => "internal_error",
+        90 => "user_canceled",
+        109 => "missing_extension",
+        110 => "unsupported_extension",
+        116 => "certificate_required",
+        _ => return code.to_string(),
+    };
+    name.to_owned()
 }
 
 /// Whether this is the alert for all that client and server do not have in common.
@@ -58,7 +155,7 @@ fn is_mismatch(error: &rustls::Error) -> bool {
 
 /// What a server must have. Its alert is the same whatever is missing.
 const HINT_OFFER: &str = "nothing was sent: the server needs TLS 1.3, or a cipher suite of TLS 1.2 with ECDHE and AES-GCM or \
-     ChaCha20; the curve X25519, P-256 or P-384; and a certificate whose key is RSA, P-256, P-384 or Ed25519";
+     ChaCha20; the curve X25519, P-256 or P-384; and a certificate whose key is RSA (not RSA-PSS), P-256, P-384 or Ed25519";
 
 fn incompatibility(error: &PeerIncompatible) -> &'static str {
     match error {
@@ -83,8 +180,10 @@ pub(super) fn no_roots(problem: Option<&str>) -> Error {
 pub(super) struct UntrustedIssuer {
     /// The server sent its own certificate alone, and another one has issued it.
     pub(super) is_chain_short: bool,
+    /// Whether the environment's or the system's certificates are trusted, and not those that the client was given.
+    pub(super) is_system: bool,
     /// Where CA certificates could not be read.
-    pub(super) roots_problem: Option<String>,
+    pub(super) problem: Option<String>,
 }
 
 impl From<UntrustedIssuer> for rustls::Error {
@@ -94,21 +193,21 @@ impl From<UntrustedIssuer> for rustls::Error {
 }
 
 fn untrusted_issuer(error: &UntrustedIssuer) -> Error {
-    let problem = error.roots_problem.as_ref().map(|problem| format!(" ({problem})")).unwrap_or_default();
-    let hint = if error.is_chain_short { HINT_CHAIN } else { HINT_CA };
-    certificate_error(&format!("is signed by an unknown CA{problem}"), hint)
+    let problem = error.problem.as_ref().map(|problem| format!(" ({problem})")).unwrap_or_default();
+    let trust = if error.is_system {
+        "set SSL_CERT_FILE to the CA's PEM file"
+    } else {
+        "add its CA to the certificates to trust"
+    };
+    let chain = if error.is_chain_short { ", or make the server send its intermediate certificate" } else { "" };
+    certificate_error(
+        &format!("is signed by an unknown CA{problem}"),
+        &format!("nothing was sent: {trust}{chain}, or check the address"),
+    )
 }
-
-const HINT_CA: &str = "nothing was sent: set SSL_CERT_FILE to the CA's PEM file, or check the address";
-const HINT_CHAIN: &str = "nothing was sent: set SSL_CERT_FILE to the CA's PEM file, or make the server send its \
-     intermediate certificate, or check the address";
 
 fn certificate_failure(error: &CertificateError) -> Error {
     match error {
-        // A bad signature comes from an authority that was made anew under its old name.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            certificate_error("is signed by an unknown CA", HINT_CA)
-        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             certificate_error("has expired", "nothing was sent: renew it, or check this machine's clock")
         }
@@ -140,7 +239,19 @@ fn certificate_failure(error: &CertificateError) -> Error {
         CertificateError::Other(other) => match other.0.downcast_ref() {
             Some(webpki::Error::CaUsedAsEndEntity) => certificate_error(
                 "is a CA certificate",
-                "nothing was sent: the server needs a certificate issued by a CA, without the CA flag",
+                "nothing was sent: the server needs a certificate issued by a CA, without the CA flag; or trust this one",
+            ),
+            Some(webpki::Error::UnsupportedCriticalExtension) => certificate_error(
+                "has a critical extension that is not supported",
+                "nothing was sent: issue it, or the CA certificate above it, without the extension",
+            ),
+            Some(
+                webpki::Error::UnsupportedNameType
+                | webpki::Error::MalformedNameConstraint
+                | webpki::Error::InvalidNetworkMaskConstraint,
+            ) => certificate_error(
+                "has a CA with a name constraint that is not supported",
+                "nothing was sent: issue the CA certificate without the constraint",
             ),
             Some(_) => unverifiable(),
             // The platform's verifier does not export the type that it uses for this.
@@ -174,17 +285,6 @@ fn not_retryable(message: &str, hint: &str) -> Error {
     safe_to_retry(message, hint).not_retryable()
 }
 
-/// Whether the server ended the connection because the client has no certificate. With TLS 1.3 that is known only after
-/// the request has left, but before the server reads it (RFC 8446, section 6.2).
-pub(super) fn is_certificate_required(error: &rustls::Error) -> bool {
-    matches!(error, rustls::Error::AlertReceived(AlertDescription::CertificateRequired))
-}
-
-/// The alert of TLS 1.3 for a client without a certificate.
-pub(super) fn missing_client_certificate() -> rustls::Error {
-    rustls::Error::AlertReceived(AlertDescription::CertificateRequired)
-}
-
 /// A signature of the handshake that cannot be verified: the key has a supported type, but not a supported size.
 #[derive(Debug, thiserror::Error)]
 #[error("unsupported key size")]
@@ -196,10 +296,4 @@ pub(super) fn weak_key(error: rustls::Error) -> rustls::Error {
         return CertificateError::Other(OtherError(Arc::new(WeakKey))).into();
     }
     error
-}
-
-/// Whether this is how servers with TLS 1.2 reject a client without a certificate (seen on OpenSSL and Go).
-pub(super) fn is_client_rejected(error: &rustls::Error) -> bool {
-    use AlertDescription::{AccessDenied, BadCertificate, CertificateUnknown, HandshakeFailure};
-    matches!(error, rustls::Error::AlertReceived(BadCertificate | CertificateUnknown | HandshakeFailure | AccessDenied))
 }

@@ -12,6 +12,7 @@ use super::errors;
 use super::keep_alive;
 use super::resolver::DnsResolver;
 use super::route::Route;
+use super::settings::Settings;
 use super::socket::MAX_HEAD_BYTES;
 use crate::api::{HttpRequest, HttpResponse, MAX_RESPONSE_BYTES};
 use crate::connection::ConnectionInfo;
@@ -25,13 +26,14 @@ const MAX_PREALLOC_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Transport {
     agent: Agent,
+    settings: Settings,
     route: Route,
     attempt: Arc<Attempt>,
 }
 
 impl Transport {
     /// Opens no connection yet.
-    pub(crate) fn new(address: &Address, proxy: Option<Proxy>) -> Self {
+    pub(crate) fn new(address: &Address, settings: Settings) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             // A redirected POST loses its body.
@@ -44,10 +46,17 @@ impl Transport {
             .accept("")
             .accept_encoding("")
             .build();
-        let (route, attempt) = (Route::new(address, proxy), Arc::new(Attempt::new()));
+        let (route, attempt) = (Route::new(address, settings.proxy.clone()), Arc::new(Attempt::new()));
         let resolver = DnsResolver::new(address, &route, &attempt);
-        let agent = Agent::with_parts(config, ServerConnector::new(address, &route, &attempt), resolver);
-        Self { agent, route, attempt }
+        let agent = Agent::with_parts(config, ServerConnector::new(address, &settings, &route, &attempt), resolver);
+        Self { agent, settings, route, attempt }
+    }
+
+    /// A transport with other settings. Opens no connection yet.
+    pub(crate) fn with(self, address: &Address, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = self.settings;
+        change(&mut settings);
+        Self::new(address, settings)
     }
 
     /// Lets the next request take a new connection.
@@ -123,7 +132,7 @@ impl Transport {
         let classified = if self.attempt.state().has_send_started {
             errors::after_send(&error, timeout, &self.attempt).via_proxy(proxy)
         } else {
-            errors::before_send(&error, timeout, proxy)
+            errors::before_send(&error, timeout, proxy, &self.attempt)
         };
         classified.with_source(error)
     }

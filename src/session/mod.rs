@@ -10,10 +10,9 @@ use crate::api::{HttpRequest, HttpResponse, RequestBuilder};
 use crate::command::Command;
 use crate::connection::ConnectionInfo;
 use crate::error::Error;
-use crate::http::Transport;
+use crate::http::{Settings, Transport};
 use crate::reply::Reply;
 use crate::retry::Repeat;
-use crate::server::proxy::Proxy;
 
 /// How long one attempt may take by default: 5 s, or 10 s with a `disconnect`, for which Centrifugo 5 waits 5.0 s if the
 /// client does not respond. [`Client::with_timeout`](crate::Client::with_timeout) changes it.
@@ -74,7 +73,7 @@ impl fmt::Debug for Session {
 
 impl Session {
     pub(crate) fn new(requests: RequestBuilder) -> Self {
-        let transport = Transport::new(requests.endpoint().address(), None);
+        let transport = Transport::new(requests.endpoint().address(), Settings::default());
         Self { requests, timeout: None, time_limit: Duration::MAX, transport, attempt_start: Instant::now(), log: None }
     }
 
@@ -82,8 +81,8 @@ impl Session {
         Self { timeout: Some(timeout), ..self }
     }
 
-    pub(crate) fn with_proxy(self, proxy: Proxy) -> Self {
-        let transport = Transport::new(self.requests.endpoint().address(), Some(proxy));
+    pub(crate) fn with_settings(self, change: impl FnOnce(&mut Settings)) -> Self {
+        let transport = self.transport.with(self.requests.endpoint().address(), change);
         Self { transport, ..self }
     }
 

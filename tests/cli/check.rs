@@ -398,7 +398,7 @@ fn compact_check_is_one_json_object() {
     let (before, milliseconds) = text.split_once("\"milliseconds\":").expect("it has the time");
     let expected = format!(
         "{{\"exit_status\":0,\"errors\":[],\"warnings\":[],\"config\":\"[HOME]/.centrc\",\"section\":\"live\",\
-         \"address\":\"http://127.0.0.1:{0}\",\"proxy\":null,\"ip_addresses\":[\"127.0.0.1\"],\
+         \"address\":\"http://127.0.0.1:{0}\",\"proxy\":null,\"client_certificate\":null,\"ip_addresses\":[\"127.0.0.1\"],\
          \"connected_to\":\"127.0.0.1:{0}\",\"tls\":null,\"api\":\"current\",\"credential\":\"api_key\",\
          \"versions\":[\"0.0.0 OSS\"],\"nodes\":1,\"method\":\"info\",",
         server.port()

@@ -586,7 +586,7 @@ fn lost_connection_is_unknown() {
             form,
             vec![Step::Execute, Step::Send(GARBAGE.to_vec()), Step::Close],
             4,
-            &format!("invalid HTTP response; {CHECK_HINT}"),
+            &format!("invalid HTTP response (invalid HTTP version); {CHECK_HINT}"),
         );
     }
 }

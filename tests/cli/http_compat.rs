@@ -120,18 +120,38 @@ fn page(status: u16, text: &str) -> Response {
 }
 
 #[test]
-fn missing_client_certificate_is_rejected() {
-    let hint = "the server requires a client certificate: use an address that does not require one, since client \
-                certificates are not supported";
-    for text in ["400 No required SSL certificate was sent", "400 The SSL certificate error"] {
-        for form in ApiForm::ALL {
-            assert_fails(form, reject(&page(400, text)), 1, &format!("bad request (400); {hint}"));
+fn problem_with_client_certificate_is_rejected() {
+    for (status, name, text, hint) in [
+        (
+            400,
+            "bad request",
+            "400 No required SSL certificate was sent",
+            "the server requires a client certificate: give the client a certificate, or use an address that does not \
+             require one",
+        ),
+        (
+            400,
+            "bad request",
+            "400 The SSL certificate error",
+            "the server rejected the client certificate: use a valid certificate of a CA that the server trusts for clients",
+        ),
+        (
+            403,
+            "forbidden",
+            "Reason: Cannot perform Post-Handshake Authentication.",
+            "the server requires a client certificate for some paths only, which is not supported: make it require one for \
+             all",
+        ),
+    ] {
+        // A page with status 403 makes others try the older form.
+        for form in ApiForm::ALL.into_iter().filter(|form| status == 400 || *form == V1) {
+            assert_fails(form, reject(&page(status, text)), 1, &format!("{name} ({status}); {hint}"));
             // Nothing was executed of several commands either, and no command is to blame.
-            let server = form.server().script(reject(&page(400, text)));
+            let server = form.server().script(reject(&page(status, text)));
             let line = format!("{PLAIN}\n");
             let output = form.cent(&server).stdin_bytes(line.repeat(3)).args(&["bananas", "publish", "--lines"]).run();
             assert_eq!(output.exit_code(), Some(1), "{}", output.stderr());
-            assert!(output.stderr().contains(&format!(": bad request (400); {hint}")), "{}", output.stderr());
+            assert!(output.stderr().contains(&format!(": {name} ({status}); {hint}")), "{}", output.stderr());
             assert_eq!((server.requests().len(), server.centrifugo().executed().len()), (1, 0));
         }
     }

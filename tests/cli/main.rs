@@ -34,6 +34,7 @@ mod system_calls;
 mod terminal;
 mod terminal_escapes;
 mod tls;
+mod tls_files;
 mod tls_mismatch;
 mod usage;
 mod words;

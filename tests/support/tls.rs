@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
@@ -31,6 +33,11 @@ impl TestCa {
         Self(CertifiedIssuer::self_signed(params, key()).expect("the certificate is valid"))
     }
 
+    /// A certificate without the CA flag, which issues others all the same.
+    pub fn without_flag() -> Self {
+        Self::with_params("not an authority", |params| params.is_ca = IsCa::ExplicitNoCa)
+    }
+
     /// The PEM text for `SSL_CERT_FILE`.
     pub fn pem(&self) -> String {
         self.0.pem()
@@ -47,12 +54,12 @@ impl TestCa {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         change(&mut params);
         let certificate = params.signed_by(&key, &self.0).expect("the certificate is valid");
-        identity(certificate.into(), &key)
+        identity(&certificate, &key)
     }
 
-    /// The CA's own certificate, used by mistake as a server certificate.
-    pub fn ca_identity(&self) -> Identity {
-        identity(self.0.der().clone(), self.0.key())
+    /// Issues a certificate for a client.
+    pub fn issue_to_client(&self) -> Identity {
+        self.issue_with(&[], |params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth])
     }
 }
 
@@ -64,12 +71,16 @@ pub fn self_signed(hosts: &[&str], is_ca: bool) -> (Identity, String) {
     }
     let certificate = params.self_signed(&key).expect("the certificate is valid");
     let pem = certificate.pem();
-    (identity(certificate.into(), &key), pem)
+    (identity(&certificate, &key), pem)
 }
 
-fn identity(certificate: CertificateDer<'static>, key: &KeyPair) -> Identity {
-    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("the key is valid DER");
-    Identity { certificate, key }
+fn identity(certificate: &Certificate, key: &KeyPair) -> Identity {
+    Identity {
+        certificate: certificate.der().clone(),
+        key: PrivateKeyDer::try_from(key.serialize_der()).expect("the key is valid DER"),
+        certificate_pem: certificate.pem(),
+        key_pem: key.serialize_pem(),
+    }
 }
 
 fn params(hosts: &[&str]) -> CertificateParams {
@@ -85,6 +96,9 @@ fn key() -> KeyPair {
 pub struct Identity {
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
+    /// As PEM.
+    pub certificate_pem: String,
+    pub key_pem: String,
 }
 
 /// Wraps the connections of a server: see `Server::start_with`.

@@ -216,10 +216,12 @@ pub(crate) fn exit_status_for(error: &anyhow::Error) -> ExitStatus {
     }
 }
 
-/// Whether the machine is short of files, memory or threads for now: the call is right, and may succeed later.
+/// Whether the machine is short of files, memory or threads for now, or took too long: the call is right, and may succeed
+/// later.
 pub(crate) fn is_temporary(error: &io::Error) -> bool {
     const SHORTAGES: [Errno; 6] = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN, Errno::INTR, Errno::NOBUFS];
-    Errno::from_io_error(error).is_some_and(|errno| SHORTAGES.contains(&errno))
+    error.kind() == io::ErrorKind::TimedOut
+        || Errno::from_io_error(error).is_some_and(|errno| SHORTAGES.contains(&errno))
 }
 
 #[cfg(test)]

@@ -5,14 +5,16 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::bail;
-use cent::{Client, Proxy};
+use cent::{Client, DEFAULT_TIMEOUT, Proxy};
 use signal_hook::consts::SIGXFSZ;
 
 use check::Report;
 use command_line::args::Args;
 use command_line::{Invocation, MethodHelp, method_help, mistakes};
+use config::tls_files::TlsFiles;
 use config::{Config, Section, home, proxy_env};
 use console::{Console, blocking, stderr};
 use exit::{ExitStatus, exit_status_for, exit_status_of_printing};
@@ -71,7 +73,11 @@ fn run(command_line: &[OsString], console: Console) -> anyhow::Result<ExitStatus
         print_config(&config, name);
     }
     let section = find_section(&args, &config, name)?;
-    let client = build_client(&args, &section)?;
+    let tls_files = read_tls_files(&args, &config, name, &section)?;
+    if let Some(note) = tls_files.note().filter(|_| args.verbose) {
+        stderr::print_message(&format!("{}: {note}", config.path()));
+    }
+    let client = tls_files.apply(build_client(&args, &section)?);
     match args.method.clone() {
         Some(method) if !args.lines => single::run(&args.into_options(), console, client, &method),
         method => lines::run(&args.into_options(), console, client, method.as_deref()),
@@ -100,7 +106,12 @@ fn check_call(args: &Args, report: &mut Report) -> anyhow::Result<()> {
     let proxy = find_proxy(&section)?;
     let proxy = proxy.map(|(name, proxy)| format!("{} ({name})", proxy.name()));
     report.set_route(section.endpoint.address(), proxy);
-    check::call(build_client(args, &section)?, report)
+    let tls_files = read_tls_files(args, &config, name, &section)?;
+    report.set_client_certificate(tls_files.client_certificate(), SystemTime::now());
+    if let Some(note) = tls_files.note() {
+        report.add_warning(format!("{}: {note}", config.path()));
+    }
+    check::call(tls_files.apply(build_client(args, &section)?), report)
 }
 
 fn read_config(args: &Args) -> anyhow::Result<Config> {
@@ -144,6 +155,10 @@ fn build_client(args: &Args, section: &Section) -> anyhow::Result<Client> {
         stderr::print_message(&format!("proxy {} ({name})", proxy.name()));
     }
     Ok(client.with_proxy(proxy))
+}
+
+fn read_tls_files(args: &Args, config: &Config, name: &str, section: &Section) -> anyhow::Result<TlsFiles> {
+    config.tls_files(name, section, args.timeout.or(section.timeout).unwrap_or(DEFAULT_TIMEOUT))
 }
 
 /// The proxy, and the variable that it is from.

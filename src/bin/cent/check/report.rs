@@ -23,6 +23,7 @@ pub(crate) struct Report {
     section: Option<String>,
     address: Option<String>,
     proxy: Option<String>,
+    client_certificate: Option<ClientCertificate>,
     ip_addresses: Vec<String>,
     connected_to: Option<String>,
     tls: Option<Tls>,
@@ -43,6 +44,12 @@ struct Tls {
     days_left: Option<u64>,
 }
 
+#[derive(Debug, Serialize)]
+struct ClientCertificate {
+    issuer: Option<String>,
+    days_left: u64,
+}
+
 impl Report {
     pub(crate) fn set_config(&mut self, path: String) {
         self.config = Some(path);
@@ -55,6 +62,15 @@ impl Report {
     /// Where a call goes. `proxy` is its host and port, and the variable that it is from.
     pub(crate) fn set_route(&mut self, address: &Address, proxy: Option<String>) {
         (self.address, self.proxy) = (Some(address.to_string()), proxy);
+    }
+
+    /// The client's own certificate, in DER.
+    pub(crate) fn set_client_certificate(&mut self, der: Option<&[u8]>, now: SystemTime) {
+        let Some(Certificate { issuer, days_left }) = der.and_then(|der| Certificate::parse(der, now)) else { return };
+        if days_left < MIN_DAYS_LEFT {
+            self.add_warning(format!("the client certificate expires in {}: renew it", plural(days_left, "day")));
+        }
+        self.client_certificate = Some(ClientCertificate { issuer, days_left });
     }
 
     pub(super) fn has_proxy(&self) -> bool {
@@ -134,6 +150,7 @@ impl Report {
         add("section", self.section.as_ref().map(|name| format!("[{name}]")));
         add("address", self.address.clone());
         add("proxy", self.address.as_ref().map(|_| self.proxy.clone().unwrap_or_else(|| "none".to_owned())));
+        add("client cert", self.client_certificate.as_ref().map(ClientCertificate::text));
         add("resolves to", (!self.ip_addresses.is_empty()).then(|| self.ip_addresses.join(", ")));
         let via = if self.proxy.is_some() { " (the proxy)" } else { "" };
         add("connection", self.connected_to.as_ref().map(|peer| format!("TCP to {peer}{via}")));
@@ -153,6 +170,13 @@ impl Report {
             versions => versions,
         };
         Some(format!("Centrifugo {versions}, {}", plural(u64::try_from(self.nodes?).ok()?, "node")))
+    }
+}
+
+impl ClientCertificate {
+    fn text(&self) -> String {
+        let issuer = self.issuer.as_ref().map_or_else(String::new, |issuer| format!("issued by {issuer}, "));
+        format!("{issuer}{} left", plural(self.days_left, "day"))
     }
 }
 

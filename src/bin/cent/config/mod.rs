@@ -29,6 +29,7 @@ pub(crate) mod proxy_env;
 #[cfg(test)]
 mod python_compat_tests;
 pub(crate) mod seconds;
+pub(crate) mod tls_files;
 
 /// A section needs exactly one of these.
 const CREDENTIAL_KEYS: [&str; 4] = ["secret", "secret_file", "api_key", "api_key_file"];
@@ -42,6 +43,10 @@ use --config FILE, or create it, for example:
   address = http://localhost:8000
   api_key = key-of-the-server
 for Centrifugo 1, use secret instead of api_key";
+
+fn file_not_found() -> String {
+    "file not found; create it or fix the path".to_owned()
+}
 
 /// Where the config file is. Displayed as the user wrote it.
 #[derive(Debug)]
@@ -126,7 +131,7 @@ pub(crate) fn read(path: ConfigPath) -> anyhow::Result<Config> {
         None => String::new(),
     };
     let not_found = || format!("file not found{place}; {NOT_FOUND_HINT}");
-    match read_limited(&path.file, not_found).and_then(|bytes| parse(&bytes)) {
+    match read_limited(&path.file, MAX_FILE_BYTES, not_found).and_then(|bytes| parse(&bytes)) {
         Ok((ini, near_misses)) => Ok(Config { path, ini, near_misses }),
         Err(error) => Err(error.context(path.to_string())),
     }
@@ -211,9 +216,11 @@ impl Config {
     /// What is not an error, but probably a mistake: a file that others can read, and misspelled keys.
     pub(crate) fn warnings(&self, section: &str) -> Vec<String> {
         let path = &self.path;
-        let open = is_open_to_others(&path.file)
-            .then(|| format!("{path}: other users can read it: run chmod 600 {}", path.file.display()));
-        open.into_iter().chain(self.ignored_keys(section).map(|key| format!("{path}: {key}"))).collect()
+        let open = [(path.to_string(), path.file.clone())].into_iter().chain(self.private_key_file(section));
+        let open = open.filter(|(_, file)| is_open_to_others(file));
+        let open =
+            open.map(|(name, file)| format!("{name}: other users can read it: run chmod 600 {}", file.display()));
+        open.chain(self.ignored_keys(section).map(|key| format!("{path}: {key}"))).collect()
     }
 
     fn unknown_section(&self, name: &str) -> anyhow::Error {
@@ -268,12 +275,17 @@ impl Config {
         }
     }
 
+    /// The path that a key sets: relative to the directory of the config file.
+    fn file_path(&self, key: &str, text: &str) -> anyhow::Result<PathBuf> {
+        let path = expand_tilde(Path::new(text), self.path.home_dir.as_deref())
+            .with_context(|| format!("{key}: HOME is not set; use an absolute path"))?;
+        Ok(self.path.file.parent().unwrap_or(Path::new("")).join(path))
+    }
+
     /// The endpoint with the credential that this key sets: the text itself, or the content of the file that it names.
     fn endpoint(&self, address: Address, key: &str, text: &str) -> anyhow::Result<Endpoint> {
         let Some(inline_key) = key.strip_suffix("_file") else { return endpoint(address, key, text) };
-        let path = expand_tilde(Path::new(text), self.path.home_dir.as_deref())
-            .with_context(|| format!("{key}: HOME is not set; use an absolute path"))?;
-        let file = self.path.file.parent().unwrap_or(Path::new("")).join(path);
+        let file = self.file_path(key, text)?;
         // The value may be the credential itself, so that it is printed only if there is such a file.
         if let Err(error) = fs::symlink_metadata(&file)
             && error.kind() != io::ErrorKind::PermissionDenied
@@ -284,7 +296,7 @@ impl Config {
             );
         }
         let read = || {
-            let bytes = read_limited(&file, || "file not found; create it or fix the path".to_owned())?;
+            let bytes = read_limited(&file, MAX_FILE_BYTES, file_not_found)?;
             let text = decode_utf8(&bytes)?;
             ensure!(!text.starts_with('\u{feff}'), "starts with a byte order mark; save the file without it");
             endpoint(address, inline_key, strip_newline(text))
@@ -371,11 +383,11 @@ fn decode_utf8(bytes: &[u8]) -> anyhow::Result<&str> {
 }
 
 /// Reads a file, a pipe or a device to its end. `not_found` is the message about a file that does not exist.
-fn read_limited(path: &Path, not_found: impl FnOnce() -> String) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+fn read_limited(path: &Path, max_bytes: u64, not_found: impl FnOnce() -> String) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
+    let read = File::open(path).and_then(|file| file.take(max_bytes + 1).read_to_end(&mut bytes));
     match read.map_err(|error| (error.kind(), error)) {
-        Ok(length) if length as u64 > MAX_FILE_BYTES => bail!("larger than 1 MB; use another file"),
+        Ok(length) if length as u64 > max_bytes => bail!("larger than {} MB; use another file", max_bytes / 1_000_000),
         Ok(_) => Ok(bytes),
         Err((io::ErrorKind::NotFound, _)) => match fs::read_link(path) {
             Ok(target) => bail!("broken symlink to {}; fix the link", target.display()),

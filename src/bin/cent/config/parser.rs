@@ -21,7 +21,17 @@ use crate::did_you_mean::closest_match;
 pub(super) const DEFAULT: &str = "DEFAULT";
 
 /// The known keys. All others are ignored.
-pub(super) const KNOWN_KEYS: [&str; 6] = ["address", "secret", "secret_file", "api_key", "api_key_file", "timeout"];
+pub(super) const KNOWN_KEYS: [&str; 9] = [
+    "address",
+    "secret",
+    "secret_file",
+    "api_key",
+    "api_key_file",
+    "timeout",
+    "ca_file",
+    "client_cert_file",
+    "client_key_file",
+];
 
 /// Normalizes a config file for rust-ini.
 ///
@@ -69,6 +79,8 @@ fn meant_key(key: &str) -> Option<&'static str> {
     match key {
         "url" | "uri" | "addr" | "host" | "server" | "endpoint" => Some("address"),
         "key" | "token" => Some("api_key"),
+        "ca" | "ca_cert" | "cacert" => Some("ca_file"),
+        "cert" | "client_cert" => Some("client_cert_file"),
         _ => closest_match(key, KNOWN_KEYS),
     }
 }

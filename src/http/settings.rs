@@ -1,0 +1,11 @@
+//! What a client was given to reach and trust its server.
+
+use crate::server::certificates::{CaCertificates, ClientCertificate};
+use crate::server::proxy::Proxy;
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings {
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) ca_certificates: Option<CaCertificates>,
+    pub(crate) client_certificate: Option<ClientCertificate>,
+}
