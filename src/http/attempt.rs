@@ -19,22 +19,30 @@ pub(super) struct Attempt(Mutex<State>);
 pub(super) struct State {
     /// For everything from name lookup to the last byte of the response.
     deadline: Instant,
-    /// Whether a byte of the request was handed to the connection.
-    pub(super) has_send_started: bool,
+    pub(super) progress: Progress,
     /// Whether a part of the request could not be written: the response arrived, or the connection broke, before.
     pub(super) has_write_failed: bool,
     /// Whether the peer has closed the connection other than by a reset.
     pub(super) has_peer_closed: bool,
     /// What the response begins with, where that is not HTTP/1.
     pub(super) foreign_protocol: Option<ForeignProtocol>,
-    /// Whether a byte of the response has arrived.
-    pub(super) has_response: bool,
     /// Whether the connection's server asked for a client certificate.
     pub(super) client_auth: ClientAuth,
+    /// Whether a connection was closed when it was used again: its server closes after each response without saying so.
+    pub(super) was_closed_silently: bool,
     /// How long the connection may be idle and still be used again; zero if it must not be.
     pub(super) max_idle: Duration,
     /// The last connection, which may be older than this attempt.
     pub(super) connection: ConnectionInfo,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    Connecting,
+    /// A byte of the request was handed to the connection.
+    Sending,
+    /// A byte of the response has arrived.
+    Receiving,
 }
 
 /// What the server got when it asked for a client certificate.
@@ -50,12 +58,12 @@ impl Attempt {
     pub(super) fn new() -> Self {
         Self(Mutex::new(State {
             deadline: Instant::now(),
-            has_send_started: false,
+            progress: Progress::Connecting,
             has_write_failed: false,
             has_peer_closed: false,
             foreign_protocol: None,
-            has_response: false,
             client_auth: ClientAuth::NotRequested,
+            was_closed_silently: false,
             max_idle: MAX_IDLE,
             connection: ConnectionInfo::default(),
         }))
@@ -66,8 +74,8 @@ impl Attempt {
         let mut state = self.state();
         // A timeout beyond what the clock can hold is none; a century is as good.
         state.deadline = start.checked_add(timeout).unwrap_or(start + Duration::from_secs(100 * 365 * 24 * 60 * 60));
-        (state.has_send_started, state.has_write_failed, state.has_peer_closed) = (false, false, false);
-        (state.has_response, state.foreign_protocol) = (false, None);
+        (state.has_write_failed, state.has_peer_closed) = (false, false);
+        (state.progress, state.foreign_protocol) = (Progress::Connecting, None);
     }
 
     /// Not to be held while anything is read or written: the connection uses it, too.
@@ -114,10 +122,10 @@ mod tests {
     }
 
     #[test]
-    fn new_attempt_resets_send_started() {
+    fn new_attempt_resets_progress() {
         let attempt = Attempt::new();
-        attempt.state().has_send_started = true;
+        attempt.state().progress = Progress::Sending;
         attempt.start(Instant::now(), Duration::from_secs(1));
-        assert!(!attempt.state().has_send_started);
+        assert_eq!(attempt.state().progress, Progress::Connecting);
     }
 }

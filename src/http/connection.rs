@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Progress};
 use super::errors::ConnectError;
 use super::foreign_protocol::ForeignProtocol;
-use super::socket::{BUFFER_BYTES, MAX_HEAD_BYTES, Socket};
+use super::socket::{BUFFER_BYTES, MAX_HEAD_BYTES, Socket, has_ended};
 use super::tls::TlsStream;
 
 #[derive(Debug)]
@@ -32,9 +32,9 @@ impl Stream {
                 Self::Plain(socket) => socket.read(buffer),
                 Self::Tls(stream) => stream.read(buffer),
             };
-            // TLS writes what is left before it reads.
             match result {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.notice_early_response()?,
+                // TLS writes what is left before it reads.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.notice_early_response(true)?,
                 result => return result,
             }
         }
@@ -46,30 +46,33 @@ impl Stream {
                 Self::Plain(socket) => socket.write(bytes),
                 Self::Tls(stream) => stream.write(bytes),
             };
-            match result {
-                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.notice_early_response()?,
+            let is_blocked = match result {
+                Ok(count) => {
+                    bytes = bytes.get(count..).unwrap_or_default();
+                    false
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => true,
                 Err(error) => return Err(error),
-            }
+            };
+            self.notice_early_response(is_blocked)?;
         }
         Ok(())
     }
 
     /// Gives up writing where the response is there already, or the connection has ended: a server that rejects a request
     /// early (401, 413) may not read the rest of it.
-    fn notice_early_response(&mut self) -> io::Result<()> {
+    fn notice_early_response(&mut self, is_blocked: bool) -> io::Result<()> {
         let is_early = match self {
+            Self::Plain(_) if !is_blocked => false,
             Self::Plain(socket) => {
                 let mut head = [0; INTERIM_HEAD.len()];
                 let count = socket.peek(&mut head)?;
                 is_final(&head[..count])
             }
+            // Where a write blocks, rustls reads. Not all that arrives is a part of the response.
             Self::Tls(stream) => {
-                let TlsStream { conn, sock } = &mut **stream;
-                let count = conn.read_tls(sock)?;
-                // Not all that arrives is a part of the response.
-                let has_plaintext = conn.process_new_packets().map_err(io::Error::other)?.plaintext_bytes_to_read() > 0;
-                count == 0 || has_plaintext && is_final(conn.reader().fill_buf()?)
+                let state = stream.conn.process_new_packets().map_err(io::Error::other)?;
+                state.plaintext_bytes_to_read() > 0 && is_final(stream.conn.reader().fill_buf()?)
             }
         };
         if is_early {
@@ -79,6 +82,9 @@ impl Stream {
         Ok(())
     }
 }
+
+/// How long after its first response a connection is watched for a close, before it is used again.
+const CLOSE_DELAY: Duration = Duration::from_millis(1);
 
 const INTERIM_HEAD: &[u8] = b"HTTP/1.1 1";
 
@@ -93,6 +99,8 @@ pub(super) struct Connection {
     buffers: LazyBuffers,
     /// `http://host:port` for a proxy that forwards requests.
     origin: Option<String>,
+    /// Requests that began on it.
+    requests: usize,
     /// Bytes of the response so far.
     received_bytes: usize,
     /// Whether a response was awaited since the last call of `is_open`.
@@ -108,6 +116,7 @@ impl Connection {
             stream,
             buffers: LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES),
             origin,
+            requests: 0,
             received_bytes: 0,
             was_response_awaited: false,
             last_read: Instant::now(),
@@ -117,13 +126,13 @@ impl Connection {
 
     /// Records the moment at which a request begins to leave. Returns its length, which is another one for a proxy.
     fn start_request(&mut self, amount: usize) -> Result<usize, ureq::Error> {
-        self.received_bytes = 0;
+        (self.requests, self.received_bytes) = (self.requests + 1, 0);
         let amount = match &self.origin {
             Some(origin) => to_absolute_form(self.buffers.output(), amount, origin)?,
             None => amount,
         };
         // Before the write: nobody knows how much of a failed write has left.
-        self.attempt.state().has_send_started = true;
+        self.attempt.state().progress = Progress::Sending;
         Ok(amount)
     }
 }
@@ -134,7 +143,7 @@ impl Transport for Connection {
     }
 
     fn transmit_output(&mut self, mut amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
-        let is_first = !self.attempt.state().has_send_started;
+        let is_first = self.attempt.state().progress == Progress::Connecting;
         if is_first {
             amount = self.start_request(amount)?;
         }
@@ -144,11 +153,17 @@ impl Transport for Connection {
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
         self.was_response_awaited = true;
         make_room(&mut self.buffers)?;
-        let count = self.stream.read(self.buffers.input_append_buf())?;
+        let result = self.stream.read(self.buffers.input_append_buf());
+        if self.requests > 1 && self.received_bytes == 0 && has_ended(&result) {
+            self.attempt.state().was_closed_silently = true;
+        }
+        let count = result?;
         self.last_read = Instant::now();
         self.buffers.input_appended(count);
         self.received_bytes += count;
-        self.attempt.state().has_response |= count > 0;
+        if count > 0 {
+            self.attempt.state().progress = Progress::Receiving;
+        }
         // ureq consumes nothing before the headers are complete.
         if self.received_bytes == self.buffers.input().len() {
             self.attempt.state().foreign_protocol = ForeignProtocol::detect(self.buffers.input());
@@ -160,8 +175,14 @@ impl Transport for Connection {
     fn is_open(&mut self) -> bool {
         let is_just_used = std::mem::take(&mut self.was_response_awaited);
         let idle = if is_just_used { Duration::ZERO } else { self.last_read.elapsed() };
+        // A server that closes after each response without saying so does it at once, the first time too.
+        let wait = if self.requests == 1 { CLOSE_DELAY.saturating_sub(idle) } else { Duration::ZERO };
+        let is_kept = {
+            let state = self.attempt.state();
+            idle < state.max_idle && !state.was_closed_silently
+        };
         let socket = self.stream.socket();
-        idle < self.attempt.state().max_idle && !socket.has_write_failed() && (is_just_used || socket.is_idle())
+        is_kept && !socket.has_write_failed() && (is_just_used || socket.stays_idle(wait))
     }
 
     fn is_tls(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Progress};
 use super::foreign_protocol::ForeignProtocol;
 use super::socket::{BUFFER_BYTES, MAX_HEAD_BYTES};
 use super::tls_errors;
@@ -191,11 +191,11 @@ pub(super) fn after_send(error: &ureq::Error, timeout: Duration, attempt: &Attem
 /// A server with TLS 1.3 rejects a client certificate when the client has begun to send already, but before it reads the
 /// request (RFC 8446, section 6.2).
 fn tls_failure(error: &rustls::Error, attempt: &Attempt) -> Error {
-    let (has_response, client_auth) = {
+    let (progress, client_auth) = {
         let state = attempt.state();
-        (state.has_response, state.client_auth)
+        (state.progress, state.client_auth)
     };
-    let rejected = tls_errors::client_rejected(error, client_auth).filter(|_| !has_response);
+    let rejected = tls_errors::client_rejected(error, client_auth).filter(|_| progress != Progress::Receiving);
     rejected.unwrap_or_else(|| outcome_unknown(format!("connection lost: {}", tls_errors::text(error))))
 }
 

@@ -144,14 +144,15 @@ mod tests {
 
     #[test]
     fn families_alternate() {
-        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let [a, b, c] = ["[::1]:1", "[::2]:1", "[::3]:1"].map(address);
-        let [x, y] = ["127.0.0.1:1", "127.0.0.2:1"].map(address);
-        let order = |addresses: &[SocketAddr]| interleave(addresses.to_vec()).collect::<Vec<_>>();
-        assert_eq!(order(&[a, b, c, x, y]), [a, x, b, y, c]);
-        assert_eq!(order(&[x, a, b]), [x, a, b]);
-        assert_eq!(order(&[x, y]), [x, y]);
-        assert_eq!(order(&[]), []);
+        let order = |addresses: &[&str]| {
+            let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
+            interleave(addresses).map(|address| address.to_string()).collect::<Vec<_>>()
+        };
+        let all = ["[::1]:1", "[::2]:1", "[::3]:1", "1.0.0.0:1", "2.0.0.0:1"];
+        assert_eq!(order(&all), ["[::1]:1", "1.0.0.0:1", "[::2]:1", "2.0.0.0:1", "[::3]:1"]);
+        assert_eq!(order(&["1.0.0.0:1", "[::1]:1", "[::2]:1"]), ["1.0.0.0:1", "[::1]:1", "[::2]:1"]);
+        assert_eq!(order(&["1.0.0.0:1", "2.0.0.0:1"]), ["1.0.0.0:1", "2.0.0.0:1"]);
+        assert!(order(&[]).is_empty());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{RecvFlags, recv};
 
@@ -60,6 +61,14 @@ impl Socket {
     pub(super) fn is_idle(&self) -> bool {
         // Anything else is the end of the connection, or bytes that were not requested.
         matches!(self.peek(&mut [0]), Err(Errno::AGAIN))
+    }
+
+    /// Whether that stays so for this time.
+    pub(super) fn stays_idle(&self, time: Duration) -> bool {
+        let mut polled = [PollFd::new(&self.stream, PollFlags::IN)];
+        // A failure shows in the peek.
+        let _ = poll(&mut polled, Timespec::try_from(time).ok().as_ref());
+        self.is_idle()
     }
 
     /// Looks at what has arrived, without waiting for it.
@@ -160,6 +169,14 @@ impl Socket {
     }
 }
 
+/// Whether nothing more can be read, other than because of the deadline.
+pub(super) fn has_ended(read: &io::Result<usize>) -> bool {
+    match read {
+        Ok(count) => *count == 0,
+        Err(error) => !is_deadline(error),
+    }
+}
+
 /// Whether this is the error of [`Attempt::remaining`].
 fn is_deadline(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<ureq::Error>)
@@ -202,12 +219,8 @@ impl Read for Socket {
         if let Ok(count) = result {
             self.attempt.state().has_peer_closed = count == 0;
         }
-        let has_ended = match &result {
-            Ok(count) => *count == 0,
-            Err(error) => !is_deadline(error),
-        };
         // Nothing came after a write that failed, so that write is the cause.
-        match self.write_error.take_if(|_| has_ended) {
+        match self.write_error.take_if(|_| has_ended(&result)) {
             Some(error) => Err(error),
             None => result,
         }

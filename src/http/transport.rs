@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ureq::Agent;
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Progress};
 use super::connector::ServerConnector;
 use super::errors;
 use super::keep_alive;
@@ -129,10 +129,10 @@ impl Transport {
         let error = errors::unwrap_io(error);
         let proxy = self.route.proxy().map(Proxy::name);
         let proxy = proxy.as_deref();
-        let classified = if self.attempt.state().has_send_started {
-            errors::after_send(&error, timeout, &self.attempt).via_proxy(proxy)
-        } else {
+        let classified = if self.attempt.state().progress == Progress::Connecting {
             errors::before_send(&error, timeout, proxy, &self.attempt)
+        } else {
+            errors::after_send(&error, timeout, &self.attempt).via_proxy(proxy)
         };
         classified.with_source(error)
     }

@@ -295,6 +295,36 @@ fn refused_tunnel_is_reported() {
 }
 
 #[test]
+fn refused_tunnel_is_not_retried_and_names_unsupported_schemes() {
+    let basic = "requires authentication (407); nothing was sent: use valid credentials in the proxy URL, \
+                 http://USER:PASSWORD@HOST:PORT";
+    let other = "which is not supported; nothing was sent: use a proxy that accepts Basic, or add the host to NO_PROXY";
+    let refused = "refused the tunnel (403); nothing was sent: allow the host in the proxy, or add it to NO_PROXY";
+    for (status, offers, message) in [
+        (407, &["Negotiate", "Basic realm=\"x\""][..], basic.to_owned()),
+        (407, &["basic"], basic.to_owned()),
+        (407, &["Negotiate", "NTLM"], format!("requires Negotiate or NTLM authentication (407), {other}")),
+        (407, &["Digest realm=\"x\", qop=\"auth\""], format!("requires Digest authentication (407), {other}")),
+        (403, &[], refused.to_owned()),
+    ] {
+        let response =
+            offers.iter().fold(Response::new(status), |response, offer| response.header("Proxy-Authenticate", offer));
+        let proxy = Server::version(1).script(reject(&response));
+        let name = proxy.address().replace("http://", "");
+        let cent = cent_for("https://rt.invalid").env("HTTPS_PROXY", proxy.address()).args(&["--retry", "3"]);
+        publish(cent).assert_output(3, "", &format!("cent: https://rt.invalid/api/: proxy {name} {message}\n"));
+        assert_eq!(proxy.requests().len(), 1);
+    }
+}
+
+#[test]
+fn long_head_of_proxy_is_read() {
+    let head = format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(30_000));
+    let (tunnel, ca) = start_tunnel(head.leak());
+    publish(cent_through(&tunnel.server.address(), &ca)).assert_output(0, PUBLISHED, "");
+}
+
+#[test]
 fn invalid_proxy_response_is_reported() {
     for (response, ending) in
         [("", Step::Close), ("HTTP/1.1 20", Step::Close), ("", Step::Reset), ("SSH-2.0-x\r\n\r\n", Step::Hang)]

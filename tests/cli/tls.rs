@@ -6,7 +6,8 @@ use rcgen::{
 
 use crate::support::cli::{Cent, CentOutput, cent};
 use crate::support::server::{
-    Centrifugo, HangingServer, Script, Server, Step, fail_during_request, fail_during_response, plain_http_to_tls_port,
+    Centrifugo, HangingServer, Response, Script, Server, Step, fail_during_request, fail_during_response,
+    plain_http_to_tls_port,
 };
 use crate::support::tls::{Identity, TestCa, self_signed};
 use crate::{ApiForm, Legacy, V1};
@@ -357,6 +358,22 @@ fn connection_is_reused_for_lines() {
         assert_eq!((server.connections(), server.requests().len()), (1, 10 + form.requests_before()));
         let texts: Vec<String> = (0..50).map(|number| number.to_string()).collect();
         assert_eq!(server.centrifugo().messages_as_text("news"), texts);
+    }
+}
+
+#[test]
+fn early_rejection_of_large_body_is_reported() {
+    let ca = TestCa::new();
+    let params = format!(r#"{{"channel": "a", "data": "{}"}}"#, "x".repeat(20_000_000));
+    // The server leaves the connection open and stops reading.
+    let script = vec![Step::Read(1000), Step::respond(&Response::plain(413, "no")), Step::Hang];
+    for version in rustls::ALL_VERSIONS {
+        let acceptor = ca.issue(&["localhost"]).acceptor_with(&[version], None);
+        let server = Server::start_with(Centrifugo::version(1), acceptor).script(script.clone());
+        let cent = with_ca(cent_at("localhost", &server, V1), &ca.pem()).stdin_bytes(params.clone());
+        let output = cent.args(&["a", "publish", "--timeout=60"]).run();
+        assert_eq!(output.exit_code(), Some(1), "{}", output.stderr());
+        assert!(output.stderr().contains(" is too large (413); send less data"), "{}", output.stderr());
     }
 }
 

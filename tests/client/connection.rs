@@ -1,5 +1,9 @@
 //! Connections: reuse, proxy, and what a request has used.
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::thread;
+
 use cent::{Proxy, Published};
 
 use super::{ALL_VERSIONS, client_for, publish, requests_before, start};
@@ -29,6 +33,64 @@ fn closed_connection_is_not_reused() {
         client.publish("news", &2).unwrap();
         assert_eq!((server.connections(), server.centrifugo().messages_as_text("news").len()), (2, 2));
     }
+}
+
+/// Reads the requests of a connection, and responds to this many of them.
+fn respond_to(stream: &mut TcpStream, requests: usize) {
+    let reply = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"result\": {}}";
+    for _ in 0..requests {
+        let mut received = Vec::new();
+        while !received.ends_with(b"{}") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            received.extend(byte);
+        }
+        stream.write_all(reply).unwrap();
+    }
+}
+
+#[test]
+fn no_connection_is_reused_after_one_was_closed_silently() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        // The second request of the first connection is lost.
+        let mut stream = listener.accept().unwrap().0;
+        respond_to(&mut stream, 1);
+        stream.read_exact(&mut [0]).unwrap();
+        drop(stream);
+        let kept: Vec<_> = (0..2)
+            .map(|_| {
+                let mut stream = listener.accept().unwrap().0;
+                respond_to(&mut stream, 1);
+                stream
+            })
+            .collect();
+        kept.len()
+    });
+    let mut client = cent::Client::with_api_key(&address, "key").unwrap();
+    client.info().unwrap();
+    assert_eq!(client.info().unwrap_err().kind(), cent::ErrorKind::SafeToRetry);
+    client.info().unwrap();
+    client.info().unwrap();
+    assert_eq!(server.join().unwrap(), 2);
+}
+
+#[test]
+fn connection_closed_with_its_first_response_is_not_reused() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        for _ in 0..20 {
+            let mut stream = listener.accept().unwrap().0;
+            // Response and close leave together.
+            rustix::net::sockopt::set_tcp_cork(&stream, true).unwrap();
+            respond_to(&mut stream, 1);
+        }
+    });
+    let mut client = cent::Client::with_api_key(&address, "key").unwrap();
+    (0..20).for_each(|_| drop(client.info().unwrap()));
+    server.join().unwrap();
 }
 
 #[test]

@@ -170,6 +170,12 @@ const CLOSED: &[&str] = &["connection closed before the response was complete"];
 const RESET: &[&str] =
     &["connection lost: connection reset by peer", "connection closed before the response was complete"];
 const TIMED_OUT: &[&str] = &["timed out after 0.", "timed out after 3.84 s waiting for a response"];
+/// A loss before any response on a connection that was used before makes the client use none again, not even for the two
+/// requests of the next call.
+fn connections_after_loss(spec: RequestSpec) -> usize {
+    2 + usize::from(spec.falls_back())
+}
+
 const INVALID_HTTP: &[&str] = &["invalid HTTP response"];
 const CORRUPT: &[&str] = &[
     "invalid HTTP response",
@@ -282,8 +288,9 @@ impl Scenarios {
         for bytes in self.stop_positions(spec, exchange.request_len) {
             let stop = |end: Step| vec![Step::Read(bytes), end];
             let name = |end: &str| format!("{end} after {bytes} bytes of the request");
-            self.add(name("closed"), spec, stop(Step::Close), unknown(CLOSED).not_executed().on_connections(2));
-            self.add(name("reset"), spec, stop(Step::Reset), unknown(RESET).not_executed().on_connections(2));
+            let lost = |message| unknown(message).not_executed().on_connections(connections_after_loss(spec));
+            self.add(name("closed"), spec, stop(Step::Close), lost(CLOSED));
+            self.add(name("reset"), spec, stop(Step::Reset), lost(RESET));
             let silent = unknown(TIMED_OUT).not_executed().on_connections(2);
             self.add_with_timeout(SHORT_TIMEOUT, name("silent"), spec, stop(Step::Hang), silent);
             let garbled = vec![Step::Read(bytes), Step::Send(GARBAGE.to_vec()), Step::Close];
@@ -321,6 +328,7 @@ impl Scenarios {
                 // The last newline carries no information.
                 (true, _) => if is_last || complete_if_open == usize::MAX { success() } else { success_or_unknown() }
                     .on_connections(2),
+                (false, false) if bytes == 0 => unknown(RESET).on_connections(connections_after_loss(spec)),
                 (false, false) => unknown(RESET).on_connections(2),
                 // The first of several replies may be complete.
                 (false, true) => unknown(if spec.commands > 1 { SHORTENED } else { TRUNCATED }).on_connections(2),

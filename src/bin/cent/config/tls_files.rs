@@ -128,11 +128,8 @@ fn client_certificate(certificate: &TlsFile, key: &TlsFile) -> anyhow::Result<Cl
 fn read_in_time(path: PathBuf, timeout: Duration) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::Builder::new().spawn(move || sender.send(read_limited(&path, MAX_BYTES, file_not_found)))?;
-    match receiver.recv_timeout(timeout) {
-        Ok(result) => result,
-        Err(_) => {
-            let text = format!("timed out after {} s; nothing was sent: check the file", timeout.as_secs_f64());
-            Err(io::Error::new(io::ErrorKind::TimedOut, text).into())
-        }
-    }
+    receiver.recv_timeout(timeout).unwrap_or_else(|_| {
+        let text = format!("timed out after {} s; nothing was sent: check the file", timeout.as_secs_f64());
+        Err(io::Error::new(io::ErrorKind::TimedOut, text).into())
+    })
 }
