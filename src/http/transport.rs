@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
+use ureq::http::Version;
 
 use super::attempt::{Attempt, Progress};
 use super::connector::ServerConnector;
@@ -94,6 +95,10 @@ impl Transport {
             post = post.header("Proxy-Authorization", authorization.expose());
         }
         let response = post.send(ureq::SendBody::from_reader(&mut BodyReader::new(request)))?;
+        // It belongs to HTTP/1.1; ureq would return the chunks as they are.
+        if response.version() == Version::HTTP_10 && response.headers().contains_key("transfer-encoding") {
+            return Err(ureq_proto::Error::HttpParseFail("chunks in HTTP/1.0".to_owned()).into());
+        }
         // Servers of Centrifugo 2 to 4 respond to the current form of the API with a 404, and the older form follows on the
         // same connection. After other statuses, servers and proxies often close it, and a request written while the close
         // is in transit would have an unknown outcome.

@@ -68,6 +68,16 @@ fn limits_of_responses_are_named() {
         let chunked = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}");
         let message = format!("response has an invalid chunk, or chunk extensions over 20 bytes; {CHECK_HINT}");
         assert_fails(form, vec![Step::Execute, Step::Send(chunked.into()), Step::Hang], 4, &message);
+        for (head, reason) in [
+            ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked", "chunks in HTTP/1.0"),
+            ("HTTP/1.1 2OO OK\r\nContent-Length: 2", "invalid response status"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3", "conflicting content-length headers"),
+            ("HTTP/1.1 200 OK\r\nX: folded\r\n line\r\nContent-Length: 2", "invalid header name"),
+        ] {
+            let sent = format!("{head}\r\n\r\n{{}}").into_bytes();
+            let message = format!("invalid HTTP response ({reason}); {CHECK_HINT}");
+            assert_fails(form, script(sent), 4, &message);
+        }
     }
 }
 
