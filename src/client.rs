@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::error_kind::ErrorKind;
 use crate::http::Settings;
 use crate::reply::Reply;
+use crate::results::decode::unexpected;
 use crate::results::{Broadcast, ChannelInfo, ClientInfo, History, PresenceStats, Published};
 use crate::server::address::Address;
 use crate::server::certificates::{CaCertificates, ClientCertificate};
@@ -316,8 +317,7 @@ impl Client {
 ///   functions that only read [`ErrorKind::SafeToRetry`];
 /// - as [`send_request`](Self::send_request).
 ///
-/// A result that cannot be read is an error too: of a function that only reads, one that is not
-/// [retryable](Error::is_retryable); of `broadcast`, one of the kind [`ErrorKind::OutcomeUnknown`].
+/// A result that cannot be read is an error too, of the kind [`ErrorKind::Undecodable`].
 #[allow(clippy::missing_errors_doc, reason = "documented once, above")]
 impl Client {
     /// Publishes data to a channel.
@@ -369,7 +369,10 @@ impl Client {
     ) -> Result<Broadcast, Error> {
         let channels: Vec<_> = channels.into_iter().collect();
         let command = Command::broadcast_with(&channels, data, options)?;
-        self.read(&command, |reply| reply.broadcast(channels.len()))
+        self.read(&command, |reply| {
+            let broadcast = reply.broadcast()?;
+            if broadcast.channels.len() == channels.len() { Ok(broadcast) } else { Err(unexpected(reply)) }
+        })
     }
 
     /// Subscribes a user's connections to a channel. Centrifugo 3 and later.

@@ -26,6 +26,8 @@ use crate::reply::{Reply, ReplyError};
 ///         ErrorKind::SafeToRetry => Next::GiveUp,
 ///         // The server rejected it, and would again; or the call is invalid, and nothing was sent.
 ///         ErrorKind::Rejected | ErrorKind::Invalid => Next::GiveUp,
+///         // It was executed, but its result is not what the code expects.
+///         ErrorKind::Undecodable => Next::GiveUp,
 ///         // It may have been executed. Kinds of later versions of this crate are treated in the same way.
 ///         _ => Next::Check,
 ///     }
@@ -161,7 +163,7 @@ impl Error {
     /// [allows one](crate::HttpRequest::repeat).
     ///
     /// True for more failures than [`is_retryable`](Self::is_retryable): also for [`ErrorKind::OutcomeUnknown`], except
-    /// after a rejection.
+    /// after a rejection. False for [`ErrorKind::Undecodable`]: a repetition would have the same result.
     pub fn is_repeatable(&self) -> bool {
         matches!(self.0.kind, ErrorKind::SafeToRetry | ErrorKind::OutcomeUnknown) && self.0.retryable
     }

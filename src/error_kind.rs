@@ -15,6 +15,9 @@ pub enum ErrorKind {
     SafeToRetry,
     /// The commands may have been executed; check before retrying.
     OutcomeUnknown,
+    /// The command was executed, but what came back is not what was to be read; another attempt would execute it again.
+    /// The data is in [`Error::replies`](crate::Error::replies), or in the [`Publication`](crate::Publication).
+    Undecodable,
 }
 
 pub(crate) const HINT_CHECK_BEFORE_RETRY: &str = "the command may have been executed: check before retrying";

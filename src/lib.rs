@@ -61,14 +61,15 @@
 //! ```
 //!
 //! # Errors and retries
-//! An [`Error`] has one of four [kinds](ErrorKind), by what to do next:
+//! An [`Error`] has one of five [kinds](ErrorKind), by what to do next:
 //!
 //! | kind | executed? | next |
 //! |---|---|---|
 //! | [`Invalid`](ErrorKind::Invalid) | no, nothing was sent | fix the call |
 //! | [`Rejected`](ErrorKind::Rejected) | no, the server rejected it (a [broadcast](Client::broadcast) to Centrifugo 1 or 2: perhaps in part) | fix the call or the server's config |
 //! | [`SafeToRetry`](ErrorKind::SafeToRetry) | no, or it only reads | retry if the error [is retryable](Error::is_retryable) |
-//! | [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) | perhaps | check first, or [repeat](Client::idempotency_support) with a key |
+//! | [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) | perhaps | check first, or [repeat](RetryPolicy) with a key |
+//! | [`Undecodable`](ErrorKind::Undecodable) | yes, but its result is not what was to be read | look at the [reply](Error::replies) |
 //!
 //! ```
 //! use std::{thread, time::Duration};

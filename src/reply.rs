@@ -8,21 +8,53 @@ use std::sync::Arc;
 
 use crate::error_kind::{ErrorKind, HINT_CHECK_BEFORE_RETRY, HINT_EARLIER_ATTEMPT, HINT_READ_ONLY};
 use crate::json;
+use crate::methods::Method;
 
 /// The server's reply to one command, verbatim. All replies to a request share one buffer.
 ///
 /// [`result`](Self::result) is its data or its error; [`published`](Self::published), [`history`](Self::history) and so on
 /// decode the data of a method, and [`parse`](Self::parse) that of any.
+///
+/// ```
+/// use cent::Command;
+///
+/// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+/// # let mut client = doctest::client();
+/// let replies = client.send_commands(&[Command::publish("news", &1)?, Command::channels()])?;
+/// assert_eq!(replies[0].published()?.position.map(|position| position.offset), Some(1));
+/// assert_eq!(replies[1].data(), r#"{"channels":{}}"#);
+/// assert!(replies[1].history().is_err());
+/// # Ok::<(), cent::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     text: ReplyText,
     errors: Vec<ReplyError>,
+    /// The method of its command; `None` if this crate does not know it.
+    method: Option<&'static Method>,
+    /// How many channels a broadcast had, where its reply need not list them.
+    channels: Option<usize>,
 }
 
 impl Reply {
     /// A reply that is this range of a response.
     pub(crate) fn new(response: &Arc<String>, range: Range<usize>, errors: Vec<ReplyError>) -> Self {
-        Self { text: ReplyText { response: Arc::clone(response), range }, errors }
+        Self { text: ReplyText { response: Arc::clone(response), range }, errors, method: None, channels: None }
+    }
+
+    /// Adds what is known of its command.
+    pub(crate) fn with_method(self, method: Option<&'static Method>, channels: Option<usize>) -> Self {
+        Self { method, channels, ..self }
+    }
+
+    /// Whether it replies to one of these methods.
+    pub(crate) fn is_of(&self, methods: &[&str]) -> bool {
+        self.method.is_some_and(|method| methods.contains(&method.name))
+    }
+
+    /// How many channels a broadcast had, where its reply need not list them.
+    pub(crate) fn channel_count(&self) -> Option<usize> {
+        self.channels
     }
 
     /// The JSON text of the reply: the server's own, except that bytes that are not UTF-8 became U+FFFD.

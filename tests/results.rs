@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cent::{Client, Command, Error, Position, Reply};
+use cent::{Client, Command, Error, ErrorKind, Position, Reply};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -198,7 +198,10 @@ fn publications_are_decoded() {
             history.publications.iter().map(|kept| kept.parse().unwrap()).collect();
         assert_eq!(numbers.iter().map(|data| data["n"]).collect::<Vec<_>>(), [0, 1], "{version}");
         let error = history.publications[0].parse::<String>().unwrap_err();
-        assert!(error.message().starts_with("the publication's data has another type: invalid type: map"), "{error}");
+        assert_eq!((error.kind(), error.is_repeatable()), (ErrorKind::Undecodable, false));
+        assert_eq!(error.message(), "the publication's data has another type");
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.starts_with("invalid type: map"), "{source}");
     }
 }
 

@@ -31,7 +31,8 @@ impl HttpResponse {
             let error =
                 request.commands().iter().fold(error, |error, command| with_hints(error, command, request.form()));
             let len = text.len();
-            return Ok(vec![Reply::new(&Arc::new(text), 0..len, vec![error])]);
+            let reply = Reply::new(&Arc::new(text), 0..len, vec![error]);
+            return Ok(vec![with_command(reply, request.commands().first(), request.form())]);
         }
         if self.status != 200 {
             return Err(status::status_error(&self, request).with_subject(request.url()));
@@ -80,7 +81,7 @@ fn parse(response: String, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Erro
         if errors.is_empty() {
             last_success = Some((text, method));
         }
-        replies.push(Reply::new(&response, range, errors));
+        replies.push(with_command(Reply::new(&response, range, errors), command, request.form()));
     }
     if replies.len() == request.commands().len() {
         return Ok(replies);
@@ -88,6 +89,15 @@ fn parse(response: String, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Erro
     let (expected, got) = (request.commands().len(), replies.len());
     let s = if expected == 1 { "reply" } else { "replies" };
     Err(unknown(format!("expected {expected} {s}, got {got}")).with_replies(replies))
+}
+
+/// Adds what the typed results need to know of the command.
+fn with_command(reply: Reply, command: Option<&Command>, form: Form) -> Reply {
+    let Some(command) = command else { return reply };
+    // Later versions list the channels in the reply.
+    let has_count = !form.is_current() && command.is_broadcast();
+    let channels = has_count.then(|| methods::broadcast_channels(command.params()).len());
+    reply.with_method(command.known_method(), channels)
 }
 
 /// Where the replies are in a response; the response itself, unless they had to be unwrapped.

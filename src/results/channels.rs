@@ -37,14 +37,14 @@ impl Reply {
     ///
     /// # Errors
     /// - The reply's [error](Self::result);
-    /// - [`ErrorKind::SafeToRetry`](crate::ErrorKind::SafeToRetry), but not [retryable](Error::is_retryable): the data is
-    ///   something else.
+    /// - [`ErrorKind::Undecodable`](crate::ErrorKind::Undecodable): the data is something else, or the reply is that of
+    ///   another method.
     pub fn channels(&self) -> Result<BTreeMap<String, ChannelInfo>, Error> {
         #[derive(Deserialize)]
         struct Result {
             channels: Option<Channels>,
         }
         let map = |channels: Option<Channels>| channels.map(Channels::into_map).unwrap_or_default();
-        self.decode(map, |Result { channels }: Result| map(channels))
+        self.decode("channels", map, |Result { channels }: Result| map(channels))
     }
 }

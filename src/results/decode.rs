@@ -23,16 +23,14 @@ impl Reply {
     ///
     /// # Errors
     /// - The reply's [error](Self::result);
-    /// - [`ErrorKind::OutcomeUnknown`]: the data is not a `T`. The command was executed all the same, so do not send it
-    ///   again; the error has the [reply](Error::replies).
+    /// - [`ErrorKind::Undecodable`]: the data is not a `T`; the error has the [reply](Error::replies).
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_str(self.checked_data()?).map_err(|error| unexpected(self).with_source(error))
     }
 
     /// The data as raw JSON.
     pub(crate) fn raw(&self) -> Result<Box<RawValue>, Error> {
-        let unchanged = |data: Box<RawValue>| data;
-        self.decode(unchanged, unchanged)
+        self.parse()
     }
 
     /// The data of a reply without errors.
@@ -40,23 +38,42 @@ impl Reply {
         self.result().map_err(|error| Error::from(error.clone()).with_replies(vec![self.clone()]))
     }
 
-    /// Decodes the data of a method that only reads, for Centrifugo 1 and for later versions.
-    pub(super) fn decode<'a, V1, V2, T>(&'a self, v1: impl Fn(V1) -> T, v2: impl Fn(V2) -> T) -> Result<T, Error>
+    /// The data of a reply without errors, to a command with one of these methods.
+    pub(super) fn data_of(&self, methods: &[&str]) -> Result<&str, Error> {
+        let data = self.checked_data()?;
+        if self.is_of(methods) {
+            return Ok(data);
+        }
+        let message = format!("not a reply to {}", methods.join(" or "));
+        Err(undecodable(message).with_hint("read it with the function of its method").with_replies(vec![self.clone()]))
+    }
+
+    /// Decodes the data of a method, for Centrifugo 1 and for later versions.
+    pub(super) fn decode<'a, V1, V2, T>(
+        &'a self,
+        method: &str,
+        v1: impl Fn(V1) -> T,
+        v2: impl Fn(V2) -> T,
+    ) -> Result<T, Error>
     where
         V1: Deserialize<'a>,
         V2: Deserialize<'a>,
     {
-        let data = self.checked_data()?;
+        let data = self.data_of(&[method])?;
         let decoded =
             if self.is_v1() { serde_json::from_str(data).map(v1) } else { serde_json::from_str(data).map(v2) };
-        // A retry would get the same.
-        decoded.map_err(|error| unexpected(self).with_source(error).into_read_only().not_retryable())
+        decoded.map_err(|error| unexpected(self).with_source(error))
     }
 }
 
 /// The error of a reply whose data is not that of its method.
-pub(super) fn unexpected(reply: &Reply) -> Error {
-    Error::new(ErrorKind::OutcomeUnknown, "unexpected data in the reply")
+pub(crate) fn unexpected(reply: &Reply) -> Error {
+    undecodable("unexpected data in the reply")
         .with_hint("the command was executed, but its result cannot be read: look at the reply's text")
         .with_replies(vec![reply.clone()])
+}
+
+/// Another attempt would have the same result.
+pub(super) fn undecodable(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Undecodable, message).not_retryable()
 }

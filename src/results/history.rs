@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::decode::undecodable;
 use super::position::{MaybePosition, Position};
 use super::presence::{ClientInfo, RawClientInfo};
 use crate::error::Error;
@@ -55,10 +56,10 @@ impl Publication {
     /// Decodes the data.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid): the data is not a `T`.
+    /// [`ErrorKind::Undecodable`](crate::ErrorKind::Undecodable): the data is not a `T`.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_str(self.data.get()).map_err(|error| {
-            Error::invalid(format!("the publication's data has another type: {error}"))
+            undecodable("the publication's data has another type")
                 .with_hint("parse it as serde_json::Value, or use its text")
                 .with_source(error)
         })
@@ -70,10 +71,11 @@ impl Reply {
     ///
     /// # Errors
     /// - The reply's [error](Self::result);
-    /// - [`ErrorKind::SafeToRetry`](crate::ErrorKind::SafeToRetry), but not [retryable](Error::is_retryable): the data is
-    ///   not a history.
+    /// - [`ErrorKind::Undecodable`](crate::ErrorKind::Undecodable): the data is something else, or the reply is that of
+    ///   another method.
     pub fn history(&self) -> Result<History, Error> {
         self.decode(
+            "history",
             // Newest first (libcentrifugo of 1.8.0).
             |publications: Option<Vec<RawPublication>>| History {
                 publications: publications.unwrap_or_default().into_iter().rev().map(Publication::from).collect(),
@@ -120,9 +122,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::methods::Method;
 
     fn history(text: &str) -> History {
-        Reply::new(&Arc::new(text.to_owned()), 0..text.len(), Vec::new()).history().unwrap()
+        let reply = Reply::new(&Arc::new(text.to_owned()), 0..text.len(), Vec::new());
+        reply.with_method(Method::find("history"), None).history().unwrap()
     }
 
     /// Not recorded: as the structs of libcentrifugo 1.8.0 and of internal/apiproto 6.9.1 have it.

@@ -3,7 +3,7 @@
 //! One file for each kind of result. The data in them stays raw JSON.
 
 mod channels;
-mod decode;
+pub(crate) mod decode;
 mod history;
 mod position;
 mod presence;

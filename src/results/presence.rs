@@ -63,8 +63,8 @@ impl Reply {
     ///
     /// # Errors
     /// - The reply's [error](Self::result);
-    /// - [`ErrorKind::SafeToRetry`](crate::ErrorKind::SafeToRetry), but not [retryable](Error::is_retryable): the data is
-    ///   not a presence.
+    /// - [`ErrorKind::Undecodable`](crate::ErrorKind::Undecodable): the data is something else, or the reply is that of
+    ///   another method.
     pub fn presence(&self) -> Result<BTreeMap<String, ClientInfo>, Error> {
         #[derive(Deserialize)]
         struct Presence {
@@ -73,17 +73,17 @@ impl Reply {
         let clients = |clients: Option<BTreeMap<String, RawClientInfo>>| {
             clients.unwrap_or_default().into_iter().map(|(id, client)| (id, client.into())).collect()
         };
-        self.decode(clients, |Presence { presence }: Presence| clients(presence))
+        self.decode("presence", clients, |Presence { presence }: Presence| clients(presence))
     }
 
     /// The result of `presence_stats`.
     ///
     /// # Errors
     /// - The reply's [error](Self::result);
-    /// - [`ErrorKind::SafeToRetry`](crate::ErrorKind::SafeToRetry), but not [retryable](Error::is_retryable): the data is
-    ///   something else.
+    /// - [`ErrorKind::Undecodable`](crate::ErrorKind::Undecodable): the data is something else, or the reply is that of
+    ///   another method.
     pub fn presence_stats(&self) -> Result<PresenceStats, Error> {
         let unchanged = |stats: PresenceStats| stats;
-        self.decode(unchanged, unchanged)
+        self.decode("presence_stats", unchanged, unchanged)
     }
 }

@@ -29,28 +29,35 @@ impl Reply {
     /// The result of `publish`, and of `map_publish` and `map_remove`.
     ///
     /// # Errors
-    /// The reply's [error](Self::result).
+    /// - The reply's [error](Self::result);
+    /// - [`ErrorKind::Undecodable`](crate::ErrorKind::Undecodable): the reply is that of another method. A result that is
+    ///   not understood is no error: it was published all the same.
     pub fn published(&self) -> Result<Published, Error> {
-        self.checked_data().map(Published::decode)
+        self.data_of(&["publish", "map_publish", "map_remove"]).map(Published::decode)
     }
 
-    /// The result of a broadcast to so many channels.
-    pub(crate) fn broadcast(&self, channels: usize) -> Result<Broadcast, Error> {
+    /// The result of `broadcast`: one for each channel.
+    ///
+    /// # Errors
+    /// - The reply's [error](Self::result), where it is not that of a channel;
+    /// - [`ErrorKind::Undecodable`](crate::ErrorKind::Undecodable): the data is something else, or the reply is that of
+    ///   another method.
+    pub fn broadcast(&self) -> Result<Broadcast, Error> {
         #[derive(Deserialize)]
         struct Responses<'a> {
             #[serde(borrow)]
             responses: Option<Vec<&'a RawValue>>,
         }
-        if self.errors().iter().any(|error| !error.has_channel()) {
-            return Err(self.checked_data().err().unwrap_or_else(|| unexpected(self)));
-        }
+        let has_channels = self.errors().iter().all(ReplyError::has_channel) && self.is_of(&["broadcast"]);
+        let data = if has_channels { self.data() } else { self.data_of(&["broadcast"])? };
         let result: Option<Responses<'_>> =
-            serde_json::from_str(self.data()).map_err(|error| unexpected(self).with_source(error))?;
-        // Centrifugo 1 and 2 return no more than that all channels were fine.
+            serde_json::from_str(data).map_err(|error| unexpected(self).with_source(error))?;
         let Some(responses) = result.and_then(|result| result.responses) else {
+            // Centrifugo 1 and 2 return no more than that all channels were fine.
+            let channels = self.channel_count().ok_or_else(|| unexpected(self))?;
             return Ok(Broadcast { channels: vec![Ok(Published::default()); channels] });
         };
-        if responses.len() != channels {
+        if self.channel_count().is_some_and(|channels| channels != responses.len()) {
             return Err(unexpected(self));
         }
         let mut errors = self.errors().iter();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cent::{Client, Command, ErrorKind, HistoryOptions, PublishOptions, Published, ReplyError};
+use cent::{Client, Command, Error, ErrorKind, HistoryOptions, PublishOptions, Published, ReplyError};
 use serde_json::json;
 
 use super::{ALL_VERSIONS, WITH_API_KEY, client_for, requests_before, start};
@@ -172,7 +172,7 @@ fn unreadable_result_is_an_error() {
         let result = client_for(6, &server.address()).history("a");
         assert_eq!(result.is_ok(), is_fine, "{result:?}");
         let Err(error) = result else { continue };
-        assert_eq!((error.kind(), error.is_retryable(), error.replies().len()), (ErrorKind::SafeToRetry, false, 1));
+        assert_undecodable(&error);
         assert!(error.message().starts_with("history: unexpected data in the reply"), "{error}");
     }
     // A publish that was accepted is none, whatever its result holds.
@@ -182,11 +182,52 @@ fn unreadable_result_is_an_error() {
         let published = client_for(6, &server.address()).publish("a", &1).unwrap();
         assert_eq!(published.position, None, "{result}");
     }
-    for responses in ["[{}]", "[{},{},{}]", "[1,2]"] {
+    for (responses, is_reply) in [("[{}]", true), ("[{},{},{}]", true), ("[1,2]", false)] {
         let reply = Response::json(format!(r#"{{"result":{{"responses":{responses}}}}}"#));
         let server = Server::start(Centrifugo::version(6)).script(server::respond(&reply));
         let error = client_for(6, &server.address()).broadcast(["a", "b"], &1).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{responses}");
+        // What is no reply does not even say that the command was executed.
+        let expected = if is_reply { ErrorKind::Undecodable } else { ErrorKind::OutcomeUnknown };
+        assert_eq!((error.kind(), error.replies().len()), (expected, 1), "{responses}");
+    }
+}
+
+#[track_caller]
+fn assert_undecodable(error: &Error) {
+    assert_eq!((error.kind(), error.is_retryable(), error.is_repeatable()), (ErrorKind::Undecodable, false, false));
+    assert_eq!(error.replies().len(), 1);
+}
+
+#[test]
+fn result_of_another_method_is_an_error() {
+    for major in ALL_VERSIONS {
+        let (server, mut client) = start(major);
+        server.centrifugo().join("a", "c1", "42", "");
+        let commands = [
+            Command::publish("a", &1).unwrap(),
+            Command::broadcast(["a", "b"], &2).unwrap(),
+            Command::history("a"),
+            Command::presence("a"),
+            Command::channels(),
+        ];
+        let replies = client.send_commands(&commands).unwrap();
+        for (index, reply) in replies.iter().enumerate() {
+            let results = [
+                reply.published().map(drop),
+                reply.broadcast().map(drop),
+                reply.history().map(drop),
+                reply.presence().map(drop),
+                reply.channels().map(drop),
+            ];
+            for (function, result) in results.into_iter().enumerate() {
+                assert_eq!(result.is_ok(), function == index, "{major} {}", reply.text());
+                result.err().iter().for_each(assert_undecodable);
+            }
+            assert_undecodable(&reply.parse::<bool>().unwrap_err());
+        }
+        assert_eq!(replies[0].history().unwrap_err().message(), "not a reply to history");
+        let broadcast = replies[1].broadcast().unwrap();
+        assert_eq!((broadcast.channels.len(), broadcast.errors().count()), (2, 0), "{major}");
     }
 }
 
