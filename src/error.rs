@@ -63,6 +63,7 @@ struct ErrorData {
     command: Option<usize>,
     answered: usize,
     rejects_batch: bool,
+    unknown_method: bool,
     retry_after: Option<Duration>,
     replies: Vec<Reply>,
     /// Where it is not one of the replies'.
@@ -152,6 +153,25 @@ impl Error {
         self.0.rejects_batch
     }
 
+    /// Whether the server has no such method: its version or edition lacks it. Servers say so in three ways: the error 104
+    /// in a reply, the status 404, and Centrifugo 1 to 4 the status 400, where a batch of commands may have been executed
+    /// in part.
+    ///
+    /// ```
+    /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # let mut client = doctest::client();
+    /// match client.presence_stats("news") {
+    ///     Ok(stats) => println!("{} clients", stats.num_clients),
+    ///     Err(error) if error.is_unknown_method() => println!("{} clients", client.presence("news")?.len()),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # assert!(client.stats().unwrap_err().is_unknown_method());
+    /// # Ok::<(), cent::Error>(())
+    /// ```
+    pub fn is_unknown_method(&self) -> bool {
+        self.0.unknown_method || self.reply_error().is_some_and(ReplyError::is_unknown_method)
+    }
+
     /// Whether a retry could succeed: nothing was accepted and the cause may be temporary.
     ///
     /// False for certificate errors and for every kind but [`ErrorKind::SafeToRetry`].
@@ -200,6 +220,7 @@ impl Error {
             command: None,
             answered: 0,
             rejects_batch: false,
+            unknown_method: false,
             retry_after: None,
             replies: Vec::new(),
             reply_error: None,
@@ -252,6 +273,11 @@ impl Error {
 
     pub(crate) fn with_whole_batch_rejected(mut self, rejects_batch: bool) -> Self {
         self.0.rejects_batch = rejects_batch;
+        self
+    }
+
+    pub(crate) fn with_unknown_method(mut self, unknown_method: bool) -> Self {
+        self.0.unknown_method = unknown_method;
         self
     }
 

@@ -158,6 +158,12 @@ impl ReplyError {
         self.kind != ErrorKind::Rejected && !self.is_rejection
     }
 
+    /// Whether the server has no such method: its version or edition lacks it (error 104). A reply to `rpc` says so of the
+    /// procedure that is to be called, too.
+    pub fn is_unknown_method(&self) -> bool {
+        self.code == Some(104)
+    }
+
     /// The error code; Centrifugo 1 has none.
     pub fn code(&self) -> Option<u64> {
         self.code

@@ -24,6 +24,13 @@ pub(super) fn unsupported_method(command: &Command, version: ApiVersion) -> Opti
     }
 }
 
+/// Whether servers of this generation lack one of the methods, or those of the versions before it.
+pub(super) fn may_lack_any(commands: &[Command], version: ApiVersion) -> bool {
+    // No Centrifugo 1 in use is so old that it lacks a method of the later ones.
+    commands.iter().any(|command| command.method_in(version).is_none())
+        || version == ApiVersion::V2 && late_method(commands, version).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

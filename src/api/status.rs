@@ -3,7 +3,7 @@
 use super::form::Form;
 use super::request::HttpRequest;
 use super::response::HttpResponse;
-use super::{current, legacy, v1};
+use super::{current, legacy, method_hints, v1};
 use crate::error::Error;
 use crate::error_kind::{ErrorKind, HINT_CHECK_BEFORE_RETRY};
 
@@ -19,12 +19,25 @@ pub(super) fn status_error(response: &HttpResponse, request: &HttpRequest<'_>) -
     };
     let proxy = response.proxy.as_deref().filter(|_| !matches!(response.status, 300..=399 | 401 | 413));
     let is_batch = matches!(request.form(), Form::Batch(_));
-    Error::new(kind, message)
+    let error = Error::new(kind, message)
         .via_proxy(proxy)
         .with_hint(hint(response, request, kind))
         .with_status(response.status)
         .with_retry_after(response.retry_delay())
         .with_whole_batch_rejected(is_batch && response.is_bad_request())
+        .with_unknown_method(is_unknown_method(response, request, kind));
+    // The same commands are rejected each time.
+    if response.status == 400 && runs_before_400 { error.not_retryable() } else { error }
+}
+
+/// Whether the server rejected a request because of a method that it does not have. The params of methods that this crate
+/// knows were checked before.
+fn is_unknown_method(response: &HttpResponse, request: &HttpRequest<'_>, kind: ErrorKind) -> bool {
+    match request.form() {
+        Form::Method => response.status == 404 && kind == ErrorKind::Rejected,
+        Form::Batch(_) => false,
+        form => response.is_bad_request() && method_hints::may_lack_any(request.commands(), form.version()),
+    }
 }
 
 /// What a caller can do after a status other than 200.

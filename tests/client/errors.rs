@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cent::{Client, DEFAULT_TIMEOUT, ErrorKind};
+use cent::{Client, Command, DEFAULT_TIMEOUT, ErrorKind};
 
 use super::{
     ALL_VERSIONS, WITH_API_KEY, WITH_CURRENT_FORM, client_for, command, invalid_publish, paths, publish, publishes,
@@ -42,6 +42,35 @@ fn failures_have_expected_error_kind() {
             assert_eq!(server.requests().len(), 1 + requests_before(major), "{text}");
         }
     }
+}
+
+#[test]
+fn missing_method_is_recognized_in_all_versions() {
+    for major in ALL_VERSIONS {
+        let (server, mut client) = start(major);
+        let missing = if major == 1 { Command::info() } else { Command::stats() };
+        let late = Command::map_stats("a");
+        for command in [missing, late, Command::new("quux", "{}").unwrap()] {
+            // Versions with this method have no such channel.
+            let is_missing = major < 6 || command.method() != "map_stats";
+            let error = client.call(&command).unwrap_err();
+            assert_eq!((error.kind(), error.is_unknown_method()), (ErrorKind::Rejected, is_missing), "{major} {error}");
+            let commands = [Command::publish("a", &1).unwrap(), command];
+            match client.send_commands(&commands) {
+                // Versions 1 to 4 have executed the publish, and would again.
+                Err(error) => {
+                    assert!(major < 5 && error.is_unknown_method() && !error.is_repeatable(), "{major} {error}");
+                    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+                }
+                Ok(replies) => assert_eq!(replies[1].errors()[0].is_unknown_method(), is_missing, "{major}"),
+            }
+        }
+        assert!(!client.publish("nope:a", &1).unwrap_err().is_unknown_method());
+        assert_eq!(server.centrifugo().executed(), ["publish"; 3], "{major}");
+    }
+    let wrong_path = Server::start(Centrifugo::version(6).with_prefix("/rt"));
+    let error = client_for(6, &wrong_path.address()).publish("a", &1).unwrap_err();
+    assert_eq!((error.status(), error.is_unknown_method()), (Some(404), false));
 }
 
 #[test]
