@@ -9,6 +9,10 @@ use serde_json::value::RawValue;
 use crate::api::{HttpRequest, RequestBuilder};
 use crate::command::Command;
 use crate::command::idempotency::IdempotencySupport;
+use crate::command::optional_params::{
+    DisconnectOptions, MapPublishOptions, MapRemoveOptions, MapStateOptions, MapStreamOptions, RefreshOptions,
+    SharedPollPublishOptions, SubscribeOptions, UnsubscribeOptions,
+};
 use crate::command::options::{HistoryOptions, PublishOptions};
 use crate::connection::ConnectionInfo;
 use crate::error::Error;
@@ -16,7 +20,7 @@ use crate::error_kind::ErrorKind;
 use crate::http::Settings;
 use crate::reply::Reply;
 use crate::results::decode::unexpected;
-use crate::results::{Broadcast, ChannelInfo, ClientInfo, History, PresenceStats, Published};
+use crate::results::{Broadcast, ChannelInfo, ClientInfo, History, MapEntries, MapStats, PresenceStats, Published};
 use crate::server::address::Address;
 use crate::server::certificates::{CaCertificates, ClientCertificate};
 use crate::server::endpoint::Endpoint;
@@ -380,9 +384,19 @@ impl Client {
         self.call(&Command::subscribe(user, channel)).map(drop)
     }
 
+    /// Subscribes a user's connections to a channel, with options.
+    pub fn subscribe_with(&mut self, user: &str, channel: &str, options: &SubscribeOptions) -> Result<(), Error> {
+        self.call(&Command::subscribe_with(user, channel, options)).map(drop)
+    }
+
     /// Unsubscribes a user's connections from a channel.
     pub fn unsubscribe(&mut self, user: &str, channel: &str) -> Result<(), Error> {
         self.call(&Command::unsubscribe(user, channel)).map(drop)
+    }
+
+    /// Unsubscribes a user's connections from a channel, with options.
+    pub fn unsubscribe_with(&mut self, user: &str, channel: &str, options: &UnsubscribeOptions) -> Result<(), Error> {
+        self.call(&Command::unsubscribe_with(user, channel, options)).map(drop)
     }
 
     /// Closes a user's connections. With Centrifugo 3 and later, an empty user means the connections without a user.
@@ -390,9 +404,28 @@ impl Client {
         self.call(&Command::disconnect(user)).map(drop)
     }
 
+    /// Closes a user's connections, with options.
+    ///
+    /// ```
+    /// use cent::DisconnectOptions;
+    ///
+    /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # let mut client = doctest::client();
+    /// client.disconnect_with("42", &DisconnectOptions::new().reason(4501, "signed out"))?;
+    /// # Ok::<(), cent::Error>(())
+    /// ```
+    pub fn disconnect_with(&mut self, user: &str, options: &DisconnectOptions) -> Result<(), Error> {
+        self.call(&Command::disconnect_with(user, options)).map(drop)
+    }
+
     /// Refreshes a user's connections. Centrifugo 3 and later.
     pub fn refresh(&mut self, user: &str) -> Result<(), Error> {
         self.call(&Command::refresh(user)).map(drop)
+    }
+
+    /// Refreshes a user's connections, with options.
+    pub fn refresh_with(&mut self, user: &str, options: &RefreshOptions) -> Result<(), Error> {
+        self.call(&Command::refresh_with(user, options)).map(drop)
     }
 
     /// Returns the clients in a channel by their ids.
@@ -463,6 +496,102 @@ impl Client {
         self.read(&Command::node(), Reply::raw)
     }
 
+    /// Calls a procedure of the backend that the server is configured to proxy to, and returns its result. Centrifugo 2.6
+    /// and later.
+    pub fn rpc(&mut self, method: &str, params: &(impl Serialize + ?Sized)) -> Result<Box<RawValue>, Error> {
+        self.read(&Command::rpc(method, params)?, Reply::rpc)
+    }
+
+    /// Sets the value of a key in a map channel. This and the following functions: Centrifugo 6.8 and later.
+    pub fn map_publish(
+        &mut self,
+        channel: &str,
+        key: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<Published, Error> {
+        self.map_publish_with(channel, key, data, &MapPublishOptions::new())
+    }
+
+    /// Sets the value of a key in a map channel, with options. The server may have reasons to
+    /// [change nothing](Published::suppressed).
+    pub fn map_publish_with(
+        &mut self,
+        channel: &str,
+        key: &str,
+        data: &(impl Serialize + ?Sized),
+        options: &MapPublishOptions,
+    ) -> Result<Published, Error> {
+        self.read(&Command::map_publish_with(channel, key, data, options)?, Reply::published)
+    }
+
+    /// Removes a key of a map channel.
+    pub fn map_remove(&mut self, channel: &str, key: &str) -> Result<Published, Error> {
+        self.map_remove_with(channel, key, &MapRemoveOptions::new())
+    }
+
+    /// Removes a key of a map channel, with options.
+    pub fn map_remove_with(
+        &mut self,
+        channel: &str,
+        key: &str,
+        options: &MapRemoveOptions,
+    ) -> Result<Published, Error> {
+        self.read(&Command::map_remove_with(channel, key, options), Reply::published)
+    }
+
+    /// Returns all keys and values of a map channel.
+    pub fn map_read_state(&mut self, channel: &str) -> Result<MapEntries, Error> {
+        self.map_read_state_with(channel, &MapStateOptions::new())
+    }
+
+    /// Returns a part of the keys and values of a map channel.
+    pub fn map_read_state_with(&mut self, channel: &str, options: &MapStateOptions) -> Result<MapEntries, Error> {
+        self.read(&Command::map_read_state_with(channel, options), Reply::map_entries)
+    }
+
+    /// Returns all changes of a map channel that it keeps, oldest first.
+    pub fn map_read_stream(&mut self, channel: &str) -> Result<MapEntries, Error> {
+        self.map_read_stream_with(channel, &MapStreamOptions::new())
+    }
+
+    /// Returns a part of the changes of a map channel.
+    pub fn map_read_stream_with(&mut self, channel: &str, options: &MapStreamOptions) -> Result<MapEntries, Error> {
+        self.read(&Command::map_read_stream_with(channel, options), Reply::map_entries)
+    }
+
+    /// Returns the number of keys in a map channel.
+    pub fn map_stats(&mut self, channel: &str) -> Result<MapStats, Error> {
+        self.read(&Command::map_stats(channel), Reply::map_stats)
+    }
+
+    /// Removes all keys of a map channel.
+    pub fn map_clear(&mut self, channel: &str) -> Result<(), Error> {
+        self.call(&Command::map_clear(channel)).map(drop)
+    }
+
+    /// Sets the value of a key in a channel that is polled. Versions count from 1.
+    pub fn shared_poll_publish(
+        &mut self,
+        channel: &str,
+        key: &str,
+        version: u64,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<(), Error> {
+        self.shared_poll_publish_with(channel, key, version, data, &SharedPollPublishOptions::new())
+    }
+
+    /// Sets the value of a key in a channel that is polled, with options.
+    pub fn shared_poll_publish_with(
+        &mut self,
+        channel: &str,
+        key: &str,
+        version: u64,
+        data: &(impl Serialize + ?Sized),
+        options: &SharedPollPublishOptions,
+    ) -> Result<(), Error> {
+        self.call(&Command::shared_poll_publish_with(channel, key, version, data, options)?).map(drop)
+    }
+
     /// Sends any one command, and returns its reply; a reply with an error is returned as an error.
     ///
     /// ```
@@ -470,9 +599,9 @@ impl Client {
     ///
     /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # let mut client = doctest::client();
-    /// let command = Command::publish("news", &1)?.with_param("delta", &true)?;
-    /// let published = client.call(&command)?.published()?;
-    /// # assert_eq!(published.position.unwrap().offset, 1);
+    /// let command = Command::channels().with_param("pattern", "news*")?;
+    /// let channels = client.call(&command)?.channels()?;
+    /// # assert!(channels.is_empty());
     /// # Ok::<(), cent::Error>(())
     /// ```
     pub fn call(&mut self, command: &Command) -> Result<Reply, Error> {

@@ -113,6 +113,10 @@ mod session;
 pub use api::{HttpRequest, MAX_RESPONSE_BYTES, RequestBuilder};
 pub use client::Client;
 pub use command::idempotency::{IdempotencyKey, IdempotencySupport, REPEAT_LIMIT};
+pub use command::optional_params::{
+    DisconnectOptions, MapPublishOptions, MapRemoveOptions, MapStateOptions, MapStreamOptions, RefreshOptions,
+    SharedPollPublishOptions, SubscribeOptions, UnsubscribeOptions,
+};
 pub use command::options::{HistoryOptions, PublishOptions};
 pub use command::{Command, check_json, check_utf8};
 pub use connection::{ApiForm, ConnectionInfo, TlsInfo};
@@ -120,7 +124,10 @@ pub use error::Error;
 pub use error_kind::ErrorKind;
 pub use methods::{ApiVersion, Method, Param, ParamType, Versions};
 pub use reply::{Reply, ReplyError};
-pub use results::{Broadcast, ChannelInfo, ClientInfo, History, Position, PresenceStats, Publication, Published};
+pub use results::{
+    Broadcast, ChannelInfo, ClientInfo, History, MapEntries, MapEntry, MapStats, Position, PresenceStats, Publication,
+    Published,
+};
 pub use retry::{NextStep, Repeat, RetryPolicy};
 pub use server::address::{Address, Scheme};
 pub use server::certificates::{CaCertificates, ClientCertificate};

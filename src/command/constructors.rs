@@ -5,6 +5,10 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
 use super::Command;
+use super::optional_params::{
+    DisconnectOptions, MapPublishOptions, MapRemoveOptions, MapStateOptions, MapStreamOptions, RefreshOptions,
+    SharedPollPublishOptions, SubscribeOptions, UnsubscribeOptions,
+};
 use super::options::{HistoryOptions, PublishOptions};
 use crate::error::Error;
 
@@ -75,22 +79,42 @@ impl Command {
 
     /// Subscribes a user's connections to a channel.
     pub fn subscribe(user: &str, channel: &str) -> Self {
-        Self::valid("subscribe", &UserChannel { user, channel })
+        Self::subscribe_with(user, channel, &SubscribeOptions::new())
+    }
+
+    /// Subscribes a user's connections to a channel, with options.
+    pub fn subscribe_with(user: &str, channel: &str, options: &SubscribeOptions) -> Self {
+        Self::valid("subscribe", &UserChannel { user, channel, options })
     }
 
     /// Unsubscribes a user's connections from a channel.
     pub fn unsubscribe(user: &str, channel: &str) -> Self {
-        Self::valid("unsubscribe", &UserChannel { user, channel })
+        Self::unsubscribe_with(user, channel, &UnsubscribeOptions::new())
+    }
+
+    /// Unsubscribes a user's connections from a channel, with options.
+    pub fn unsubscribe_with(user: &str, channel: &str, options: &UnsubscribeOptions) -> Self {
+        Self::valid("unsubscribe", &UserChannel { user, channel, options })
     }
 
     /// Closes a user's connections.
     pub fn disconnect(user: &str) -> Self {
-        Self::valid("disconnect", &User { user })
+        Self::disconnect_with(user, &DisconnectOptions::new())
+    }
+
+    /// Closes a user's connections, with options.
+    pub fn disconnect_with(user: &str, options: &DisconnectOptions) -> Self {
+        Self::valid("disconnect", &User { user, options })
     }
 
     /// Refreshes a user's connections.
     pub fn refresh(user: &str) -> Self {
-        Self::valid("refresh", &User { user })
+        Self::refresh_with(user, &RefreshOptions::new())
+    }
+
+    /// Refreshes a user's connections, with options.
+    pub fn refresh_with(user: &str, options: &RefreshOptions) -> Self {
+        Self::valid("refresh", &User { user, options })
     }
 
     /// Asks for the clients in a channel.
@@ -145,23 +169,47 @@ impl Command {
 
     /// Sets the value of a key in a map channel. This and the following need Centrifugo 6.8 or later.
     pub fn map_publish(channel: &str, key: &str, data: &(impl Serialize + ?Sized)) -> Result<Self, Error> {
-        Self::from_params("map_publish", &MapPublish { channel, key, data })
+        Self::map_publish_with(channel, key, data, &MapPublishOptions::new())
+    }
+
+    /// Sets the value of a key in a map channel, with options.
+    pub fn map_publish_with(
+        channel: &str,
+        key: &str,
+        data: &(impl Serialize + ?Sized),
+        options: &MapPublishOptions,
+    ) -> Result<Self, Error> {
+        Self::from_params("map_publish", &MapPublish { channel, key, data, options })
     }
 
     /// Removes a key of a map channel.
     pub fn map_remove(channel: &str, key: &str) -> Self {
-        Self::valid("map_remove", &ChannelKey { channel, key })
+        Self::map_remove_with(channel, key, &MapRemoveOptions::new())
     }
 
-    /// Asks for the keys and values of a map channel. Without `limit` the server returns none, only the position (seen on
-    /// 6.9.1).
+    /// Removes a key of a map channel, with options.
+    pub fn map_remove_with(channel: &str, key: &str, options: &MapRemoveOptions) -> Self {
+        Self::valid("map_remove", &ChannelKey { channel, key, options })
+    }
+
+    /// Asks for all keys and values of a map channel.
     pub fn map_read_state(channel: &str) -> Self {
-        Self::valid("map_read_state", &Channel { channel })
+        Self::map_read_state_with(channel, &MapStateOptions::new())
     }
 
-    /// Asks for the changes of a map channel. Set `limit`, as for [`map_read_state`](Self::map_read_state).
+    /// Asks for a part of the keys and values of a map channel.
+    pub fn map_read_state_with(channel: &str, options: &MapStateOptions) -> Self {
+        Self::valid("map_read_state", &MapRead { channel, options })
+    }
+
+    /// Asks for all changes of a map channel that it keeps, oldest first.
     pub fn map_read_stream(channel: &str) -> Self {
-        Self::valid("map_read_stream", &Channel { channel })
+        Self::map_read_stream_with(channel, &MapStreamOptions::new())
+    }
+
+    /// Asks for a part of the changes of a map channel.
+    pub fn map_read_stream_with(channel: &str, options: &MapStreamOptions) -> Self {
+        Self::valid("map_read_stream", &MapRead { channel, options })
     }
 
     /// Asks for the number of keys in a map channel.
@@ -174,14 +222,25 @@ impl Command {
         Self::valid("map_clear", &Channel { channel })
     }
 
-    /// Sets the value of a key in a channel that is polled. Needs Centrifugo 6.8 or later.
+    /// Sets the value of a key in a channel that is polled. Versions count from 1. Needs Centrifugo 6.8 or later.
     pub fn shared_poll_publish(
         channel: &str,
         key: &str,
         version: u64,
         data: &(impl Serialize + ?Sized),
     ) -> Result<Self, Error> {
-        Self::from_params("shared_poll_publish", &SharedPollPublish { channel, key, version, data })
+        Self::shared_poll_publish_with(channel, key, version, data, &SharedPollPublishOptions::new())
+    }
+
+    /// Sets the value of a key in a channel that is polled, with options.
+    pub fn shared_poll_publish_with(
+        channel: &str,
+        key: &str,
+        version: u64,
+        data: &(impl Serialize + ?Sized),
+        options: &SharedPollPublishOptions,
+    ) -> Result<Self, Error> {
+        Self::from_params("shared_poll_publish", &SharedPollPublish { channel, key, version, data, options })
     }
 
     /// A command whose params are an object of texts and numbers.
@@ -213,14 +272,18 @@ struct Broadcast<'a, T: ?Sized> {
 }
 
 #[derive(Serialize)]
-struct UserChannel<'a> {
+struct UserChannel<'a, O> {
     user: &'a str,
     channel: &'a str,
+    #[serde(flatten)]
+    options: &'a O,
 }
 
 #[derive(Serialize)]
-struct User<'a> {
+struct User<'a, O> {
     user: &'a str,
+    #[serde(flatten)]
+    options: &'a O,
 }
 
 #[derive(Serialize)]
@@ -248,6 +311,15 @@ struct Rpc<'a, T: ?Sized> {
 struct ChannelKey<'a> {
     channel: &'a str,
     key: &'a str,
+    #[serde(flatten)]
+    options: &'a MapRemoveOptions,
+}
+
+#[derive(Serialize)]
+struct MapRead<'a, O> {
+    channel: &'a str,
+    #[serde(flatten)]
+    options: &'a O,
 }
 
 #[derive(Serialize)]
@@ -255,6 +327,8 @@ struct MapPublish<'a, T: ?Sized> {
     channel: &'a str,
     key: &'a str,
     data: &'a T,
+    #[serde(flatten)]
+    options: &'a MapPublishOptions,
 }
 
 #[derive(Serialize)]
@@ -263,6 +337,8 @@ struct SharedPollPublish<'a, T: ?Sized> {
     key: &'a str,
     version: u64,
     data: &'a T,
+    #[serde(flatten)]
+    options: &'a SharedPollPublishOptions,
 }
 
 #[cfg(test)]
@@ -309,8 +385,8 @@ mod tests {
             (Command::rpc("x", &[1]).unwrap(), r#"{"method":"x","params":[1]}"#),
             (Command::map_publish("a", "k", &1).unwrap(), r#"{"channel":"a","key":"k","data":1}"#),
             (Command::map_remove("a", "k"), r#"{"channel":"a","key":"k"}"#),
-            (Command::map_read_state("a"), r#"{"channel":"a"}"#),
-            (Command::map_read_stream("a"), r#"{"channel":"a"}"#),
+            (Command::map_read_state("a"), r#"{"channel":"a","limit":-1}"#),
+            (Command::map_read_stream("a"), r#"{"channel":"a","limit":-1}"#),
             (Command::map_stats("a"), r#"{"channel":"a"}"#),
             (Command::map_clear("a"), r#"{"channel":"a"}"#),
             (
@@ -338,6 +414,57 @@ mod tests {
                     assert!(command.validate(version).is_ok(), "{params}");
                 }
             }
+        }
+    }
+
+    /// A command of each method with options, all of which are set.
+    fn with_all_options() -> Result<Vec<Command>, Error> {
+        let since = Position { offset: 5, epoch: "xyz".to_owned() };
+        let publish = PublishOptions::new().idempotency_key("k").skip_history(true).tag("a", "b").delta(true);
+        let publish = publish.version(2).version_epoch("e");
+        let subscribe = SubscribeOptions::new().client("c").session("s").expire_at(-1).info(&1)?.data(&[1])?;
+        let subscribe = subscribe.recover_since(&since).override_channel_options(&())?;
+        let unsubscribe = UnsubscribeOptions::new().client("c").session("s");
+        let disconnect = DisconnectOptions::new().client("c").session("s").whitelist(["x"]).reason(3000, "bye");
+        let refresh = RefreshOptions::new().client("c").session("s").expired(true).expire_at(1).info(&1)?;
+        let map_publish = MapPublishOptions::new().idempotency_key("k").key_mode("if_new").delta(true).version(1);
+        let map_publish = map_publish.version_epoch("e").score(-1).stream_data(&1)?.tags(&[].into());
+        let state = MapStateOptions::new().limit(u32::MAX / 2).cursor("c").key("k").asc(true).revision(&since);
+        let stream = MapStreamOptions::new().limit(0).reverse(true).since(&since);
+        Ok(vec![
+            Command::publish_with("a", &1, &publish)?,
+            Command::broadcast_with(["a"], &1, &publish)?,
+            Command::subscribe_with("u", "a", &subscribe),
+            Command::unsubscribe_with("u", "a", &unsubscribe),
+            Command::disconnect_with("u", &disconnect),
+            Command::refresh_with("u", &refresh),
+            Command::history_with("a", &HistoryOptions::new().since(since).reverse(true)),
+            Command::rpc("x", &1)?,
+            Command::map_publish_with("a", "k", &1, &map_publish)?,
+            Command::map_remove_with("a", "k", &MapRemoveOptions::new().idempotency_key("k")),
+            Command::map_read_state_with("a", &state),
+            Command::map_read_stream_with("a", &stream),
+            Command::shared_poll_publish_with("a", "k", 1, &1, &SharedPollPublishOptions::new().epoch("e"))?,
+        ])
+    }
+
+    #[test]
+    fn options_are_those_of_the_table() {
+        let commands = with_all_options().unwrap();
+        for command in &commands {
+            assert!(command.validate(ApiVersion::V2).is_ok(), "{}", command.params());
+            let params: serde_json::Map<_, _> = serde_json::from_str(command.params()).unwrap();
+            let mut found: Vec<&str> = params.keys().map(String::as_str).collect();
+            found.sort_unstable();
+            let in_table = command.known_method().unwrap().params_in(ApiVersion::V2).map(|param| param.name);
+            let mut expected: Vec<&str> = in_table.filter(|name| !name.starts_with("b64")).collect();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{}", command.method());
+        }
+        // A pattern of channels is rare.
+        for method in Method::all().iter().filter(|method| method.name != "channels") {
+            let has_options = method.params_in(ApiVersion::V2).any(|param| !param.is_required(ApiVersion::V2));
+            assert_eq!(has_options, commands.iter().any(|command| command.method() == method.name), "{}", method.name);
         }
     }
 

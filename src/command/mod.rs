@@ -2,6 +2,7 @@
 
 mod constructors;
 pub(crate) mod idempotency;
+pub(crate) mod optional_params;
 pub(crate) mod options;
 
 use std::borrow::Cow;

@@ -8,8 +8,7 @@ use crate::results::Position;
 
 /// Optional params of [`publish`](crate::Command::publish_with) and [`broadcast`](crate::Command::broadcast_with).
 ///
-/// Versions that do not know an option ignore it. There are more, such as `delta` or `version`: add those with
-/// [`Command::with_param`](crate::Command::with_param).
+/// Versions that do not know an option ignore it.
 ///
 /// ```
 /// use cent::{Command, PublishOptions};
@@ -22,7 +21,7 @@ use crate::results::Position;
 /// );
 /// # Ok::<(), cent::Error>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct PublishOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_key: Option<String>,
@@ -30,6 +29,12 @@ pub struct PublishOptions {
     skip_history: bool,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "is_false")]
+    delta: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_epoch: Option<String>,
 }
 
 impl PublishOptions {
@@ -60,6 +65,27 @@ impl PublishOptions {
     pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.insert(name.into(), value.into());
         self
+    }
+
+    /// Whether subscribers may get only what changed since the publication before. Default: false. Centrifugo 5.4 and
+    /// later.
+    #[must_use]
+    pub fn delta(self, delta: bool) -> Self {
+        Self { delta, ..self }
+    }
+
+    /// The version of what the data describes: the server ignores a publication that is not newer than the last one.
+    /// Default: none. Centrifugo 6.2 and later.
+    #[must_use]
+    pub fn version(self, version: u64) -> Self {
+        Self { version: Some(version), ..self }
+    }
+
+    /// What the [version](Self::version) is of: versions of another epoch are newer. Default: none. Centrifugo 6.2 and
+    /// later.
+    #[must_use]
+    pub fn version_epoch(self, epoch: impl Into<String>) -> Self {
+        Self { version_epoch: Some(epoch.into()), ..self }
     }
 }
 

@@ -48,6 +48,11 @@ impl Reply {
         Err(undecodable(message).with_hint("read it with the function of its method").with_replies(vec![self.clone()]))
     }
 
+    /// Decodes the data of one of these methods, which have the same in all versions.
+    pub(super) fn decode_one<T: DeserializeOwned>(&self, methods: &[&str]) -> Result<T, Error> {
+        serde_json::from_str(self.data_of(methods)?).map_err(|error| unexpected(self).with_source(error))
+    }
+
     /// Decodes the data of a method, for Centrifugo 1 and for later versions.
     pub(super) fn decode<'a, V1, V2, T>(
         &'a self,

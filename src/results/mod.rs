@@ -5,12 +5,14 @@
 mod channels;
 pub(crate) mod decode;
 mod history;
+mod map;
 mod position;
 mod presence;
 mod published;
 
 pub use channels::ChannelInfo;
 pub use history::{History, Publication};
+pub use map::{MapEntries, MapEntry, MapStats};
 pub use position::Position;
 pub use presence::{ClientInfo, PresenceStats};
 pub use published::{Broadcast, Published};

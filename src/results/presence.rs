@@ -83,7 +83,6 @@ impl Reply {
     /// - [`ErrorKind::Undecodable`](crate::ErrorKind::Undecodable): the data is something else, or the reply is that of
     ///   another method.
     pub fn presence_stats(&self) -> Result<PresenceStats, Error> {
-        let unchanged = |stats: PresenceStats| stats;
-        self.decode("presence_stats", unchanged, unchanged)
+        self.decode_one(&["presence_stats"])
     }
 }

@@ -15,13 +15,24 @@ use crate::reply::{Reply, ReplyError};
 pub struct Published {
     /// Where the publication is in the channel's history. `None` if the channel keeps none, and with Centrifugo 1 and 2.
     pub position: Option<Position>,
+    /// Why `map_publish` or `map_remove` changed nothing, such as `key_exists`, `key_not_found` or `idempotency`; `None` if
+    /// it did.
+    pub suppressed: Option<String>,
 }
 
 impl Published {
     /// It was published whatever the result holds, so a result that is not understood is no error.
     fn decode(data: &str) -> Self {
+        #[derive(Default, Deserialize)]
+        struct Suppression {
+            #[serde(default)]
+            suppressed: bool,
+            suppress_reason: Option<String>,
+        }
         let position: MaybePosition = serde_json::from_str(data).unwrap_or_default();
-        Self { position: position.into_position() }
+        let Suppression { suppressed, suppress_reason } = serde_json::from_str(data).unwrap_or_default();
+        let suppressed = suppressed.then(|| suppress_reason.unwrap_or_default());
+        Self { position: position.into_position(), suppressed }
     }
 }
 

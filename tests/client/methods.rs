@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cent::{Client, Command, Error, ErrorKind, HistoryOptions, PublishOptions, Published, ReplyError};
+use cent::{
+    Client, Command, Error, ErrorKind, HistoryOptions, MapStateOptions, Position, PublishOptions, Published, ReplyError,
+};
 use serde_json::json;
 
 use super::{ALL_VERSIONS, WITH_API_KEY, client_for, requests_before, start};
@@ -190,6 +192,59 @@ fn unreadable_result_is_an_error() {
         let expected = if is_reply { ErrorKind::Undecodable } else { ErrorKind::OutcomeUnknown };
         assert_eq!((error.kind(), error.replies().len()), (expected, 1), "{responses}");
     }
+}
+
+/// A client of a server that replies to the next command with this result.
+fn client_with_result(result: &str) -> (Server, Client) {
+    let reply = Response::json(format!(r#"{{"result":{result}}}"#));
+    let server = Server::start(Centrifugo::version(6)).script(server::respond(&reply));
+    let client = client_for(6, &server.address());
+    (server, client)
+}
+
+/// As recorded on 6.9.1.
+#[test]
+fn map_methods_return_typed_results() {
+    let (_server, mut client) = client_with_result(r#"{"offset":1,"epoch":"rAMyMHRJ"}"#);
+    let published = client.map_publish("mm:g", "a", &1).unwrap();
+    let position = Some(Position { offset: 1, epoch: "rAMyMHRJ".to_owned() });
+    assert_eq!((&published.position, published.suppressed), (&position, None));
+    for reason in ["key_exists", "key_not_found"] {
+        let result = format!(r#"{{"offset":1,"epoch":"rAMyMHRJ","suppressed":true,"suppress_reason":"{reason}"}}"#);
+        let (_server, mut client) = client_with_result(&result);
+        assert_eq!(client.map_remove("mm:g", "zz").unwrap().suppressed.as_deref(), Some(reason));
+    }
+
+    let (server, mut client) = client_with_result(
+        r#"{"entries":[{"key":"a","data":1.0,"tags":{"x":"y"},"offset":1,"time":1795997310257},
+            {"key":"b","offset":3,"removed":true,"time":1795997310311}],"offset":3,"epoch":"rAMyMHRJ","cursor":"b"}"#,
+    );
+    let page = client.map_read_state_with("mm:g", &MapStateOptions::new().limit(2).cursor("0")).unwrap();
+    let [first, second] = &page.entries[..] else { panic!("{page:?}") };
+    assert_eq!((&*first.key, first.data.get(), first.offset, first.is_removed), ("a", "1.0", Some(1), false));
+    assert_eq!((&*first.tags["x"], first.parse::<f64>().unwrap()), ("y", 1.0));
+    let time = first.time.unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(time, Duration::from_millis(1_795_997_310_257));
+    assert_eq!((&*second.key, second.data.get(), second.is_removed), ("b", "null", true));
+    assert_eq!(second.parse::<u8>().unwrap_err().kind(), ErrorKind::Undecodable);
+    assert_eq!((page.position.unwrap().offset, page.cursor.as_deref()), (3, Some("b")));
+    let body = server.requests()[0].body_text();
+    assert_eq!(body, r#"{"channel":"mm:g","cursor":"0","limit":2}"#);
+
+    let (_server, mut client) = client_with_result(r#"{"entries":null,"offset":0,"epoch":""}"#);
+    assert_eq!(client.map_read_stream("mm:g").unwrap().entries.len(), 0);
+    let (_server, mut client) = client_with_result(r#"{"num_keys":1}"#);
+    assert_eq!(client.map_stats("mm:g").unwrap().num_keys, 1);
+    let (_server, mut client) = client_with_result("{}");
+    client.map_clear("mm:g").unwrap();
+    let (_server, mut client) = client_with_result("{}");
+    client.shared_poll_publish("a", "k", 1, &2).unwrap();
+    for (result, expected) in [(r#"{"data":[1.0]}"#, "[1.0]"), ("{}", "null")] {
+        let (_server, mut client) = client_with_result(result);
+        assert_eq!(client.rpc("sum", &[1, 2]).unwrap().get(), expected);
+    }
+    let (_server, mut client) = client_with_result("[{}]");
+    assert_undecodable(&client.map_stats("mm:g").unwrap_err());
 }
 
 #[track_caller]
