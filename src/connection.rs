@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The way to a server, as far as the last request got: see [`Client::connection`](crate::Client::connection). Each value
 /// is that of the last connection that was opened for it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
     /// The IP addresses of the host or, if there is a proxy, of the proxy; empty if they could not be looked up.
@@ -19,7 +19,7 @@ pub struct ConnectionInfo {
 }
 
 /// A TLS connection, with a certificate that is trusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct TlsInfo {
     /// `1.2` or `1.3`.
@@ -29,7 +29,7 @@ pub struct TlsInfo {
 }
 
 /// A form of the HTTP API with an API key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ApiForm {
     /// `/api/METHOD` and `/api/batch`, of Centrifugo 5 and later.

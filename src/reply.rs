@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use crate::methods::Method;
 /// assert!(replies[1].history().is_err());
 /// # Ok::<(), cent::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reply {
     text: ReplyText,
     errors: Vec<ReplyError>,
@@ -129,8 +130,14 @@ impl PartialEq for ReplyText {
 
 impl Eq for ReplyText {}
 
+impl Hash for ReplyText {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
 /// Why the server rejected a command, or one channel of a broadcast.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ReplyError {
     kind: ErrorKind,

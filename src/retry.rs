@@ -62,14 +62,14 @@ pub enum Repeat {
 /// ```
 ///
 /// [`Client::idempotency_support`](crate::Client::idempotency_support) shows how to repeat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RetryPolicy {
     max_retries: u32,
     uses_keys: bool,
 }
 
 /// What follows an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NextStep {
     /// Nothing: it succeeded, or another attempt could not help or do harm, or none is left.

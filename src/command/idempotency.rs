@@ -37,7 +37,7 @@ const FIRST_VERSION: (u64, u64) = (5, 2);
 /// );
 /// # Ok::<(), cent::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey([u8; 16]);
 
 impl IdempotencyKey {
@@ -101,7 +101,7 @@ impl FromStr for IdempotencyKey {
 
 /// Whether a server recognizes idempotency keys; see
 /// [`Client::idempotency_support`](crate::Client::idempotency_support).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IdempotencySupport {
     /// All nodes are new enough, or their version cannot be read, such as `0.0.0` of a build from source.

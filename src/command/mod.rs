@@ -7,6 +7,7 @@ pub(crate) mod options;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::Serialize;
 
@@ -377,6 +378,13 @@ pub fn check_json(text: &[u8]) -> Result<&str, Error> {
     let json = check_utf8(text)?;
     json::check_value(json).map_err(|error| invalid_text(text, &error))?;
     Ok(json)
+}
+
+/// All else follows from these.
+impl Hash for Command {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.name, &self.params).hash(state);
+    }
 }
 
 /// Shows only the size of the params: they can be megabytes.

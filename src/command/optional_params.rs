@@ -286,7 +286,8 @@ options! {
 }
 
 impl MapStateOptions {
-    /// Fails if the map has changed since the first page, which was at this position. Default: any.
+    /// The position of the first page, so that all pages are of the same map. If it has another epoch by now, the server
+    /// rejects the command with code 112 (seen on 6.9.1). Default: any.
     #[must_use]
     pub fn revision(self, position: &Position) -> Self {
         let Position { offset, epoch } = position;

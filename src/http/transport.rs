@@ -134,12 +134,12 @@ impl Transport {
         let error = errors::unwrap_io(error);
         let proxy = self.route.proxy().map(Proxy::name);
         let proxy = proxy.as_deref();
-        let classified = if self.attempt.state().progress == Progress::Connecting {
+        // The error has no source: its message says what this one says.
+        if self.attempt.state().progress == Progress::Connecting {
             errors::before_send(&error, timeout, proxy, &self.attempt)
         } else {
             errors::after_send(&error, timeout, &self.attempt).via_proxy(proxy)
-        };
-        classified.with_source(error)
+        }
     }
 }
 

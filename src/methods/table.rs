@@ -18,7 +18,7 @@ use super::version::{ApiVersion, Versions};
 /// assert_eq!(required[0].param_type.to_string(), "a non-empty string");
 /// assert_eq!(Method::find("map_clear").unwrap().availability(ApiVersion::V2).unwrap(), "Centrifugo 6.8 or later");
 /// ```
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Method {
     /// Its name, in lower case.
@@ -125,7 +125,7 @@ impl Method {
 }
 
 /// A param of a method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Param {
     /// Its key.
@@ -217,7 +217,7 @@ impl Param {
 
 /// What a param consists of; as text with its article. The servers reject another type without a name, and with it a
 /// whole batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ParamType {
     /// A string that may be empty.

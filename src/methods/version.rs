@@ -1,7 +1,7 @@
 //! Versions of the server.
 
 /// The two generations of the API, as methods and their params go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ApiVersion {
     /// Centrifugo 1, which has a secret: method names in lower case only.
     V1,
@@ -10,7 +10,7 @@ pub enum ApiVersion {
 }
 
 /// Which versions of one generation have a method or a param.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Versions {
     /// The first one, such as `5.2`; `None` if all have it from the start.

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::reply::Reply;
 
 /// What `history` returns.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct History {
     /// The publications, oldest first, or newest first with [`reverse`](crate::HistoryOptions::reverse).
@@ -65,6 +65,16 @@ impl Publication {
         })
     }
 }
+
+/// Compares the JSON texts.
+impl PartialEq for Publication {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { data, offset, uid, info, tags } = self;
+        (data.get(), offset, uid, info, tags) == (other.data.get(), &other.offset, &other.uid, &other.info, &other.tags)
+    }
+}
+
+impl Eq for Publication {}
 
 impl Reply {
     /// The result of `history`.

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::reply::Reply;
 
 /// What `map_read_state` and `map_read_stream` return.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MapEntries {
     /// The entries: each key once in the state, each change of one in the stream.
@@ -56,6 +56,17 @@ impl MapEntry {
         })
     }
 }
+
+/// Compares the JSON texts.
+impl PartialEq for MapEntry {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { key, data, offset, is_removed, time, tags } = self;
+        (key, data.get(), offset, is_removed, time, tags)
+            == (&other.key, other.data.get(), &other.offset, &other.is_removed, &other.time, &other.tags)
+    }
+}
+
+impl Eq for MapEntry {}
 
 /// What `map_stats` returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]

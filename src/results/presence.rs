@@ -22,6 +22,22 @@ pub struct ClientInfo {
     pub chan_info: Option<Box<RawValue>>,
 }
 
+/// Compares the JSON texts.
+impl PartialEq for ClientInfo {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { user, client, conn_info, chan_info } = self;
+        (user, client, text(conn_info), text(chan_info))
+            == (&other.user, &other.client, text(&other.conn_info), text(&other.chan_info))
+    }
+}
+
+impl Eq for ClientInfo {}
+
+#[expect(clippy::ref_option, reason = "as the fields are")]
+fn text(json: &Option<Box<RawValue>>) -> Option<&str> {
+    json.as_deref().map(RawValue::get)
+}
+
 /// A client as any version writes it.
 #[derive(Deserialize)]
 pub(super) struct RawClientInfo {

@@ -91,7 +91,7 @@ fn channel_result<'a>(
 }
 
 /// What `broadcast` returns: a result for each channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[must_use = "some of the channels may have failed"]
 #[non_exhaustive]
 pub struct Broadcast {

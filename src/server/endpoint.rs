@@ -13,11 +13,11 @@ const MAX_KEY_BYTES: usize = 8 * 1024;
 /// ```
 /// use cent::{Address, Endpoint};
 ///
-/// let endpoint = Endpoint::with_secret(Address::parse("http://localhost:8000")?, "long-secret")?;
-/// assert!(!format!("{endpoint:?}").contains("long-secret"));
+/// let endpoint = Endpoint::with_api_key(Address::parse("http://localhost:8000")?, "key-of-the-server")?;
+/// assert!(!format!("{endpoint:?}").contains("key-of-the-server"));
 /// # Ok::<(), cent::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     address: Address,
     /// What the kind of credential implies.

@@ -18,7 +18,7 @@ use crate::server::secret::SecretString;
 /// assert!(cent::Proxy::parse("socks5://proxy.example").is_err());
 /// # Ok::<(), cent::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Proxy {
     pub(crate) host: String,
     pub(crate) port: u16,

@@ -1,6 +1,7 @@
 //! Texts that are never shown.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use zeroize::Zeroizing;
 
@@ -16,6 +17,12 @@ impl SecretString {
 
     pub(crate) fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Hash for SecretString {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.expose().hash(state);
     }
 }
 

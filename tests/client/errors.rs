@@ -74,6 +74,39 @@ fn missing_method_is_recognized_in_all_versions() {
 }
 
 #[test]
+fn sources_do_not_repeat_the_text() {
+    let closed = ClosedPort::bind();
+    let hanging = HangingServer::start();
+    let server = Server::start(Centrifugo::version(6));
+    server.centrifugo().publish("a", "{}");
+    let mut client = client_for(6, &server.address());
+    let history = client.history("a").unwrap();
+    let unserializable = std::collections::BTreeMap::from([([1], 2)]);
+    let garbage = Server::version(6).script(server::respond(&Response::json("<html>")));
+    let errors = [
+        client_for(6, &closed.address()).publish("a", &1).unwrap_err(),
+        client_for(6, "http://no-such-host.invalid").publish("a", &1).unwrap_err(),
+        client_for(6, &hanging.address()).with_timeout(Duration::from_millis(100)).publish("a", &1).unwrap_err(),
+        client_for(6, &garbage.address()).publish("a", &1).unwrap_err(),
+        history.publications[0].parse::<String>().unwrap_err(),
+        client.call(&Command::info()).unwrap().parse::<bool>().unwrap_err(),
+        Command::publish("a", &unserializable).unwrap_err(),
+        client.publish("nope:a", &1).unwrap_err(),
+    ];
+    for error in errors {
+        let mut shown = error.to_string().to_lowercase();
+        let mut source = std::error::Error::source(&error);
+        while let Some(error) = source {
+            let text = error.to_string().to_lowercase();
+            let text = text.trim_start_matches("other: ").trim_start_matches("io: ");
+            assert!(!shown.contains(text.split(" (").next().unwrap()), "{shown}\n{text}");
+            shown += text;
+            source = error.source();
+        }
+    }
+}
+
+#[test]
 fn worst_error_of_reply_decides_kind() {
     let refused = r#"{"error":{"code":102,"message":"unknown channel"}}"#;
     let unknown = r#"{"error":{"code":100,"message":"internal server error"}}"#;
