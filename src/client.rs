@@ -33,7 +33,7 @@ use crate::session::{Event, Session};
 ///
 /// ```
 /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
-/// let mut client = cent::Client::new("http://localhost:8000", "secret")?;
+/// let mut client = cent::Client::with_api_key("http://localhost:8000", "key-of-the-server")?;
 /// # let mut client = doctest::connected(client);
 /// client.add("publish", &serde_json::json!({"channel": "news", "data": 1}))?;
 /// client.add("history", &serde_json::json!({"channel": "news"}))?;
@@ -50,7 +50,7 @@ use crate::session::{Event, Session};
 ///
 /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
 /// let commands = (0..1_000).map(|number| Command::publish("news", &number)).collect::<Result<Vec<_>, _>>()?;
-/// let mut client = Client::new("http://localhost:8000", "secret")?;
+/// let mut client = Client::with_api_key("http://localhost:8000", "key-of-the-server")?;
 /// # let mut client = doctest::connected(client);
 /// for batch in commands.chunks(100) {
 ///     client.send_commands(batch)?;
@@ -59,23 +59,58 @@ use crate::session::{Event, Session};
 /// # Ok::<(), cent::Error>(())
 /// ```
 ///
-/// # Async code
-/// A function of a client blocks its thread until the response has arrived or timed out. With
-/// [tokio](https://docs.rs/tokio), call it in `spawn_blocking`:
+/// # Threads
+/// A client sends one request at a time, and a new one costs little: it connects when it sends. Give each thread its own,
+/// made of a clone of the [`Endpoint`]. Do not share one in a mutex: while the server hangs, each caller waits for the time
+/// limits of all callers before it.
+///
+/// Where threads come and go, a pool keeps the clients and their connections:
 ///
 /// ```
-/// use std::sync::{Arc, Mutex, PoisonError};
+/// use std::sync::{Mutex, PoisonError};
+/// use std::thread;
+///
+/// use cent::{Client, Endpoint};
+///
+/// struct Pool {
+///     endpoint: Endpoint,
+///     idle: Mutex<Vec<Client>>,
+/// }
+///
+/// impl Pool {
+///     fn call<T>(&self, call: impl FnOnce(&mut Client) -> T) -> T {
+///         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+///         let idle_client = idle().pop();
+///         let mut client = idle_client.unwrap_or_else(|| Client::from_endpoint(self.endpoint.clone()));
+///         let result = call(&mut client);
+///         idle().push(client);
+///         result
+///     }
+/// }
 ///
 /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
-/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-/// let client = cent::Client::with_api_key("http://localhost:8000", "key-of-the-server")?;
-/// # let client = doctest::connected(client);
-/// let client = Arc::new(Mutex::new(client));
-///
-/// let task = tokio::task::spawn_blocking({
-///     let client = Arc::clone(&client);
-///     move || client.lock().unwrap_or_else(PoisonError::into_inner).publish("news", &1)
+/// let endpoint = Endpoint::with_api_key("http://localhost:8000".parse()?, "key-of-the-server")?;
+/// # let endpoint = doctest::endpoint();
+/// let pool = Pool { endpoint, idle: Mutex::default() };
+/// thread::scope(|scope| {
+///     for number in 0..4 {
+///         let pool = &pool;
+///         scope.spawn(move || pool.call(|client| client.publish("news", &number)));
+///     }
 /// });
+/// # assert_eq!(pool.call(|client| client.history("news"))?.publications.len(), 4);
+/// # Ok::<(), cent::Error>(())
+/// ```
+///
+/// # Async code
+/// With [tokio](https://docs.rs/tokio), call a client in `spawn_blocking`, and take it from such a pool:
+///
+/// ```
+/// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let mut client = cent::Client::with_api_key("http://localhost:8000", "key-of-the-server")?;
+/// # let mut client = doctest::connected(client);
+/// let task = tokio::task::spawn_blocking(move || client.publish("news", &1));
 /// let published = task.await??;
 /// # assert_eq!(published.position.map(|position| position.offset), Some(1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -83,7 +118,7 @@ use crate::session::{Event, Session};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A client sends one request at a time: for more at once, use several clients, or put the commands in a batch.
+/// A library that is async itself is [the official SDK](crate#the-official-sdk).
 #[derive(Debug)]
 pub struct Client {
     session: Session,
@@ -91,7 +126,16 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of Centrifugo 1, which signs its requests with the project's secret.
+    /// A client of Centrifugo 1, which signs its requests with the project's secret. For later versions, use
+    /// [`with_api_key`](Self::with_api_key).
+    ///
+    /// ```
+    /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// let mut client = cent::Client::new("http://localhost:8000", "secret")?;
+    /// # let mut client = doctest::connected(client);
+    /// client.publish("news", "World Cup 2018")?;
+    /// # Ok::<(), cent::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`]: see [`Address::parse`] and [`Endpoint::with_secret`].
@@ -100,6 +144,14 @@ impl Client {
     }
 
     /// A client of Centrifugo 2 to 6, whose requests carry the API key.
+    ///
+    /// ```
+    /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// let mut client = cent::Client::with_api_key("http://localhost:8000", "key-of-the-server")?;
+    /// # let mut client = doctest::connected(client);
+    /// client.publish("news", "World Cup 2018")?;
+    /// # Ok::<(), cent::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`]: see [`Address::parse`] and [`Endpoint::with_api_key`].

@@ -9,15 +9,19 @@
 //! ```
 //!
 //! The package is `cent-cli`, and without its default features it is this library alone:
-//! `cent-cli = { path = "PATH/TO/SOURCE", default-features = false }`. It requires one exact version of
-//! `ureq`: Cargo reports a conflict if another package requires a later 3.x.
+//! `cent-cli = { path = "PATH/TO/SOURCE", default-features = false }`. It requires `ureq` 3.5: Cargo reports a conflict if
+//! another package requires a later 3.x.
 //!
 //! # Connecting
 //! [`Client::with_api_key`] is for Centrifugo 2 to 6, and [`Client::new`] for Centrifugo 1, which has a secret instead of
 //! an API key. A [`Client`] connects with its first request, and keeps the connection for the next ones. An attempt may
 //! take 5 s: see [`Client::with_timeout`]. `https://` addresses use the system's CA certificates; proxies are values:
 //! see [`Client::with_proxy`]. Nothing is printed, and no environment variable is read, except those of the system's
-//! trust store (`SSL_CERT_FILE`, `SSL_CERT_DIR`). Async code calls a client [in a thread](Client#async-code).
+//! trust store (`SSL_CERT_FILE`, `SSL_CERT_DIR`).
+//!
+//! A client blocks its thread, and sends one request at a time. A service has [one for each thread, or a small
+//! pool](Client#threads). Async code calls it [in a thread](Client#async-code), or uses
+//! [the official SDK](#the-official-sdk).
 //!
 //! # Methods and results
 //! Each method of the API has a function of [`Client`], whose result has the same type for all server versions. Data is
@@ -90,8 +94,62 @@
 //! # assert!(publish().unwrap_err().is_retryable());
 //! ```
 //!
+//! A function such as [`Client::publish_with`] makes a new request with each call, which knows nothing of the calls before:
+//! after one of unknown outcome, a later failure would look as if nothing had been executed. One request that is sent again
+//! remembers, and with an [`IdempotencyKey`] it is executed once. A [`RetryPolicy`] decides:
+//!
+//! ```
+//! use std::{thread::sleep, time::Instant};
+//!
+//! use cent::{
+//!     Client, Command, Error, IdempotencyKey, IdempotencySupport, NextStep, PublishOptions, Published, RetryPolicy,
+//! };
+//!
+//! fn publish_reliably(client: &mut Client, channel: &str, data: &str) -> Result<Published, Error> {
+//!     let mut policy = RetryPolicy::new(5);
+//!     if matches!(client.idempotency_support(), Ok(IdempotencySupport::Supported)) {
+//!         policy = policy.with_keys();
+//!     }
+//!     let options = PublishOptions::new().idempotency_key(IdempotencyKey::random()?);
+//!     let mut request = client.requests().request(vec![Command::publish_with(channel, data, &options)?])?;
+//!     let (start, mut failed) = (Instant::now(), 0);
+//!     let result = loop {
+//!         let result = client.send_request(&mut request);
+//!         failed += 1;
+//!         // Better a random number between 0 and 1.
+//!         let jitter = 0.7;
+//!         match policy.next_step(result.as_deref(), request.repeat(), failed, start.elapsed(), jitter) {
+//!             NextStep::Retry(backoff) => sleep(backoff),
+//!             NextStep::Repeat(backoff) => {
+//!                 sleep(backoff);
+//!                 // Another server may be there by now. If it cannot be asked, the outcome stays unknown.
+//!                 if !matches!(client.idempotency_support(), Ok(IdempotencySupport::Supported)) {
+//!                     break result;
+//!                 }
+//!             }
+//!             _ => break result,
+//!         }
+//!     };
+//!     result?[0].published()
+//! }
+//! # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+//! # assert_eq!(publish_reliably(&mut doctest::client(), "news", "final")?.position.unwrap().offset, 1);
+//! # Ok::<(), Error>(())
+//! ```
+//!
 //! In a batch each reply has its own errors, with kinds of their own; [`Client::send_commands`] says when all of it fails,
 //! and [`Error::answered`] how much of it was executed before.
+//!
+//! # The official SDK
+//! For Centrifugo 6 there is the [`cent`](https://docs.rs/cent) of Centrifugo's authors, which is async, on tokio, and has
+//! tokens and the methods of Centrifugo PRO. Both libraries are named `cent`. To use both, rename this one in `Cargo.toml`,
+//! and write `centrifugo::Client`:
+//!
+//! ```toml
+//! [dependencies]
+//! cent = "0.2"
+//! centrifugo = { package = "cent-cli", path = "PATH/TO/SOURCE", default-features = false }
+//! ```
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 

@@ -19,6 +19,20 @@ use crate::server::secret::SecretString;
 
 /// One POST of one or more commands, ready to be sent.
 ///
+/// Sent again, it remembers what earlier attempts may have executed.
+///
+/// ```
+/// use cent::Command;
+///
+/// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+/// # let mut client = doctest::client();
+/// let mut request = client.requests().request(vec![Command::publish("news", &1)?])?;
+/// assert_eq!(request.body().collect::<String>(), r#"{"channel":"news","data":1}"#);
+/// let replies = client.send_request(&mut request)?;
+/// # assert!(replies[0].published().is_ok());
+/// # Ok::<(), cent::Error>(())
+/// ```
+///
 /// Its `Debug` output, and its headers as [`headers`](Self::headers) returns them, hide signature and API key.
 #[derive(Debug)]
 pub struct HttpRequest<'a> {

@@ -13,6 +13,7 @@ mod idempotency;
 mod methods;
 mod recorded;
 mod requests;
+mod tour;
 mod traits;
 
 use cent::{Client, Command, Error, ErrorKind, Published, Reply};

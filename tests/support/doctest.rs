@@ -7,7 +7,7 @@ mod server;
 
 use std::time::Duration;
 
-use cent::{Client, Proxy};
+use cent::{Client, Endpoint, Proxy};
 use server::{Centrifugo, ClosedPort, HangingServer, Server};
 
 /// A client of a new server: Centrifugo 6.
@@ -27,6 +27,14 @@ pub fn connected(client: Client) -> Client {
     // It serves until the example ends.
     let server = Box::leak(Box::new(Server::start(centrifugo)));
     client.with_proxy(Proxy::parse(&server.address()).expect("the address is a valid proxy"))
+}
+
+/// An endpoint of a new server: Centrifugo 6.
+#[allow(dead_code)]
+pub fn endpoint() -> Endpoint {
+    let server = Box::leak(Box::new(Server::start(Centrifugo::version(6).with_credential("key-of-the-server"))));
+    let address = server.address().parse().expect("the address is valid");
+    Endpoint::with_api_key(address, "key-of-the-server").expect("they are valid")
 }
 
 /// A client whose server does not run.
