@@ -28,7 +28,7 @@ pub(super) fn unsupported_method(command: &Command, version: ApiVersion) -> Opti
 pub(super) fn may_lack_any(commands: &[Command], version: ApiVersion) -> bool {
     // No Centrifugo 1 in use is so old that it lacks a method of the later ones.
     commands.iter().any(|command| command.method_in(version).is_none())
-        || version == ApiVersion::V2 && late_method(commands, version).is_some()
+        || version == ApiVersion::V2 && limited_method(commands, version).is_some()
 }
 
 #[cfg(test)]

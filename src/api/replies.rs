@@ -12,6 +12,7 @@ use super::{current, legacy, method_hints, status, v1};
 use crate::command::Command;
 use crate::error::Error;
 use crate::error_kind::{ErrorKind, HINT_CHECK_BEFORE_RETRY};
+use crate::methods;
 use crate::reply::{Reply, ReplyError};
 
 impl HttpResponse {
