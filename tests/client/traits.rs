@@ -4,12 +4,12 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 use cent::{
-    Address, ApiForm, ApiVersion, Broadcast, ChannelInfo, Client, ClientInfo, Command, ConnectionInfo,
-    DisconnectOptions, Endpoint, Error, ErrorKind, Event, History, HistoryOptions, HttpRequest, IdempotencyKey,
-    IdempotencySupport, MapEntries, MapEntry, MapPublishOptions, MapRemoveOptions, MapStateOptions, MapStats,
-    MapStreamOptions, Method, NextStep, Param, ParamType, Position, PresenceStats, Proxy, Publication, PublishOptions,
-    Published, RefreshOptions, Repeat, Reply, ReplyError, RequestBuilder, RetryPolicy, Scheme,
-    SharedPollPublishOptions, SubscribeOptions, TlsInfo, UnsubscribeOptions, Versions,
+    Address, ApiForm, ApiVersion, Broadcast, CaCertificates, ChannelInfo, Client, ClientCertificate, ClientInfo,
+    Command, ConnectionInfo, DisconnectOptions, Endpoint, Error, ErrorKind, Event, History, HistoryOptions,
+    HttpRequest, IdempotencyKey, IdempotencySupport, MapEntries, MapEntry, MapPublishOptions, MapRemoveOptions,
+    MapStateOptions, MapStats, MapStreamOptions, Method, NextStep, Param, ParamType, Position, PresenceStats, Proxy,
+    Publication, PublishOptions, Published, RefreshOptions, Repeat, Reply, ReplyError, RequestBuilder, RetryPolicy,
+    Scheme, SharedPollPublishOptions, SubscribeOptions, TlsInfo, UnsubscribeOptions, Versions,
 };
 
 use super::publishes;
@@ -36,6 +36,7 @@ fn all_types_have_common_traits() {
     );
     // Raw JSON has no hash.
     let with_json = types_with!(Debug, Clone, Eq, Send, Sync => ClientInfo, History, MapEntries, MapEntry, Publication);
+    let certificates = types_with!(Debug, Clone, Send, Sync => CaCertificates, ClientCertificate);
     // Only rows of the table.
     let rows = types_with!(Debug, Eq, Hash, Send, Sync => Method);
     let requests = types_with!(Debug, Send, Sync => HttpRequest<'static>, RequestBuilder);
@@ -43,7 +44,7 @@ fn all_types_have_common_traits() {
     // Its log need not be `Sync`, and it sends one request at a time.
     let clients = types_with!(Debug, Send => Client);
 
-    let all = [&values[..], &with_json, &rows, &requests, &errors, &clients].concat();
+    let all = [&values[..], &with_json, &certificates, &rows, &requests, &errors, &clients].concat();
     let Ok(items) = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/public-api.txt")) else { return };
     for line in items.lines() {
         let words: Vec<&str> = line.split([' ', '<', '(']).collect();

@@ -516,10 +516,8 @@ impl Run<'_> {
         }
         let effect = if ledger.is_read_only() { Effect::Read } else { Effect::Executed };
         let output_error = OutputError::check(self.printed, effect).err().map(anyhow::Error::from);
-        let attempts = self.retrier.attempts_text();
         for error in output_error.iter().chain(&self.failures).chain(&result.input_error) {
-            let attempts = if error.is::<Error>() { &*attempts } else { "" };
-            console.print_error_message(&format!("{}{attempts}", stderr::text_of(error)));
+            console.print_error(error);
             cause = cause.max(exit_status_for(error));
         }
         if is_stopped {
