@@ -222,6 +222,20 @@ fn server_that_ignores_keys_gets_nothing() {
 }
 
 #[test]
+fn keys_are_checked_before_the_first_line_with_one() {
+    let keyless = r#"{"method": "disconnect", "params": {"user": "u"}}"#;
+    let keyed = r#"{"method": "publish", "params": {"channel": "plain:a", "data": 1}}"#;
+    let server = Server::start(Centrifugo::version(5).with_release("5.1.0"));
+    for args in [&["--idempotent", "--batch=1"][..], &["--idempotent", "--batch=1", "--unordered"]] {
+        let stopped = run(&server, args, &format!("{keyless}\n{keyed}\n"), None);
+        assert_eq!(stopped.exit_code(), 5, "{}", stopped.stderr());
+        let summary = "line 1 done; line 2 onwards not accepted: fix it, then run the same command again\n";
+        assert!(stopped.stderr().ends_with(&format!("upgrade the server\ncent: {summary}")), "{}", stopped.stderr());
+    }
+    assert_eq!(received(&server), numbers([]));
+}
+
+#[test]
 fn older_server_is_not_sent_unknown_lines() {
     let server = Current.server();
     let first = unknown_run(Current, &server, &["publish", "--idempotent"]);

@@ -102,6 +102,7 @@ pub(crate) fn run(
         ledger,
         decision,
         is_server_checked: false,
+        are_keys_checked: false,
         invalid_lines: 0,
         has_unsent: false,
         is_unrecorded: false,
@@ -185,6 +186,8 @@ struct Run<'a> {
     decision: Option<Decision>,
     /// Whether the server has answered a call that changes nothing.
     is_server_checked: bool,
+    /// Whether it has said that it recognizes idempotency keys.
+    are_keys_checked: bool,
     /// How many lines the server called invalid.
     invalid_lines: u64,
     /// Whether lines were taken from the queue that were not sent, or not accepted.
@@ -268,7 +271,7 @@ impl Run<'_> {
         if self.is_repetition(batch) {
             let first = self.first_sent(batch);
             match self.retrier.may_resend(&first) {
-                Resend::Now => {}
+                Resend::Now => (self.is_server_checked, self.are_keys_checked) = (true, true),
                 Resend::Later => return Err(self.stop()),
                 // As the user decided for lines that cannot be sent again.
                 Resend::Never if self.unknown_choice == Some(UnknownChoice::Skip) => {
@@ -279,25 +282,29 @@ impl Run<'_> {
                     return Err(self.stop());
                 }
             }
-        } else if !self.is_server_checked {
-            self.check_server(batch)?;
-        }
-        if !std::mem::replace(&mut self.is_server_checked, true) && self.journal.is_some() {
-            // One that a server closes after each response would lose the first batch of every run.
             self.retrier.disconnect();
+        } else {
+            self.check_server(batch)?;
         }
         self.announce(batch).map(|()| true).map_err(|error| self.fail(error))
     }
 
     /// Makes a call that changes nothing before anything counts as sent, where later runs or keys rely on it.
     fn check_server(&mut self, batch: &mut Batch) -> Result<(), Stopped> {
-        let has_keys =
-            self.idempotent && batch.request(&self.requests).is_ok_and(|request| request.repeat() == Repeat::Keys);
-        let checked = match &self.journal {
-            _ if has_keys => self.retrier.check_keys(),
-            Some(_) => self.retrier.check_server().map_err(anyhow::Error::from),
-            None => Ok(()),
+        let relies_on_keys = self.idempotent
+            && !self.are_keys_checked
+            && batch.request(&self.requests).is_ok_and(|request| request.repeat() == Repeat::Keys);
+        let checked = if relies_on_keys {
+            self.retrier.check_keys()
+        } else if self.journal.is_some() && !self.is_server_checked {
+            self.retrier.check_server().map_err(anyhow::Error::from)
+        } else {
+            return Ok(());
         };
+        self.is_server_checked = true;
+        self.are_keys_checked |= relies_on_keys;
+        // One that a server closes after each response would lose the first batch of every run.
+        self.retrier.disconnect();
         checked.map_err(|error| {
             let error = self.retrier.with_attempts(error);
             self.fail(error)
