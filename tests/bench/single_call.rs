@@ -26,6 +26,7 @@ impl Bench {
         self.against_floor(Form::Signed, [Target::AtMost(1.65), Target::AtMost(1.75), Target::None]);
         self.against_floor(Form::Key, [Target::AtMost(1.65), Target::AtMost(1.75), Target::None]);
         self.localhost_against_ip();
+        self.idempotent_against_plain();
         let mut stub = self.stub(Form::Signed, Cores::All, &[]);
         let params = params(CHANNEL, 0);
         self.against_curl(&mut stub, &params);
@@ -83,6 +84,16 @@ impl Bench {
         let times = measure_interleaved(ROUNDS, self.timed(&call("name")), self.timed(&call("ip")));
         stub.expect(2 * ROUNDS as u64, 2 * ROUNDS as u64, 2 * ROUNDS as u64);
         print_ratio(&format!("one call by localhost, server on {ip} only: times that by {ip}"), &times, target);
+    }
+
+    /// It asks for the server's version before it relies on keys.
+    fn idempotent_against_plain(&self) {
+        let mut stub = self.stub(Form::Key, Cores::All, &[]);
+        let plain = self.publish(Form::Key, "ip", &params(CHANNEL, 0));
+        let idempotent = plain.clone().args(&["--idempotent", "--retry=1"]);
+        let times = measure_interleaved(ROUNDS, self.timed(&idempotent), self.timed(&plain));
+        stub.expect(2 * ROUNDS as u64, 2 * ROUNDS as u64, 2 * ROUNDS as u64);
+        print_ratio("one call with --idempotent --retry=1: times that without", &times, Target::None);
     }
 
     fn against_curl(&self, stub: &mut Stub, params: &str) {
