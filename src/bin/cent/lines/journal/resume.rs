@@ -252,6 +252,24 @@ mod tests {
     }
 
     #[test]
+    fn each_line_to_be_sent_has_an_origin() {
+        let mut ledger = Ledger::journaled();
+        let answered = Answered { done: 4, unknown: "2-3".parse().unwrap(), ..Answered::default() };
+        let sent = Sent::new(LineSet::range(1, 4), at(0, 0, "m"), Repeat::Keys);
+        for entry in [Entry::Sent(sent), Entry::Answered(answered)] {
+            ledger.add(&entry).unwrap();
+        }
+        let origins = |decision| {
+            let known = KnownInput::new(&[], &ledger, Some(decision));
+            [1, 2, 3, 4].map(|line| known.origin(line))
+        };
+        assert_eq!(origins(Decision::Repeat), [None, Some(Origin::Unknown), Some(Origin::Unknown), None]);
+        assert_eq!(origins(Decision::Read), origins(Decision::Repeat));
+        assert_eq!(origins(Decision::Release), [None, Some(Origin::Unsent), Some(Origin::Unsent), None]);
+        assert_eq!(origins(Decision::Skip), [None; 4]);
+    }
+
+    #[test]
     fn new_journal_knows_nothing() {
         let start = Checkpoint { line: 0, digest: InputHasher::default().digest() };
         let known = KnownInput::new(&[start], &Ledger::journaled(), None);
