@@ -72,7 +72,7 @@ fn progress_bar_is_erased_before_the_summary() {
         fs::write(&input, format!("{PLAIN}\n")).unwrap();
         let (mut child, _home) = cent.spawn_with(File::open(input).unwrap(), Stdio::null(), program);
         let seen = read_until(&mut user, "\n");
-        let bar = "█".repeat(24);
+        let bar = "#".repeat(24);
         let rest = seen.strip_prefix(&format!("\r\x1b[K\x1b[?7l{bar} 100 %  1 command, "));
         assert!(rest.is_some_and(|rest| rest.contains("/s\x1b[?7h\r\x1b[Kcent: 1 command accepted in 0")), "{seen:?}");
         assert!(child.wait().unwrap().success());

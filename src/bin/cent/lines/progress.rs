@@ -71,10 +71,11 @@ impl Progress {
     }
 }
 
+/// Of ASCII, which every locale has.
 fn bar(position: u64, end: u64) -> String {
     // Input that grew while it was read ends later.
     let percent = usize::try_from(position.min(end).saturating_mul(100) / end.max(1)).unwrap_or(100);
-    format!("{:░<BAR_WIDTH$} {percent:>3} %  ", "█".repeat(percent * BAR_WIDTH / 100))
+    format!("{:.<BAR_WIDTH$} {percent:>3} %  ", "#".repeat(percent * BAR_WIDTH / 100))
 }
 
 #[cfg(test)]
@@ -83,10 +84,10 @@ mod tests {
 
     #[test]
     fn bar_shows_share_of_input() {
-        let empty = "░".repeat(24);
+        let empty = ".".repeat(24);
         assert_eq!(bar(0, 200), format!("{empty}   0 %  "));
-        assert_eq!(bar(99, 200), "███████████░░░░░░░░░░░░░  49 %  ");
-        assert_eq!(bar(300, 200), format!("{} 100 %  ", "█".repeat(24)));
+        assert_eq!(bar(99, 200), "###########.............  49 %  ");
+        assert_eq!(bar(300, 200), format!("{} 100 %  ", "#".repeat(24)));
         assert_eq!(bar(0, 0), bar(0, 1));
     }
 }
