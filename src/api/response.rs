@@ -15,6 +15,8 @@ pub(crate) struct HttpResponse {
     pub(crate) date: Option<String>,
     pub(crate) content_encoding: Option<String>,
     pub(crate) www_authenticate: Option<String>,
+    /// What each header of a proxy offers.
+    pub(crate) proxy_authenticate: Vec<String>,
     /// The proxy that the request was handed to; what comes through a tunnel is the server's own.
     pub(crate) proxy: Option<String>,
     /// Whether it arrived before the request was fully sent.

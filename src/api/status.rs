@@ -26,8 +26,9 @@ pub(super) fn status_error(response: &HttpResponse, request: &HttpRequest<'_>) -
         .with_retry_after(response.retry_delay())
         .with_whole_batch_rejected(is_batch && response.is_bad_request())
         .with_unknown_method(is_unknown_method(response, request, kind));
-    // The same commands are rejected each time.
-    if response.status == 400 && runs_before_400 { error.not_retryable() } else { error }
+    // The same commands, or the same credentials for a proxy, are rejected each time.
+    let is_lasting = response.status == 407 || response.status == 400 && runs_before_400;
+    if is_lasting { error.not_retryable() } else { error }
 }
 
 /// Whether the server rejected a request because of a method that it does not have. The params of methods that this crate
@@ -101,6 +102,9 @@ fn hint(response: &HttpResponse, request: &HttpRequest<'_>, kind: ErrorKind) -> 
     if let (401, Some(challenge)) = (response.status, &response.www_authenticate) {
         return login_hint(challenge);
     }
+    if response.status == 407 && response.proxy.is_some() && !offers_basic(response) {
+        return HINT_BASIC.to_owned();
+    }
     match response.status {
         300..=399 if !legacy::is_centrifugo_1(response) => redirect_hint(response, request.url()).to_owned(),
         400 if several && !request.form().is_current() => {
@@ -125,6 +129,15 @@ fn hint(response: &HttpResponse, request: &HttpRequest<'_>, kind: ErrorKind) -> 
 
 /// Centrifugo sends no HTML.
 const HINT_PAGE: &str = "the response is a page of a proxy: check the address and the proxy in front of the server";
+
+/// Only this one is supported; a proxy that says nothing may accept it.
+fn offers_basic(response: &HttpResponse) -> bool {
+    let schemes = || response.proxy_authenticate.iter().filter_map(|offer| offer.split([' ', ',']).next());
+    schemes().next().is_none() || schemes().any(|scheme| scheme.eq_ignore_ascii_case("basic"))
+}
+
+const HINT_BASIC: &str = "the proxy does not offer Basic authentication, the only one that is supported: use a proxy that \
+                          does, or add the host to NO_PROXY";
 
 /// What to do where a proxy requires a login; Centrifugo itself names no scheme for one.
 fn login_hint(challenge: &str) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
-use ureq::http::Version;
+use ureq::http::{HeaderValue, Version};
 
 use super::attempt::{Attempt, Progress};
 use super::connector::ServerConnector;
@@ -107,7 +107,7 @@ impl Transport {
         let keep_alive = headers.get_all("keep-alive").iter().filter_map(|value| value.to_str().ok());
         self.attempt.state().max_idle = if is_reusable { keep_alive::max_idle(keep_alive) } else { Duration::ZERO };
         let is_early = self.attempt.state().has_write_failed;
-        let header = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let header = |name: &str| headers.get(name).map(header_text);
         let mut result = HttpResponse {
             status: response.status().as_u16(),
             content_type: header("content-type"),
@@ -116,6 +116,7 @@ impl Transport {
             date: header("date"),
             content_encoding: header("content-encoding"),
             www_authenticate: header("www-authenticate"),
+            proxy_authenticate: headers.get_all("proxy-authenticate").iter().map(header_text).collect(),
             proxy: match &self.route {
                 Route::Forward(proxy) => Some(proxy.name()),
                 Route::Direct | Route::Tunnel(_) => None,
@@ -141,6 +142,10 @@ impl Transport {
             errors::after_send(&error, timeout, &self.attempt).via_proxy(proxy)
         }
     }
+}
+
+fn header_text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
 /// Reads a body to its end, for error statuses too: otherwise the connection cannot be used again.

@@ -318,6 +318,26 @@ fn refused_tunnel_is_not_retried_and_names_unsupported_schemes() {
 }
 
 #[test]
+fn forwarding_proxy_without_basic_is_named() {
+    for (offer, hint) in [
+        ("Basic realm=\"x\"", "use valid credentials in the proxy URL, http://USER:PASSWORD@HOST:PORT"),
+        (
+            "Negotiate",
+            "the proxy does not offer Basic authentication, the only one that is supported: use a proxy that does, or add \
+             the host to NO_PROXY",
+        ),
+    ] {
+        let response = Response::new(407).header("Proxy-Authenticate", offer);
+        let proxy = Server::version(1).script(respond(&response));
+        let name = proxy.address().replace("http://", "");
+        let cent = cent_for("http://rt.invalid").env("HTTP_PROXY", proxy.address()).args(&["--retry", "3"]);
+        let message = format!("proxy authentication required (407) (via proxy {name}); {hint}");
+        publish(cent).assert_output(3, "", &format!("cent: http://rt.invalid/api/: {message}\n"));
+        assert_eq!(proxy.requests().len(), 1);
+    }
+}
+
+#[test]
 fn long_head_of_proxy_is_read() {
     let head = format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(30_000));
     let (tunnel, ca) = start_tunnel(head.leak());
