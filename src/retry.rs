@@ -129,8 +129,8 @@ impl RetryPolicy {
         }
         let delay = match result.err().and_then(Error::retry_after) {
             Some(delay) if delay > MAX_RETRY_AFTER => return NextStep::LongRetryAfter(delay),
-            Some(delay) => delay,
-            None => backoff(failed_attempts, jitter),
+            // A server that asks for none would get all attempts at once.
+            delay => delay.unwrap_or_default().max(backoff(failed_attempts, jitter)),
         };
         if retries { NextStep::Retry(delay) } else { NextStep::Repeat(delay) }
     }
@@ -235,7 +235,7 @@ mod tests {
             let delay = Duration::from_secs(seconds);
             step(RetryPolicy::new(1), &Error::new(SafeToRetry, "failed").with_retry_after(Some(delay)), Repeat::Nothing)
         };
-        assert_eq!(after(60), NextStep::Retry(60 * SECOND));
+        assert_eq!((after(0), after(60)), (NextStep::Retry(SECOND / 2), NextStep::Retry(60 * SECOND)));
         assert_eq!(after(61), NextStep::LongRetryAfter(61 * SECOND));
     }
 }
