@@ -12,11 +12,19 @@ pub(super) fn auth_header(api_key: &SecretString) -> (&'static str, SecretString
     ("Authorization", SecretString::new(format!("apikey {}", api_key.expose())))
 }
 
-/// The errors in a reply with these members; `None` where they are not understood.
-pub(super) fn errors_in(reply: &RawObject<'_>, command: Option<&Command>) -> Option<Vec<ReplyError>> {
-    match reply.get_last("error").map_or(Some(None), parse_error)? {
-        Some(error) => Some(vec![error]),
-        None => channel_errors(reply.get_last("result"), command),
+/// The errors in a reply with these members; `None` where they are not understood. `has_responses` is whether a broadcast
+/// has a response for each channel: since Centrifugo 3.
+pub(super) fn errors_in(reply: &RawObject<'_>, command: &Command, has_responses: bool) -> Option<Vec<ReplyError>> {
+    if let Some(error) = reply.get_last("error").map_or(Some(None), parse_error)? {
+        return Some(vec![error]);
+    }
+    if !command.is_broadcast() {
+        return Some(Vec::new());
+    }
+    let responses = reply.get_last("result").and_then(json::as_object).and_then(|result| result.get_last("responses"));
+    match responses {
+        Some(responses) => channel_errors(responses, command),
+        None => (!has_responses).then(Vec::new),
     }
 }
 
@@ -49,19 +57,18 @@ fn reply_error(code: u64, message: String, is_temporary: bool) -> ReplyError {
     ReplyError::new(kind, Some(code), message, hint)
 }
 
-/// The errors inside a broadcast's result, in the order of its channels; `None` where they are not understood.
-fn channel_errors(result: Option<&str>, command: Option<&Command>) -> Option<Vec<ReplyError>> {
-    let broadcast = command.filter(|command| command.is_broadcast());
-    let (Some(result), Some(broadcast)) = (result.and_then(json::as_object), broadcast) else {
-        return Some(Vec::new());
-    };
-    let Some(responses) = result.get_last("responses") else { return Some(Vec::new()) };
+/// The errors in the responses of a broadcast, one for each of its channels, in their order; `None` where they are not
+/// understood.
+fn channel_errors(responses: &str, broadcast: &Command) -> Option<Vec<ReplyError>> {
     let channels = methods::broadcast_channels(broadcast.params());
+    let responses = json::first_elements(responses, channels.len()).ok()?;
+    if responses.count != channels.len() {
+        return None;
+    }
     let mut errors = Vec::new();
-    for (index, response) in json::as_array(responses)?.into_iter().enumerate() {
-        if let Some(error) = json::as_object(response)?.get_last("error").map_or(Some(None), parse_error)? {
-            let channel = channels.get(index).map_or_else(|| (index + 1).to_string(), |&name| name.to_owned());
-            errors.push(error.with_channel(channel));
+    for (response, channel) in responses.first.into_iter().zip(channels) {
+        if let Some(error) = json::as_object(response.get())?.get_last("error").map_or(Some(None), parse_error)? {
+            errors.push(error.with_channel(channel.to_owned()));
         }
     }
     Some(errors)

@@ -2,10 +2,12 @@
 //!
 //! Seen on 5.0.0 to 6.9.1, and on a 6.9.1 without the older `/api`.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 
-use serde::Deserialize;
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::api_key;
@@ -15,7 +17,7 @@ use super::method_hints;
 use super::response::HttpResponse;
 use crate::command::Command;
 use crate::error_kind::ErrorKind;
-use crate::json;
+use crate::json::{self, Elements, ElementsSeed};
 use crate::methods::ApiVersion;
 use crate::reply::ReplyError;
 use crate::server::address::Address;
@@ -52,56 +54,100 @@ pub(super) fn encode_batch(commands: &[Command], order: Order) -> Body {
 pub(super) struct BatchReplies {
     pub(super) text: String,
     pub(super) ranges: Vec<Range<usize>>,
+    /// How many there are; only as many as there are commands have a range.
+    pub(super) count: usize,
+    /// The indexes of those that are not about their command.
+    pub(super) foreign: Vec<usize>,
+    /// The error of the batch itself.
+    pub(super) error: Option<ReplyError>,
+}
+
+/// What a response to a batch consists of.
+#[derive(Default)]
+struct Batch<'a> {
+    replies: Option<Elements<'a>>,
+    error: Option<&'a RawValue>,
+}
+
+/// Reads as many replies as there are commands.
+struct BatchVisitor(usize);
+
+impl<'de> Visitor<'de> for BatchVisitor {
+    type Value = Batch<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with replies")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut batch = Batch::default();
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match &*key {
+                "replies" => batch.replies = Some(map.next_value_seed(ElementsSeed { limit: self.0 })?),
+                "error" => batch.error = Some(map.next_value()?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(batch)
+    }
 }
 
 /// Unwraps the replies of a batch: `{"publish": X}` becomes `{"result": X}`. `Ok(None)` where the response is no batch.
-pub(super) fn unwrap_batch(response: &str) -> serde_json::Result<Option<BatchReplies>> {
-    #[derive(Deserialize)]
-    struct Batch<'a> {
-        #[serde(borrow)]
-        replies: Option<Vec<&'a RawValue>>,
-    }
-    let batch: Batch<'_> = match serde_json::from_str(response) {
+pub(super) fn unwrap_batch(response: &str, commands: &[Command]) -> serde_json::Result<Option<BatchReplies>> {
+    let mut deserializer = serde_json::Deserializer::from_str(response);
+    let batch = deserializer.deserialize_map(BatchVisitor(commands.len()));
+    let batch = match batch.and_then(|batch| deserializer.end().map(|()| batch)) {
         Ok(batch) => batch,
-        // Valid JSON of another shape.
-        Err(error) if error.is_data() => return Ok(None),
+        // JSON of another shape, if it is valid.
+        Err(error) if error.is_data() => return serde_json::from_str::<IgnoredAny>(response).map(|_| None),
         Err(error) => return Err(error),
     };
-    // An array is read as a batch too.
-    let Some(replies) = batch.replies.filter(|_| response.trim_start().starts_with('{')) else { return Ok(None) };
+    let error = batch.error.map_or(Some(None), |error| api_key::parse_error(error.get()));
+    let (Some(replies), Some(error)) = (batch.replies, error) else { return Ok(None) };
     let mut text = String::with_capacity(response.len());
-    let mut ranges: Vec<Range<usize>> = Vec::with_capacity(replies.len());
-    let mut last = None;
-    for reply in replies {
+    let mut ranges: Vec<Range<usize>> = Vec::with_capacity(replies.first.len());
+    let (mut last, mut foreign) = (None, Vec::new());
+    for (index, (reply, command)) in replies.first.iter().zip(commands).enumerate() {
+        let key = (reply.get(), command.canonical_name());
         // Most replies are the same as the one before: they can share its text.
-        if last != Some(reply.get()) {
-            let start = text.len();
-            push_unwrapped(&mut text, reply.get());
-            ranges.push(start..text.len());
-            last = Some(reply.get());
-        } else if let Some(range) = ranges.last().cloned() {
+        if last == Some(key)
+            && let Some(range) = ranges.last().cloned()
+        {
             ranges.push(range);
+            continue;
         }
+        let start = text.len();
+        if push_unwrapped(&mut text, reply.get(), command) {
+            last = Some(key);
+        } else {
+            foreign.push(index);
+        }
+        ranges.push(start..text.len());
     }
-    Ok(Some(BatchReplies { text, ranges }))
+    Ok(Some(BatchReplies { text, ranges, count: replies.count, foreign, error }))
 }
 
-fn push_unwrapped(text: &mut String, reply: &str) {
+/// Adds a reply; false if it is not about this command.
+fn push_unwrapped(text: &mut String, reply: &str, command: &Command) -> bool {
     let members = json::as_object(reply);
     let only = members.as_ref().and_then(|members| members.iter().next().filter(|_| members.len() == 1));
     match only {
-        Some((name, result)) if name != "error" => {
+        Some((name, result)) if name == command.canonical_name() => {
             let _ = write!(text, r#"{{"result":{result}}}"#);
+            true
         }
-        _ => text.push_str(reply),
+        _ => {
+            text.push_str(reply);
+            members.is_some_and(|members| members.get_last("error").is_some())
+        }
     }
 }
 
 /// The errors in a reply; `None` where it is no reply of this form.
-pub(super) fn reply_errors(text: &str, command: Option<&Command>) -> Option<Vec<ReplyError>> {
+pub(super) fn reply_errors(text: &str, command: &Command) -> Option<Vec<ReplyError>> {
     let reply = json::as_object(text)?;
     let is_reply = ["result", "error"].iter().any(|name| reply.get_last(name).is_some());
-    if is_reply { api_key::errors_in(&reply, command) } else { None }
+    if is_reply { api_key::errors_in(&reply, command, true) } else { None }
 }
 
 /// The reply that a status stands for: in transport error mode errors have a status of their own, and their code and

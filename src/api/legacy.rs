@@ -7,7 +7,7 @@ use super::body::Body;
 use super::method_hints;
 use super::response::HttpResponse;
 use crate::command::Command;
-use crate::json;
+use crate::json::{self, Elements};
 use crate::methods::ApiVersion;
 use crate::reply::ReplyError;
 use crate::server::address::Address;
@@ -21,16 +21,19 @@ pub(super) fn encode(commands: &[Command]) -> Body {
     Body::from_commands(commands, "", "\n", "")
 }
 
-/// Splits a response into the texts of its replies.
-pub(super) fn split_replies(response: &str) -> serde_json::Result<Vec<&RawValue>> {
-    serde_json::Deserializer::from_str(response).into_iter::<&RawValue>().collect()
+/// Splits a response into the texts of its replies, up to so many.
+pub(super) fn split_replies(response: &str, limit: usize) -> serde_json::Result<Elements<'_>> {
+    let mut replies = serde_json::Deserializer::from_str(response).into_iter();
+    let first = replies.by_ref().take(limit).collect::<serde_json::Result<Vec<&RawValue>>>()?;
+    let surplus = replies.try_fold(0, |count, reply| reply.map(|_| count + 1))?;
+    Ok(Elements { count: first.len() + surplus, first })
 }
 
 /// The errors in a reply; `None` where it is no reply of this form.
-pub(super) fn reply_errors(text: &str, command: Option<&Command>) -> Option<Vec<ReplyError>> {
+pub(super) fn reply_errors(text: &str, command: &Command) -> Option<Vec<ReplyError>> {
     let reply = json::as_object(text)?;
     let is_reply = reply.is_empty() || ["id", "result", "error"].iter().any(|name| reply.get_last(name).is_some());
-    if is_reply { api_key::errors_in(&reply, command) } else { None }
+    if is_reply { api_key::errors_in(&reply, command, false) } else { None }
 }
 
 /// What to do about a status of this form of the API.

@@ -1,17 +1,18 @@
 //! Reads the replies in a response.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use super::current::{self, BatchReplies};
 use super::form::Form;
 use super::request::HttpRequest;
 use super::response::HttpResponse;
-use super::{current, legacy, method_hints, status, v1};
+use super::{legacy, method_hints, status, v1};
 use crate::command::Command;
 use crate::error::Error;
 use crate::error_kind::{ErrorKind, HINT_CHECK_BEFORE_RETRY};
+use crate::json::Elements;
 use crate::methods;
 use crate::reply::{Reply, ReplyError};
 
@@ -27,13 +28,13 @@ impl HttpResponse {
     ///   arrived before the request was fully sent, and the wrong number of replies; those received come with the
     ///   [error](Error::replies).
     pub(crate) fn into_replies(self, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
-        let is_method = request.form() == Form::Method;
-        if let Some((text, error)) = is_method.then(|| current::transport_error(&self)).flatten() {
-            let error =
-                request.commands().iter().fold(error, |error, command| with_hints(error, command, request.form()));
+        if let (Form::Method, [command]) = (request.form(), request.commands())
+            && let Some((text, error)) = current::transport_error(&self)
+        {
+            let error = with_hints(error, command, request.form());
             let len = text.len();
             let reply = Reply::new(&Arc::new(text), 0..len, vec![error]);
-            return Ok(vec![with_command(reply, request.commands().first(), request.form())]);
+            return Ok(vec![with_command(reply, command, request.form())]);
         }
         if self.status != 200 {
             return Err(status::status_error(&self, request).with_subject(request.url()));
@@ -62,39 +63,43 @@ fn compressed(coding: &str) -> Error {
 
 /// Parses the body of a response with status 200.
 fn parse(response: String, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
-    let (response, ranges) = split(response, request.form())?;
-    let response = Arc::new(response);
+    let (form, commands) = (request.form(), request.commands());
+    let BatchReplies { text, ranges, count, foreign, error } = split(response, request)?;
+    let response = Arc::new(text);
     let mut replies = Vec::with_capacity(ranges.len());
     // Most replies are the same as the one before: those are not parsed again.
     let mut last_success = None;
-    for (index, range) in ranges.into_iter().enumerate() {
+    for (index, (range, command)) in ranges.into_iter().zip(commands).enumerate() {
         let text = response.get(range.clone()).unwrap_or_default();
-        let command = request.commands().get(index);
-        let method = command.map(Command::method);
-        let errors = if last_success == Some((text, method)) {
+        let errors = if last_success == Some((text, command.method())) {
             Some(Vec::new())
+        } else if foreign.contains(&index) {
+            unrecognized_reply(text, form, command)
         } else {
-            reply_errors(text, request.form(), command).or_else(|| unrecognized_reply(text, request.form(), command))
+            reply_errors(text, form, command).or_else(|| unrecognized_reply(text, form, command))
         };
         let Some(errors) = errors else {
             return Err(unknown("unexpected JSON in the response: not a list of replies").with_replies(replies));
         };
-        if errors.is_empty() {
-            last_success = Some((text, method));
+        // That of a broadcast depends on its channels, too.
+        if errors.is_empty() && !command.is_broadcast() {
+            last_success = Some((text, command.method()));
         }
-        replies.push(with_command(Reply::new(&response, range, errors), command, request.form()));
+        replies.push(with_command(Reply::new(&response, range, errors), command, form));
     }
-    if replies.len() == request.commands().len() {
+    if let Some(error) = error {
+        let error = if replies.is_empty() { error } else { error.with_kind(ErrorKind::OutcomeUnknown) };
+        return Err(Error::from(error).with_replies(replies));
+    }
+    if count == commands.len() {
         return Ok(replies);
     }
-    let (expected, got) = (request.commands().len(), replies.len());
-    let s = if expected == 1 { "reply" } else { "replies" };
-    Err(unknown(format!("expected {expected} {s}, got {got}")).with_replies(replies))
+    let (expected, s) = (commands.len(), if commands.len() == 1 { "reply" } else { "replies" });
+    Err(unknown(format!("expected {expected} {s}, got {count}")).with_replies(replies))
 }
 
 /// Adds what the typed results need to know of the command.
-fn with_command(reply: Reply, command: Option<&Command>, form: Form) -> Reply {
-    let Some(command) = command else { return reply };
+fn with_command(reply: Reply, command: &Command, form: Form) -> Reply {
     // Later versions list the channels in the reply.
     let has_count = !form.is_current() && command.is_broadcast();
     let channels = has_count.then(|| methods::broadcast_channels(command.params()).len());
@@ -102,20 +107,20 @@ fn with_command(reply: Reply, command: Option<&Command>, form: Form) -> Reply {
 }
 
 /// Where the replies are in a response; the response itself, unless they had to be unwrapped.
-fn split(response: String, form: Form) -> Result<(String, Vec<Range<usize>>), Error> {
-    let texts = match form {
-        Form::V1 => v1::split_replies(&response),
-        Form::Legacy | Form::Method => legacy::split_replies(&response),
+fn split(response: String, request: &HttpRequest<'_>) -> Result<BatchReplies, Error> {
+    let commands = request.commands();
+    let elements = match request.form() {
+        Form::V1 => v1::split_replies(&response, commands.len()),
+        Form::Legacy | Form::Method => legacy::split_replies(&response, commands.len()),
         Form::Batch(_) => {
-            let batch = current::unwrap_batch(&response).map_err(|error| parse_error(&response, &error))?;
-            let batch = batch.ok_or_else(|| unknown("unexpected JSON in the response: not a list of replies"))?;
-            return Ok((batch.text, batch.ranges));
+            let batch = current::unwrap_batch(&response, commands).map_err(|error| parse_error(&response, &error))?;
+            return batch.ok_or_else(|| unknown("unexpected JSON in the response: not a list of replies"));
         }
     };
-    let texts = texts.map_err(|error| parse_error(&response, &error))?;
+    let Elements { first, count } = elements.map_err(|error| parse_error(&response, &error))?;
     let start = |text: &str| text.as_ptr().addr() - response.as_ptr().addr();
-    let ranges = texts.into_iter().map(RawValue::get).map(|text| start(text)..start(text) + text.len()).collect();
-    Ok((response, ranges))
+    let ranges = first.into_iter().map(RawValue::get).map(|text| start(text)..start(text) + text.len()).collect();
+    Ok(BatchReplies { text: response, ranges, count, foreign: Vec::new(), error: None })
 }
 
 fn parse_error(response: &str, error: &serde_json::Error) -> Error {
@@ -137,24 +142,20 @@ fn unknown(message: impl Into<String>) -> Error {
 }
 
 /// The errors in one reply; `None` where it is no reply.
-fn reply_errors(text: &str, form: Form, command: Option<&Command>) -> Option<Vec<ReplyError>> {
+fn reply_errors(text: &str, form: Form, command: &Command) -> Option<Vec<ReplyError>> {
     let errors = match form {
         Form::V1 => v1::reply_errors(text)?,
         Form::Legacy => legacy::reply_errors(text, command)?,
         Form::Method | Form::Batch(_) => current::reply_errors(text, command)?,
     };
-    Some(match command {
-        Some(command) => errors.into_iter().map(|error| with_hints(error, command, form)).collect(),
-        None => errors,
-    })
+    Some(errors.into_iter().map(|error| with_hints(error, command, form)).collect())
 }
 
 /// An object that is not a proper reply is printed, but does not say whether its command was executed.
-fn unrecognized_reply(text: &str, form: Form, command: Option<&Command>) -> Option<Vec<ReplyError>> {
+fn unrecognized_reply(text: &str, form: Form, command: &Command) -> Option<Vec<ReplyError>> {
     let message = "unrecognized reply".to_owned();
     let error = ReplyError::new(ErrorKind::OutcomeUnknown, None, message, HINT_CHECK_BEFORE_RETRY);
-    let error = command.into_iter().fold(error, |error, command| with_hints(error, command, form));
-    text.starts_with('{').then(|| vec![error])
+    text.starts_with('{').then(|| vec![with_hints(error, command, form)])
 }
 
 /// Adds what follows from the command.
@@ -287,7 +288,8 @@ mod tests {
             let later = vec!["{}"; given].join("\n");
             for (form, response) in [(Form::V1, first), (Form::Legacy, later)] {
                 let error = into_replies(form, &commands(2), 200, &response).unwrap_err();
-                assert_eq!((error.kind(), error.replies().len()), (ErrorKind::OutcomeUnknown, given));
+                // No more than were asked for: a server could send millions.
+                assert_eq!((error.kind(), error.replies().len()), (ErrorKind::OutcomeUnknown, given.min(2)));
                 assert!(error.to_string().contains(expected), "{error}");
             }
         }
@@ -300,9 +302,18 @@ mod tests {
         let replies = into_replies(Form::Legacy, &broadcast, 200, response).unwrap();
         let [error] = replies[0].errors() else { panic!("{replies:?}") };
         assert_eq!((error.channel().as_deref(), error.kind()), (Some("nope:b"), ErrorKind::OutcomeUnknown));
-        let more = r#"{"result":{"responses":[{},{},{"error":{"code":102,"message":"x"}}]}}"#;
-        let replies = into_replies(Form::Legacy, &broadcast, 200, more).unwrap();
-        assert!(replies[0].errors()[0].to_string().starts_with("channel 3: x (102); "));
+        for count in [0, 1, 3, 1000] {
+            let responses = vec![r#"{"result":{}}"#; count].join(",");
+            let text = format!(r#"{{"result":{{"responses":[{responses}]}}}}"#);
+            for form in [Form::Legacy, Form::Method] {
+                let replies = into_replies(form, &broadcast, 200, &text).unwrap();
+                assert_eq!(replies[0].errors()[0].kind(), ErrorKind::OutcomeUnknown, "{text}");
+            }
+        }
+        // Centrifugo 2 has none.
+        let no_responses = r#"{"result":{}}"#;
+        assert!(into_replies(Form::Legacy, &broadcast, 200, no_responses).unwrap()[0].errors().is_empty());
+        assert!(!into_replies(Form::Method, &broadcast, 200, no_responses).unwrap()[0].errors().is_empty());
         // The same data inside the result of another method is nobody's error.
         assert_eq!(error_kinds(Form::Legacy, response), []);
     }
@@ -381,6 +392,56 @@ mod tests {
     }
 
     #[test]
+    fn batch_replies_are_about_their_commands() {
+        let commands = [("publish", r#"{"channel":"a","data":1}"#), ("HISTORY", r#"{"channel":"a"}"#), ("quux", "{}")];
+        let commands = commands.map(|(method, params)| Command::new(method, params).unwrap());
+        let kinds = |replies: [&str; 3]| {
+            let body = format!(r#"{{"replies":[{}]}}"#, replies.join(","));
+            let replies = into_replies(Form::Batch(Order::Kept), &commands, 200, &body).unwrap();
+            let kind = |reply: &Reply| reply.errors().first().map(ReplyError::kind);
+            let texts: Vec<String> = replies.iter().map(|reply| reply.text().to_owned()).collect();
+            (replies.iter().map(kind).collect::<Vec<_>>(), texts)
+        };
+        let unknown = ErrorKind::OutcomeUnknown;
+        let (fine, texts) = kinds([r#"{"publish":{}}"#, r#"{"history":{}}"#, r#"{"quux":{}}"#]);
+        assert_eq!((fine, texts), (vec![None; 3], vec![r#"{"result":{}}"#.to_owned(); 3]));
+        for foreign in [
+            r#"{"message":"internal error"}"#,
+            r#"{"result":{}}"#,
+            r#"{"broadcast":{}}"#,
+            "{}",
+            r#"{"publish":1,"x":2}"#,
+        ] {
+            let (kinds, texts) = kinds([foreign; 3]);
+            assert_eq!(kinds, [Some(unknown), Some(ErrorKind::SafeToRetry), Some(unknown)], "{foreign}");
+            assert_eq!(texts, [foreign; 3]);
+        }
+        // The same text is fine for one of them.
+        assert_eq!(kinds([r#"{"publish":{}}"#; 3]).0, [None, Some(ErrorKind::SafeToRetry), Some(unknown)]);
+        assert_eq!(kinds([r#"{"quux":{}}"#; 3]).0, [Some(unknown), Some(ErrorKind::SafeToRetry), None]);
+    }
+
+    #[test]
+    fn error_beside_replies_is_that_of_the_batch() {
+        let error = r#""error":{"code":102,"message":"no"}"#;
+        for (body, kind, replies) in [
+            (format!(r#"{{"replies":[{{"publish":{{}}}}],{error}}}"#), ErrorKind::OutcomeUnknown, 1),
+            (format!(r#"{{{error},"replies":[]}}"#), ErrorKind::Rejected, 0),
+        ] {
+            let error = into_replies(Form::Batch(Order::Kept), &commands(1), 200, &body).unwrap_err();
+            assert_eq!((error.kind(), error.replies().len()), (kind, replies), "{body}");
+            assert!(error.to_string().starts_with("http://h/api/batch: no (102); "), "{error}");
+        }
+        let null = r#"{"error":null,"replies":[{"publish":{}}]}"#;
+        assert!(into_replies(Form::Batch(Order::Kept), &commands(1), 200, null).is_ok());
+        let odd = r#"{"error":"x","replies":[{"publish":{}}]}"#;
+        assert_eq!(
+            into_replies(Form::Batch(Order::Kept), &commands(1), 200, odd).unwrap_err().kind(),
+            ErrorKind::OutcomeUnknown
+        );
+    }
+
+    #[test]
     fn batch_without_replies_is_unknown() {
         for body in
             ["{}", r#"{"replies":null}"#, r#"{"replies":{}}"#, "[]", r#"{"error":{"code":107,"message":""}}"#, "{"]
@@ -440,7 +501,8 @@ mod tests {
                 (Form::Legacy, replies, list)
             }),
             (batch, space(), space()).prop_map(|(replies, before, after)| {
-                let wrapped: Vec<String> = replies.iter().map(|reply| reply.replace("{\"result\"", "{\"x\"")).collect();
+                let wrapped: Vec<String> =
+                    replies.iter().map(|reply| reply.replace("{\"result\"", "{\"publish\"")).collect();
                 let list = wrapped.join(&format!("{before},{after}"));
                 (
                     Form::Batch(Order::Kept),

@@ -1,14 +1,13 @@
 //! The API of Centrifugo 1: signed arrays of commands to `/api/`.
 
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::value::RawValue;
 use sha2::Sha256;
 
 use super::body::Body;
 use super::method_hints;
 use crate::command::Command;
 use crate::error_kind::{ErrorKind, HINT_CHECK_BEFORE_RETRY, HINT_ENABLE, HINT_NAMESPACE};
-use crate::json;
+use crate::json::{self, Elements};
 use crate::methods::ApiVersion;
 use crate::reply::ReplyError;
 use crate::server::address::Address;
@@ -37,9 +36,9 @@ fn signature<'a>(secret: &str, body: impl Iterator<Item = &'a str>) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
-/// Splits a response into the texts of its replies.
-pub(super) fn split_replies(response: &str) -> serde_json::Result<Vec<&RawValue>> {
-    serde_json::from_str(response)
+/// Splits a response into the texts of its replies, up to so many.
+pub(super) fn split_replies(response: &str, limit: usize) -> serde_json::Result<Elements<'_>> {
+    json::first_elements(response, limit)
 }
 
 /// The errors in a reply; `None` where it is no reply of this form.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The members of a JSON object in their order, duplicates included; keys with their quotes, all as written.
@@ -83,6 +83,55 @@ pub(crate) fn as_array(text: &str) -> Option<Vec<&str>> {
     Some(elements.into_iter().map(RawValue::get).collect())
 }
 
+/// The first elements of an array as written, and how many it has: a server could send millions.
+#[derive(Debug)]
+pub(crate) struct Elements<'a> {
+    pub(crate) first: Vec<&'a RawValue>,
+    pub(crate) count: usize,
+}
+
+/// Splits an array, up to so many elements.
+pub(crate) fn first_elements(text: &str, limit: usize) -> serde_json::Result<Elements<'_>> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let elements = ElementsSeed { limit }.deserialize(&mut deserializer)?;
+    deserializer.end().map(|()| elements)
+}
+
+/// Splits an array, up to so many elements.
+pub(crate) struct ElementsSeed {
+    pub(crate) limit: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for ElementsSeed {
+    type Value = Elements<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ElementsSeed {
+    type Value = Elements<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let mut first = Vec::with_capacity(self.limit);
+        while first.len() < self.limit
+            && let Some(element) = array.next_element()?
+        {
+            first.push(element);
+        }
+        let mut count = first.len();
+        while first.len() == self.limit && array.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok(Elements { first, count })
+    }
+}
+
 /// Decodes a string; `None` where the text is not a string.
 ///
 /// One with lone surrogates, which servers keep but no Rust string can hold, is returned as written.
@@ -156,6 +205,20 @@ pub(crate) fn type_name(text: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn surplus_elements_are_counted() {
+        for (limit, first) in
+            [(0, &[][..]), (1, &["1"]), (2, &["1", "{ }"]), (3, &["1", "{ }", "[2]"]), (9, &["1", "{ }", "[2]"])]
+        {
+            let elements = first_elements(" [1, { },[2]] ", limit).unwrap();
+            assert_eq!(elements.first.iter().map(|element| element.get()).collect::<Vec<_>>(), first);
+            assert_eq!(elements.count, 3);
+        }
+        for bad in ["{}", "[1", "[1,2", "[] x", "null"] {
+            assert!(first_elements(bad, 1).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn objects_keep_order_duplicates_and_lone_surrogates() {

@@ -82,15 +82,24 @@ fn respond_early(response: &Response) -> server::Script {
     vec![Step::Read(60), Step::respond(&response.clone().header("Connection", "close")), Step::Close]
 }
 
+/// Valid params of any method, with as many channels as the recorded request has.
+fn params(body: &[u8], more: &str) -> String {
+    let body = String::from_utf8_lossy(body);
+    let list = body.split_once(r#""channels":["#).and_then(|(_, rest)| rest.split_once(']'));
+    let list = list.map_or("", |(list, _)| list).replace(r#""""#, r#""empty""#);
+    let list = if list.is_empty() { r#""a","b","c""# } else { &list };
+    format!(r#"{{"channel":"a","channels":[{list}],"data":1,"user":"42",{more}}}"#)
+}
+
 /// The commands of a recorded request, with valid params; one publish if the request had no readable command.
 fn commands(fixture: &Fixture) -> Vec<Command> {
-    let params = r#"{"channel":"a","channels":["a","b","c"],"data":1,"user":"42","method":"x","key":"k","version":1}"#;
+    let params = params(&fixture.body, r#""method":"x","key":"k","version":1"#);
     let objects: Vec<serde_json::Value> = match fixture.major() {
         1 => serde_json::from_slice(&fixture.body).ok().filter(|body: &Vec<_>| !body.is_empty()),
         _ => serde_json::Deserializer::from_slice(&fixture.body).into_iter().collect::<Result<_, _>>().ok(),
     }
     .unwrap_or_default();
     let methods = objects.iter().map(|object| object["method"].as_str().unwrap_or("publish"));
-    let commands: Vec<Command> = methods.map(|method| Command::new(method, params).unwrap()).collect();
-    if commands.is_empty() { vec![Command::new("publish", params).unwrap()] } else { commands }
+    let commands: Vec<Command> = methods.map(|method| Command::new(method, &*params).unwrap()).collect();
+    if commands.is_empty() { vec![Command::new("publish", &*params).unwrap()] } else { commands }
 }
