@@ -306,6 +306,12 @@ impl Error {
         self
     }
 
+    /// For a request of which nothing was executed, though its response does not say so.
+    pub(crate) fn into_rejected(mut self, hint: &str) -> Self {
+        self.0.kind = ErrorKind::Rejected;
+        self.with_hint(hint)
+    }
+
     /// For a request that an earlier attempt may have executed: only a success would show what happened.
     pub(crate) fn after_unknown_attempt(mut self) -> Self {
         self.0.retryable &= self.0.kind == ErrorKind::SafeToRetry;

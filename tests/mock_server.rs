@@ -49,7 +49,7 @@ fn read_response(stream: &mut TcpStream) -> io::Result<Response> {
     let mut headers: Vec<(String, String)> = fields
         .into_iter()
         // Recordings contain all of these headers.
-        .filter(|(name, _)| ["Content-Type", "Location", "Connection"].contains(name))
+        .filter(|(name, _)| ["Content-Type", "Location", "Connection", "X-Content-Type-Options"].contains(name))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     headers.sort();

@@ -157,30 +157,17 @@ pub(super) fn transport_error(response: &HttpResponse) -> Option<(String, ReplyE
     let is_error = matches!(response.status, 400..=599) && !matches!(response.status, 408 | 425 | 429);
     let body = std::str::from_utf8(&response.body).ok().filter(|_| is_error && response.is_json())?;
     json::as_object(body).filter(|error| error.get_last("message").is_some())?;
-    let error = api_key::parse_error(body)??;
+    // Gateways repeat the status.
+    let error = api_key::parse_error(body)?.filter(|error| !matches!(error.code(), Some(400..=599)))?;
     // A gateway in front of the server may use the same form for errors of its own.
     let kind = if response.status >= 500 { ErrorKind::OutcomeUnknown } else { error.kind() };
     Some((format!(r#"{{"error":{}}}"#, body.trim()), error.with_kind(kind)))
 }
 
-/// Whether the server, or a proxy in front of it, does not have this form of the API: nothing was executed, and the
-/// older form may work.
-///
-/// Centrifugo 2 to 4 respond with 404. Proxies that pass only `/api` respond with a page of their own, and a server
-/// whose API is at `/` takes the batch for a command of the older form.
-pub(crate) fn is_missing(response: &HttpResponse, is_batch: bool) -> bool {
-    match response.status {
-        404 => transport_error(response).is_none(),
-        403 | 405 => response.is_html(),
-        200 => is_batch && is_single_error(response),
-        _ => false,
-    }
-}
-
 /// Whether the response is one error of the older form instead of a list of replies: that of a command without a channel,
 /// for which a server whose API is at `/` takes a batch. An error of another kind may be a gateway's that has passed the
 /// batch on.
-pub(super) fn is_single_error(response: &HttpResponse) -> bool {
+pub(crate) fn is_single_error(response: &HttpResponse) -> bool {
     let Some(object) = std::str::from_utf8(&response.body).ok().and_then(json::as_object) else { return false };
     let error = object.get_last("error").and_then(api_key::parse_error).flatten();
     object.get_last("replies").is_none() && error.is_some_and(|error| error.code() == Some(107))

@@ -11,6 +11,7 @@ mod form;
 
 mod legacy;
 mod method_hints;
+mod page;
 mod probe;
 mod replies;
 mod request;
@@ -19,8 +20,8 @@ mod status;
 mod v1;
 
 pub(crate) use api_key::HINT_SECRET;
-pub(crate) use current::is_missing;
-pub(crate) use form::Form;
+pub(crate) use current::is_single_error;
+pub(crate) use form::{Form, Order};
 pub(crate) use probe::Probe;
 pub use request::{HttpRequest, RequestBuilder};
 pub(crate) use response::HttpResponse;

@@ -24,8 +24,9 @@ pub(crate) enum Probe {
 impl Probe {
     pub(crate) fn request(self, endpoint: &Arc<Endpoint>) -> HttpRequest<'static> {
         match self {
-            Self::Centrifugo1 | Self::LegacyApi => HttpRequest::probe(endpoint, Form::Legacy, legacy::url),
-            Self::CurrentApi => HttpRequest::probe(endpoint, Form::Batch(Order::Kept), current::batch_url),
+            Self::Centrifugo1 => HttpRequest::empty(endpoint, Form::Legacy).without_credential(),
+            Self::LegacyApi => HttpRequest::empty(endpoint, Form::Legacy),
+            Self::CurrentApi => HttpRequest::empty(endpoint, Form::Batch(Order::Kept)).without_credential(),
             Self::RootPath => HttpRequest::encode(endpoint, Form::Batch(Order::Kept), Cow::Borrowed(&[])),
         }
     }
@@ -34,8 +35,7 @@ impl Probe {
     pub(crate) fn is_confirmed_by(self, response: &HttpResponse) -> bool {
         match self {
             Self::Centrifugo1 => legacy::is_centrifugo_1(response),
-            // 400 is what a server says that needs no key.
-            Self::CurrentApi | Self::LegacyApi => matches!(response.status, 400 | 401) && !response.is_from_proxy(),
+            Self::CurrentApi | Self::LegacyApi => response.is_from_centrifugo(),
             Self::RootPath => response.status == 200 && current::is_single_error(response),
         }
     }

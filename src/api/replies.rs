@@ -466,8 +466,15 @@ mod tests {
         // An error that a gateway may have made: the command may have been executed.
         assert_eq!(reply(502, "application/json; charset=utf-8", body), Ok((text, ErrorKind::OutcomeUnknown)));
         assert_eq!(reply(429, "application/json", body), Err(ErrorKind::SafeToRetry));
-        assert_eq!(reply(404, "text/plain", body), Err(ErrorKind::Rejected));
-        assert_eq!(reply(404, "application/json", r#"{"message":"no route"}"#), Err(ErrorKind::Rejected));
+        // Pages.
+        assert_eq!(reply(404, "text/plain", body), Err(ErrorKind::OutcomeUnknown));
+        assert_eq!(reply(404, "application/json", r#"{"message":"no route"}"#), Err(ErrorKind::OutcomeUnknown));
+        for (code, kind) in
+            [(399, Ok(())), (400, Err(ErrorKind::OutcomeUnknown)), (599, Err(ErrorKind::OutcomeUnknown)), (600, Ok(()))]
+        {
+            let body = format!(r#"{{"code":{code},"message":"no route"}}"#);
+            assert_eq!(reply(404, "application/json", &body).map(drop), kind, "{code}");
+        }
     }
 
     const V1_REPLIES: [&str; 4] = [

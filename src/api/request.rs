@@ -41,7 +41,7 @@ pub struct HttpRequest<'a> {
     url: String,
     /// All headers but the one that authorizes the request.
     pub(crate) plain_headers: Vec<(&'static str, String)>,
-    /// Missing in a probe: the server's response does not depend on it.
+    /// Missing in a probe whose response does not depend on it.
     pub(crate) auth_header: Option<(&'static str, SecretString)>,
     body: Body,
     commands: Cow<'a, [Command]>,
@@ -51,34 +51,37 @@ pub struct HttpRequest<'a> {
 impl<'a> HttpRequest<'a> {
     /// Encodes commands that were validated.
     pub(crate) fn encode(endpoint: &Arc<Endpoint>, form: Form, commands: Cow<'a, [Command]>) -> Self {
-        let address = endpoint.address();
-        let (url, body) = match form {
-            Form::V1 => (v1::url(address), v1::encode(&commands)),
-            Form::Legacy => (legacy::url(address), legacy::encode(&commands)),
-            Form::Method => (current::method_url(address, &commands), current::encode_method(&commands)),
-            Form::Batch(order) => (current::batch_url(address), current::encode_batch(&commands, order)),
+        let url = url(endpoint.address(), form, &commands);
+        let body = match form {
+            Form::V1 => v1::encode(&commands),
+            Form::Legacy => legacy::encode(&commands),
+            Form::Method => current::encode_method(&commands),
+            Form::Batch(order) => current::encode_batch(&commands, order),
         };
-        let auth_header = match form.version() {
-            ApiVersion::V1 => v1::auth_header(endpoint.credential(), body.chunks(&commands)),
-            ApiVersion::V2 => api_key::auth_header(endpoint.credential()),
-        };
-        let plain_headers = plain_headers(&body);
-        let endpoint = Arc::clone(endpoint);
-        let (auth_header, earlier_attempts) = (Some(auth_header), EarlierAttempts::default());
+        let auth_header = Some(auth_header(endpoint, form, &body, &commands));
+        let (endpoint, plain_headers) = (Arc::clone(endpoint), plain_headers(&body));
+        let earlier_attempts = EarlierAttempts::default();
         Self { endpoint, form, url, plain_headers, auth_header, body, commands, earlier_attempts }
     }
 
-    /// A request that asks what a server has, and executes nothing; see [`Probe`](super::probe::Probe).
-    pub(super) fn probe(
-        endpoint: &Arc<Endpoint>,
-        form: Form,
-        url: impl FnOnce(&Address) -> String,
-    ) -> HttpRequest<'static> {
+    /// A request without a body: it executes nothing, and shows whether the server has the path. It has the credential, so
+    /// that a gateway in front of the server lets it pass.
+    pub(crate) fn empty(endpoint: &Arc<Endpoint>, form: Form) -> HttpRequest<'static> {
         let body = Body::empty();
-        let (url, plain_headers) = (url(endpoint.address()), plain_headers(&body));
-        let (endpoint, commands) = (Arc::clone(endpoint), Cow::Borrowed(&[][..]));
-        let earlier_attempts = EarlierAttempts::default();
-        HttpRequest { endpoint, form, url, plain_headers, auth_header: None, body, commands, earlier_attempts }
+        let url = url(endpoint.address(), form, &[]);
+        let auth_header = Some(auth_header(endpoint, form, &body, &[]));
+        let (endpoint, plain_headers) = (Arc::clone(endpoint), plain_headers(&body));
+        let (commands, earlier_attempts) = (Cow::Borrowed(&[][..]), EarlierAttempts::default());
+        HttpRequest { endpoint, form, url, plain_headers, auth_header, body, commands, earlier_attempts }
+    }
+
+    pub(super) fn without_credential(self) -> Self {
+        Self { auth_header: None, ..self }
+    }
+
+    /// An [empty](Self::empty) request to the same path.
+    pub(crate) fn without_commands(&self) -> HttpRequest<'static> {
+        HttpRequest { url: self.url.clone(), ..Self::empty(&self.endpoint, self.form) }
     }
 
     /// The same commands in another form of the API.
@@ -160,6 +163,22 @@ impl<'a> HttpRequest<'a> {
     /// The size of the body, in bytes.
     pub fn body_len(&self) -> u64 {
         self.body.len()
+    }
+}
+
+fn url(address: &Address, form: Form, commands: &[Command]) -> String {
+    match form {
+        Form::V1 => v1::url(address),
+        Form::Legacy => legacy::url(address),
+        Form::Method => current::method_url(address, commands),
+        Form::Batch(_) => current::batch_url(address),
+    }
+}
+
+fn auth_header(endpoint: &Endpoint, form: Form, body: &Body, commands: &[Command]) -> (&'static str, SecretString) {
+    match form.version() {
+        ApiVersion::V1 => v1::auth_header(endpoint.credential(), body.chunks(commands)),
+        ApiVersion::V2 => api_key::auth_header(endpoint.credential()),
     }
 }
 
@@ -296,8 +315,8 @@ mod tests {
         let publish = "{\"channel\": \"a\",\r\n \"data\": 1.0}";
         let keyed = RequestBuilder::new(Endpoint::with_api_key(address(), "k").unwrap());
         let sent = |request: HttpRequest<'_>| {
-            let header = request.auth_header.as_ref().map(|(name, value)| format!("{name}: {}", value.expose()));
-            assert_eq!(header.unwrap(), "Authorization: apikey k");
+            let header = request.auth_header.as_ref().map(|(name, value)| (*name, value.expose()));
+            assert_eq!(header, Some(("Authorization", "apikey k")));
             (request.url().to_owned(), body(&request))
         };
         let url = |path: &str| format!("http://localhost:8000/rt{path}");

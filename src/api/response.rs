@@ -17,6 +17,9 @@ pub(crate) struct HttpResponse {
     pub(crate) www_authenticate: Option<String>,
     /// What each header of a proxy offers.
     pub(crate) proxy_authenticate: Vec<String>,
+    /// Whether it has `X-Content-Type-Options: nosniff`.
+    pub(crate) is_nosniff: bool,
+    pub(crate) server: Option<String>,
     /// The proxy that the request was handed to; what comes through a tunnel is the server's own.
     pub(crate) proxy: Option<String>,
     /// Whether it arrived before the request was fully sent.
@@ -118,12 +121,7 @@ impl HttpResponse {
         self.has_type("text/html")
     }
 
-    /// Whether a proxy in front of the server sent this page, or asks for a login of its own.
-    pub(super) fn is_from_proxy(&self) -> bool {
-        self.is_html() || self.www_authenticate.is_some()
-    }
-
-    fn has_type(&self, name: &str) -> bool {
+    pub(super) fn has_type(&self, name: &str) -> bool {
         let sent = self.content_type.as_deref().unwrap_or_default();
         sent.split(';').next().is_some_and(|sent| sent.trim().eq_ignore_ascii_case(name))
     }

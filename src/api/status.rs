@@ -11,20 +11,26 @@ use crate::error_kind::{ErrorKind, HINT_CHECK_BEFORE_RETRY};
 pub(super) fn status_error(response: &HttpResponse, request: &HttpRequest<'_>) -> Error {
     let runs_before_400 = request.commands().len() > 1 && !request.form().is_current();
     let runs_before_400 = runs_before_400 && response.tls_problem().is_none();
-    let kind = status_kind(response.status, runs_before_400, response.proxy.is_some(), response.body.is_empty());
+    let kind = match response.status {
+        403..=405 if response.is_page() => ErrorKind::OutcomeUnknown,
+        _ if response.is_outage() => ErrorKind::SafeToRetry,
+        status => status_kind(status, runs_before_400, response.proxy.is_some(), response.body.is_empty()),
+    };
     let message = match response.status {
         300..=399 => redirect(response),
         413 => format!("request of {} bytes is too large (413)", request.body_len()),
         status => with_name(status),
     };
     let proxy = response.proxy.as_deref().filter(|_| !matches!(response.status, 300..=399 | 401 | 413));
-    let is_batch = matches!(request.form(), Form::Batch(_));
+    let is_batch = matches!(request.form(), Form::Batch(_)) && response.is_bad_request();
+    // Nothing is executed before the complete body has arrived.
+    let is_too_large = response.status == 413 && request.commands().len() > 1;
     let error = Error::new(kind, message)
         .via_proxy(proxy)
         .with_hint(hint(response, request, kind))
         .with_status(response.status)
         .with_retry_after(response.retry_delay())
-        .with_whole_batch_rejected(is_batch && response.is_bad_request())
+        .with_whole_batch_rejected(is_batch || is_too_large)
         .with_unknown_method(is_unknown_method(response, request, kind));
     // The same commands, or the same credentials for a proxy, are rejected each time.
     let is_lasting = response.status == 407 || response.status == 400 && runs_before_400;
@@ -106,6 +112,7 @@ fn hint(response: &HttpResponse, request: &HttpRequest<'_>, kind: ErrorKind) -> 
         return HINT_BASIC.to_owned();
     }
     match response.status {
+        403..=405 if response.is_page() => HINT_PAGE_BETWEEN.to_owned(),
         300..=399 if !legacy::is_centrifugo_1(response) => redirect_hint(response, request.url()).to_owned(),
         400 if several && !request.form().is_current() => {
             "some commands may have been executed: check before retrying, and check their methods and params".to_owned()
@@ -126,6 +133,8 @@ fn hint(response: &HttpResponse, request: &HttpRequest<'_>, kind: ErrorKind) -> 
         }
     }
 }
+
+const HINT_PAGE_BETWEEN: &str = "this is a page of a proxy: the command may have been executed: check before retrying";
 
 /// Centrifugo sends no HTML.
 const HINT_PAGE: &str = "the response is a page of a proxy: check the address and the proxy in front of the server";

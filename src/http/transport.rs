@@ -117,6 +117,8 @@ impl Transport {
             content_encoding: header("content-encoding"),
             www_authenticate: header("www-authenticate"),
             proxy_authenticate: headers.get_all("proxy-authenticate").iter().map(header_text).collect(),
+            is_nosniff: header("x-content-type-options").is_some_and(|value| value.eq_ignore_ascii_case("nosniff")),
+            server: header("server"),
             proxy: match &self.route {
                 Route::Forward(proxy) => Some(proxy.name()),
                 Route::Direct | Route::Tunnel(_) => None,

@@ -1,33 +1,45 @@
 //! Finds out which form of the API a server has.
 //!
-//! With an API key, the form of Centrifugo 5 and later comes first. Where a server, or a proxy in front of it, does not
-//! have it, nothing was executed, and the older form is used from then on.
+//! With an API key, the form of Centrifugo 5 and later comes first. Where a server does not have it, nothing was executed,
+//! and the older form is used from then on. A page of a proxy is no proof of that: the server is asked, with requests that
+//! execute nothing. Once the form is known, only the server's own 404 lets it be found out anew: another server has taken
+//! the place of the one before.
 
 use super::Session;
-use crate::api::{Form, HINT_SECRET, HttpRequest, HttpResponse, Probe, is_missing};
+use crate::api::{Form, HINT_SECRET, HttpRequest, HttpResponse, Order, Probe, is_single_error};
 use crate::connection::ApiForm;
 use crate::error::Error;
-use crate::error_kind::ErrorKind;
+use crate::error_kind::{ErrorKind, HINT_CHECK_BEFORE_RETRY};
 use crate::reply::Reply;
+use crate::retry::Repeat;
 
 impl Session {
     /// Sends a request in the form that is known, or finds out which one.
     pub(super) fn negotiate(&mut self, request: &mut HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
         let known = self.requests.server_form().get();
         if known == Some(ApiForm::Legacy) && request.form().is_current() {
-            return self.send_legacy(request);
+            encode_legacy(request)?;
         }
         let response = self.exchange(request)?;
-        if known.is_none() && request.form().is_current() {
-            self.read_first(request, response)
-        } else {
-            response.into_replies(request)
+        if response.is_missing_path() && (known.is_none() || is_known(request)) {
+            match request.form() {
+                Form::V1 => {}
+                Form::Legacy => return self.send_current(request),
+                Form::Method | Form::Batch(_) => return self.fall_back(request, response),
+            }
         }
+        if known.is_none() { self.read_first(request, response) } else { response.into_replies(request) }
     }
 
-    /// Reads a response that may show that the server does not have the current form of the API.
+    /// Reads a response of a server whose form is not known yet.
     fn read_first(&mut self, request: &mut HttpRequest<'_>, response: HttpResponse) -> Result<Vec<Reply>, Error> {
-        if is_missing(&response, request.form() != Form::Method) {
+        if is_page(request, &response) {
+            return self.question_page(request, response);
+        }
+        if !request.form().is_current() {
+            return response.into_replies(request);
+        }
+        if request.form() != Form::Method && response.status == 200 && is_single_error(&response) {
             return self.fall_back(request, response);
         }
         if response.is_bad_request() {
@@ -50,34 +62,74 @@ impl Session {
         result
     }
 
+    /// Decides about a page: the older form follows only if a proxy does not pass the path of the current one. Otherwise the
+    /// page came in the place of a response, and the commands may have been executed.
+    fn question_page(&mut self, request: &mut HttpRequest<'_>, page: HttpResponse) -> Result<Vec<Reply>, Error> {
+        let has_api = request.form() != Form::V1 && self.is_confirmed(Probe::LegacyApi);
+        match self.origin(&page, has_api, request) {
+            Origin::UnpassedPath => self.fall_back(request, page),
+            Origin::Between => page.into_replies(request),
+            Origin::ForeignAddress => foreign_address(page, request),
+        }
+    }
+
+    /// Where a page came from, by what responds to nothing at the same path. `has_api` is whether Centrifugo responds at
+    /// another one.
+    fn origin(&mut self, page: &HttpResponse, has_api: bool, request: &HttpRequest<'_>) -> Origin {
+        match self.exchange(&request.without_commands()) {
+            Ok(again) if again.is_from_centrifugo() => Origin::Between,
+            _ if !has_api => Origin::ForeignAddress,
+            Ok(again) if again.is_page() && again.status == page.status => Origin::UnpassedPath,
+            _ => Origin::Between,
+        }
+    }
+
     /// Sends the commands in the older form, after a response which shows that nothing was executed.
     fn fall_back(&mut self, request: &mut HttpRequest<'_>, response: HttpResponse) -> Result<Vec<Reply>, Error> {
         if request.form().is_unordered() && response.status != 200 {
             let is_older_server = self.is_confirmed(Probe::LegacyApi);
             let result = response.into_replies(request);
-            return result.map_err(|error| if is_older_server { error.with_hint(HINT_UNORDERED) } else { error });
+            return result.map_err(|error| if is_older_server { error.into_rejected(HINT_UNORDERED) } else { error });
         }
         let is_method = request.form() == Form::Method;
-        let result = self.send_legacy(request);
+        encode_legacy(request)?;
+        let legacy = self.exchange(request)?;
+        // The method may be unknown, and not the API missing.
+        let mut has_current_api = || is_method && self.is_confirmed(Probe::CurrentApi);
+        let is_unknown_method = if is_page(request, &legacy) {
+            let has_api = has_current_api();
+            match self.origin(&legacy, has_api, request) {
+                Origin::UnpassedPath => true,
+                Origin::Between => false,
+                Origin::ForeignAddress => return foreign_address(legacy, request),
+            }
+        } else {
+            legacy.is_missing_path() && has_current_api()
+        };
+        if is_unknown_method {
+            request.reencode(Form::Method);
+            return response.into_replies(request);
+        }
+        let result = legacy.into_replies(request);
         // A later server has the current form too, but not every method.
         if result.as_ref().is_ok_and(|replies| !(is_method && error_code(replies) == Some(104))) {
             self.requests.server_form().set(ApiForm::Legacy);
         }
-        let is_missing_too = result.as_ref().is_err_and(|error| error.status() == Some(404));
-        // The method may be unknown, and not the API missing.
-        if is_method && is_missing_too && self.is_confirmed(Probe::CurrentApi) {
-            request.reencode(Form::Method);
-            return response.into_replies(request);
+        result
+    }
+
+    /// Sends the commands in the current form, to a server which has taken the place of one with the older form.
+    fn send_current(&mut self, request: &mut HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
+        request.reencode(if request.commands().len() == 1 { Form::Method } else { Form::Batch(Order::Kept) });
+        let result = self.exchange(request)?.into_replies(request);
+        if result.is_ok() {
+            self.requests.server_form().set(ApiForm::Current);
         }
         result
     }
 
     fn send_legacy(&mut self, request: &mut HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
-        if request.form().is_unordered() {
-            let error = Error::new(ErrorKind::Rejected, "the server has no /api/batch");
-            return Err(error.with_subject(request.url()).with_hint(HINT_UNORDERED));
-        }
-        request.reencode(Form::Legacy);
+        encode_legacy(request)?;
         self.exchange(request)?.into_replies(request)
     }
 
@@ -87,7 +139,46 @@ impl Session {
     }
 }
 
+/// Where a page came from.
+enum Origin {
+    /// A proxy that does not pass the path, so that nothing was executed.
+    UnpassedPath,
+    /// A proxy that sent it instead of the server's response.
+    Between,
+    /// Something else than Centrifugo.
+    ForeignAddress,
+}
+
+fn encode_legacy(request: &mut HttpRequest<'_>) -> Result<(), Error> {
+    if request.form().is_unordered() {
+        let error = Error::new(ErrorKind::Rejected, "the server has no /api/batch");
+        return Err(error.with_subject(request.url()).with_hint(HINT_UNORDERED));
+    }
+    request.reencode(Form::Legacy);
+    Ok(())
+}
+
 const HINT_UNORDERED: &str = "concurrent batches need Centrifugo 5.2 or later: send them in order";
+
+/// Whether some server has what the request asks for, so that a missing path is not about an unknown method.
+fn is_known(request: &HttpRequest<'_>) -> bool {
+    let [command] = request.commands() else { return true };
+    matches!(request.form(), Form::Batch(_)) || command.known_method().is_some()
+}
+
+/// Whether a page may show that a proxy does not pass the path. An empty 200 shows so for the paths of the current form.
+fn is_page(request: &HttpRequest<'_>, response: &HttpResponse) -> bool {
+    response.is_page() && (response.status != 200 || request.form().is_current())
+}
+
+/// The result of a page at an address where no Centrifugo responds.
+fn foreign_address(page: HttpResponse, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
+    const HINT: &str = "no Centrifugo responds at this address: check it";
+    page.into_replies(request).map_err(|error| match request.repeat() {
+        Repeat::Reads => error.into_read_only().with_hint(HINT),
+        _ => error.with_hint(format!("{HINT}; if it is right, {HINT_CHECK_BEFORE_RETRY}")),
+    })
+}
 
 /// Whether the only command failed as it would on a server whose API is at `/`.
 fn is_misunderstood(request: &HttpRequest<'_>, replies: &[Reply]) -> bool {

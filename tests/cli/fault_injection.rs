@@ -45,7 +45,7 @@ fn faults_map_to_exit_status_and_retry() {
         (respond(&Response::new(502)), 4, "bad gateway (502)"),
         (respond(&Response::plain(503, "busy")), 4, "service unavailable (503)"),
         (reject(&Response::new(302).header("Location", "/x")), 1, "redirected (302) to /x"),
-        (reject(&Response::new(403)), 1, "forbidden (403)"),
+        (reject(&Response::new(410)), 1, "HTTP status 410"),
         (reject(&Response::new(407)), 1, "(407)"),
         (unavailable(408), 3, "request timeout (408)"),
         (unavailable(425), 3, "too early (425)"),

@@ -397,13 +397,13 @@ fn timeout_applies_to_proxy() {
 fn proxy_responses_map_to_exit_status() {
     let check_hint = "the command may have been executed: check before retrying";
     let retry_hint = "nothing was accepted: try again later";
-    let address_hint = "check the address and any proxy in front of the server";
+    let page_hint = "this is a page of a proxy: the command may have been executed: check before retrying";
     for (status, body, exit, message, hint) in [
         (502, "<html>", 4, "bad gateway (502)", check_hint),
         (503, "<html>", 4, "service unavailable (503)", check_hint),
         (503, "", 3, "service unavailable (503)", retry_hint),
         (504, "", 4, "gateway timeout (504)", check_hint),
-        (403, "<html>", 1, "forbidden (403)", address_hint),
+        (403, "<html>", 4, "forbidden (403)", page_hint),
         (429, "", 3, "too many requests (429)", retry_hint),
         (
             407,
@@ -420,7 +420,8 @@ fn proxy_responses_map_to_exit_status() {
             "",
             &format!("cent: http://rt.invalid/api/: {message} (via proxy {name}); {hint}\n"),
         );
-        assert_eq!(proxy.requests().len(), 1);
+        // Whose page it is was asked.
+        assert_eq!(proxy.requests().len(), if status == 403 { 2 } else { 1 });
     }
     let proxy = Server::version(1).script(respond(&Response::new(200).body("<html>")));
     let name = proxy.address().replace("http://", "");
@@ -438,7 +439,11 @@ fn proxy_responses_map_to_exit_status() {
 fn tunnel_responses_are_not_attributed_to_proxy() {
     for (status, exit, message) in [
         (407, 1, "proxy authentication required (407); check the address and any proxy in front of the server"),
-        (403, 1, "forbidden (403); check the address and any proxy in front of the server"),
+        (
+            403,
+            4,
+            "forbidden (403); this is a page of a proxy: the command may have been executed: check before retrying",
+        ),
         (502, 4, "bad gateway (502); the command may have been executed: check before retrying"),
     ] {
         let (tunnel, ca) = start_tunnel(TUNNEL_OPEN);

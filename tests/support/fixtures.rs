@@ -98,6 +98,10 @@ fn headers(message: &Value) -> Vec<(String, String)> {
     let headers = message["headers"].as_object().expect("the headers are an object").iter();
     let text = |value: &Value| value.as_str().expect("a header value is a string").to_owned();
     let mut headers: Vec<(String, String)> = headers.map(|(name, value)| (name.clone(), text(value))).collect();
+    // Not recorded: Go sends it with each error in plain text.
+    if message["status"].as_u64() >= Some(400) && headers.iter().any(|(_, value)| value.starts_with("text/plain")) {
+        headers.push(("X-Content-Type-Options".to_owned(), "nosniff".to_owned()));
+    }
     headers.sort();
     headers
 }

@@ -4,7 +4,7 @@
 use super::faults::{Fault, decline, faults};
 use super::{
     CLOSED, CORRUPT, LARGE_BYTES, LONG_TIMEOUT, NOT_REPLIES, RESET, RequestSpec, Response, SHORT_TIMEOUT, SOME,
-    Scenarios, Step, TIMED_OUT, no_fault, rejected, success, success_or_unknown, unknown,
+    Scenarios, Script, Step, TIMED_OUT, no_fault, rejected, success, success_or_unknown, unknown,
 };
 use crate::case::Executed;
 use crate::server::GARBAGE;
@@ -17,6 +17,10 @@ fn not_found() -> Response {
 /// A page of a proxy.
 fn html(status: u16) -> Response {
     Response::new(status).header("Content-Type", "text/html; charset=utf-8").body("<html><h1>No</h1></html>\n")
+}
+
+fn is_html(response: &Response) -> bool {
+    response.headers.iter().any(|(_, value)| value.starts_with("text/html"))
 }
 
 /// What a server whose API is at `/` says to a batch.
@@ -52,18 +56,23 @@ impl Scenarios {
             for (end, steps, messages) in ends {
                 let (mut scripts, mut expected) = (vec![script(steps)], unknown(messages).not_executed());
                 let sent = bytes + if end == "garbage" { GARBAGE.len() } else { 0 };
-                if sent >= response.len() {
-                    // Complete, whatever its text is. The client may not have noticed the end of the connection yet.
+                if bytes >= response.len() {
+                    // Complete. The client may not have noticed the end of the connection yet.
                     scripts.push(no_fault());
                     expected = success_or_unknown().executed(Executed::AllOrNone);
+                } else if sent >= response.len() {
+                    // A page: its text is not the server's. The client asks for both forms.
+                    scripts.extend([no_fault(), no_fault()]);
+                    expected = unknown(SOME).executed(Executed::AllOrNone);
                 }
-                self.add_conversation(LONG_TIMEOUT, name(end), spec, scripts, expected.on_connections(2));
+                let connections = if expected.messages == SOME { 3 } else { 2 };
+                self.add_conversation(LONG_TIMEOUT, name(end), spec, scripts, expected.on_connections(connections));
             }
             let silent = unknown(TIMED_OUT).not_executed().on_connections(2);
             self.add_conversation(SHORT_TIMEOUT, name("silent"), spec, vec![script(&[Step::Hang])], silent);
         }
         let closing = not_found().header("Connection", "close").to_bytes();
-        let open_ended = b"HTTP/1.0 404 Not Found\r\nContent-Type: text/plain\r\n\r\n404 page not found\n".to_vec();
+        let open_ended = b"HTTP/1.0 404 Not Found\r\nContent-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n\r\n404 page not found\n".to_vec();
         for (name, bytes) in [("that closes the connection", closing), ("without a length", open_ended)] {
             let scripts = vec![vec![Step::Execute, Step::Send(bytes), Step::Close], no_fault()];
             self.add_conversation(LONG_TIMEOUT, format!("a 404 {name}"), spec, scripts, success().on_connections(2));
@@ -75,45 +84,70 @@ impl Scenarios {
 
     /// The server has both forms here: what is executed in one of them must not be sent in the other.
     fn fail_after_missing_form(&mut self, spec: RequestSpec) {
-        let pages = [403, 404, 405].map(|status| (format!("{status} in HTML"), html(status)));
         let mut missing = vec![("404 in plain text".to_owned(), not_found())];
-        missing.extend(pages);
+        missing.extend([403, 404, 405].map(|status| (format!("{status} in HTML"), html(status))));
         if spec.commands > 1 {
             missing.push(("error 107 for a batch".to_owned(), misunderstood()));
         }
         for (name, response) in missing {
-            let first = decline(&response);
+            let is_page = is_html(&response);
+            let mut first = vec![decline(&response)];
+            if is_page {
+                // The server responds at the older path, and the page comes again.
+                first.extend([no_fault(), decline(&response)]);
+            }
             // Only these keep the connection.
-            let connections = if matches!(response.status, 200 | 404) { 1 } else { 2 };
-            let scripts = vec![first.clone(), no_fault()];
-            self.add_conversation(LONG_TIMEOUT, &name, spec, scripts, success().on_connections(connections));
+            let is_kept = matches!(response.status, 200 | 404);
+            let connections = match (is_page, is_kept) {
+                (false, _) => 1,
+                (true, true) => 2,
+                (true, false) => 4,
+            };
+            let then = |scripts: &[Script]| [first.clone(), scripts.to_vec()].concat();
+            self.add_conversation(
+                LONG_TIMEOUT,
+                &name,
+                spec,
+                then(&[no_fault()]),
+                success().on_connections(connections),
+            );
             let invalid = if spec.commands == 1 { rejected(&["; "]) } else { unknown(SOME).not_executed() };
             let invalid = Fault::declined("status 400", &Response::new(400), invalid);
             for fault in faults().into_iter().chain([invalid]) {
                 let (timeout, name) = (fault.timeout(), format!("{name}, then {}", fault.name));
                 let expected = fault.expected.on_connections(connections + 1);
-                self.add_conversation(timeout, name, spec, vec![first.clone(), fault.script], expected);
+                self.add_conversation(timeout, name, spec, then(&[fault.script]), expected);
             }
-            for (page, response) in [("404", not_found()), ("404 in HTML", html(404))] {
-                let mut scripts = vec![first.clone(), decline(&response)];
-                let mut expected = rejected(&["check the path and port"]).on_connections(connections);
-                if spec.commands == 1 {
-                    // The API is there, so that the first response counts: an unknown method, or the proxy's page.
-                    scripts.push(no_fault());
-                    let messages = &["does not support the method", "forbidden (403)", "method not allowed (405)"];
-                    expected = rejected(messages).on_connections(connections + 1);
-                }
-                self.add_conversation(LONG_TIMEOUT, format!("{name}, then {page}"), spec, scripts, expected);
+            // The client asks whether the method is unknown.
+            let questions = vec![no_fault(); usize::from(spec.commands == 1)];
+            let mut scripts = then(&[decline(&not_found())]);
+            scripts.extend(questions.clone());
+            let expected = match (spec.commands, is_page) {
+                (1, true) => unknown(SOME).not_executed(),
+                (1, false) => rejected(&["does not support the method"]),
+                _ => rejected(&["check the path and port"]),
+            };
+            let expected = expected.on_connections(connections + questions.len());
+            self.add_conversation(LONG_TIMEOUT, format!("{name}, then 404"), spec, scripts, expected);
+            for status in [403, 404, 405] {
+                let mut scripts = then(&[decline(&html(status))]);
+                scripts.extend(questions.clone());
+                scripts.push(no_fault());
+                let connections = connections + questions.len() + 1 + usize::from(status != 404);
+                let expected = unknown(SOME).not_executed().on_connections(connections);
+                self.add_conversation(LONG_TIMEOUT, format!("{name}, then {status} in HTML"), spec, scripts, expected);
             }
         }
     }
 
-    /// A server that has responded in the current form has it: nothing is sent twice.
+    /// A server that has responded in the current form has it, unless it says that it does not.
     fn form_is_known(&mut self, spec: RequestSpec) {
         for (status, connections) in [(403, 2), (404, 1), (405, 2)] {
-            let expected = rejected(&["; "]).on_connections(connections);
+            let expected = unknown(SOME).not_executed().on_connections(connections);
             self.add(format!("{status} in HTML"), spec, decline(&html(status)), expected);
         }
+        let scripts = vec![decline(&not_found()), no_fault()];
+        self.add_conversation(LONG_TIMEOUT, "404 in plain text", spec, scripts, success().on_connections(1));
         if spec.commands > 1 {
             let expected = unknown(NOT_REPLIES).not_executed().on_connections(1);
             self.add("error 107 for a batch", spec, decline(&misunderstood()), expected);
@@ -145,12 +179,16 @@ impl Scenarios {
         let spec = RequestSpec { is_unordered: true, ..RequestSpec::new(6, 3) };
         let hint = &["concurrent batches need Centrifugo 5.2 or later"];
         for (name, response, connections) in
-            [("404", not_found(), 2), ("404 in HTML", html(404), 2), ("403", html(403), 3)]
+            [("404", not_found(), 2), ("404 in HTML", html(404), 3), ("403", html(403), 5)]
         {
             for major in [4, 6] {
                 let spec = RequestSpec { major, ..spec };
+                let mut scripts = vec![decline(&response)];
+                if is_html(&response) {
+                    scripts.extend([no_fault(), decline(&response)]);
+                }
                 // The question whether this is an older server is answered.
-                let scripts = vec![decline(&response), no_fault()];
+                scripts.push(no_fault());
                 let expected = rejected(hint).on_connections(connections);
                 self.add_conversation(LONG_TIMEOUT, format!("unordered, {name}"), spec, scripts, expected);
             }

@@ -61,8 +61,6 @@ pub(super) fn faults() -> Vec<Fault> {
     for (status, expected) in [
         (301, rejected(&["redirects are not followed"])),
         (401, rejected(&["unauthorized (401)"])),
-        (403, rejected(&["forbidden (403)"])),
-        (405, rejected(&["method not allowed (405)"])),
         (408, not_accepted(later)),
         (413, rejected(&["is too large (413)"])),
         (429, not_accepted(later)),

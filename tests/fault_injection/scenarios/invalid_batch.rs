@@ -6,8 +6,8 @@ use std::ops::Range;
 use super::fallback::misunderstood;
 use super::faults::{self, Fault, decline};
 use super::{
-    Coverage, LONG_TIMEOUT, NOT_REPLIES, RequestSpec, Response, Scenarios, Step, WRONG_NUMBER, no_fault, rejected,
-    unknown,
+    Coverage, LONG_TIMEOUT, NOT_REPLIES, RequestSpec, Response, SOME, Scenarios, Step, WRONG_NUMBER, no_fault,
+    rejected, unknown,
 };
 use crate::case::Executed;
 use crate::server::ApiForm;
@@ -73,9 +73,12 @@ impl Scenarios {
 fn faults_in(part: &Range<usize>, is_valid: bool) -> Vec<Fault> {
     // The server has responded in this form: no other one is tried.
     let mut faults = faults::faults();
-    faults.push(Fault::declined("status 404", &Response::new(404), rejected(&["not found (404)"])));
-    let page = Response::new(405).header("Content-Type", "text/html").body("<html>");
-    faults.push(Fault::declined("405 in HTML", &page, rejected(&["method not allowed (405)"])));
+    for status in [403, 404, 405] {
+        let page = Response::new(status).header("Content-Type", "text/html").body("<html>");
+        faults.push(Fault::declined(format!("{status} in HTML"), &page, unknown(SOME).not_executed()));
+    }
+    // Smaller parts follow a 413 to several commands.
+    faults.retain(|fault| fault.name != "status 413" || part.len() == 1);
     faults.push(Fault::declined("error 107", &misunderstood(), unknown(NOT_REPLIES).not_executed()));
     for times in [0, part.len() - 1, part.len() + 1, COMMANDS + 1] {
         let replies = ApiForm::Current.batch_replies(r#"{"result":{}}"#, times);

@@ -213,7 +213,8 @@ impl Response {
 
     /// What Go's `http.Error` sends: the text and a newline.
     pub fn plain(status: u16, text: &str) -> Self {
-        Self::new(status).header("Content-Type", "text/plain; charset=utf-8").body(format!("{text}\n"))
+        let headers = Self::new(status).header("Content-Type", "text/plain; charset=utf-8");
+        headers.header("X-Content-Type-Options", "nosniff").body(format!("{text}\n"))
     }
 
     /// A 200 with JSON.
