@@ -264,15 +264,18 @@ impl Client {
     /// Sends a request and returns the replies, in the order of its commands.
     ///
     /// The first request to a server with an API key finds out which form of the API it has: where it has the older form
-    /// only (Centrifugo 2 to 4), the request is changed to it and sent again; nothing was executed before.
+    /// only (Centrifugo 2 to 4), the request is changed to it and sent again; nothing was executed before. A later request
+    /// finds it out anew after the server's own 404: another server has taken its place.
     ///
     /// # Errors
     /// - [`ErrorKind::Invalid`]: the request was built for another server or credential;
-    /// - [`ErrorKind::Rejected`]: redirects, and statuses from 400 to 499 except those named elsewhere. Where a batch was
-    ///   rejected because of one of its commands, the error [says so](Error::rejects_whole_batch);
+    /// - [`ErrorKind::Rejected`]: redirects, the server's own 404, and statuses from 400 to 499 except those named
+    ///   elsewhere. Where a batch was rejected because of one of its commands, the error
+    ///   [says so](Error::rejects_whole_batch);
     /// - [`ErrorKind::SafeToRetry`]: nothing was sent: name lookup, connect, TLS or proxy failed, or timed out; or 408,
-    ///   425, 429, 407 of a proxy, 503 without a body;
-    /// - [`ErrorKind::OutcomeUnknown`]: the connection was lost or timed out after that; other statuses; 400 for several
+    ///   425, 429, 407 of a proxy, 503 without a body, or with the page of a proxy that has no server;
+    /// - [`ErrorKind::OutcomeUnknown`]: the connection was lost or timed out after that; other statuses, among them 403, 404
+    ///   and 405 with a page of a proxy, which may have come in the place of a response; 400 for several
     ///   commands in the older forms of the API; a response that cannot be parsed, exceeds
     ///   [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES) or arrived before the request was fully sent; and the wrong
     ///   number of replies, which come with the [error](Error::replies). If all commands only read, such a failure is
@@ -303,18 +306,17 @@ impl Client {
         self.session.drop_connection();
     }
 
-    /// Asks the server something that changes nothing, before anything else is sent: `info`, or `stats` with a secret.
+    /// Asks whether the server responds and accepts the credential: with `info`, or `stats` of Centrifugo 1. Where a proxy
+    /// does not pass these, an empty request to the path of batches decides. Nothing is executed.
     ///
     /// # Errors
-    /// As for [`send_request`](Self::send_request). An error in the reply is none: the server can be reached.
+    /// As [`send_request`](Self::send_request); an error in the reply is none.
     pub fn check_server(&mut self) -> Result<(), Error> {
-        let is_signed = self.requests().endpoint().is_signed();
-        let command = if is_signed { Command::stats() } else { Command::info() };
-        let mut request = self.requests().request(vec![command])?;
-        self.send_request(&mut request).map(drop)
+        self.session.check()
     }
 
-    /// Asks the server, with `info`, whether it recognizes idempotency keys.
+    /// Asks the server whether it recognizes idempotency keys: with `info`, and where that does not say a version, with a
+    /// publish that no server accepts. To ask once is not enough: another server may take its place.
     ///
     /// It cannot detect whether the server's broker keeps them: NATS does not.
     ///
@@ -322,7 +324,7 @@ impl Client {
     /// use std::thread::sleep;
     /// use std::time::Instant;
     ///
-    /// use cent::{Command, IdempotencyKey, IdempotencySupport, NextStep, RetryPolicy};
+    /// use cent::{Command, IdempotencyKey, NextStep, RetryPolicy};
     ///
     /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # let mut client = doctest::client();
@@ -339,14 +341,14 @@ impl Client {
     ///         NextStep::Repeat(backoff) => {
     ///             sleep(backoff);
     ///             // If that cannot be found out, the outcome of the attempt before stays unknown.
-    ///             if !matches!(client.idempotency_support(), Ok(IdempotencySupport::Supported)) {
+    ///             if !client.idempotency_support().is_ok_and(|support| support.is_supported()) {
     ///                 break result;
     ///             }
     ///         }
     ///         _ => break result,
     ///     }
     /// }?;
-    /// # assert_eq!(client.idempotency_support()?, IdempotencySupport::Supported);
+    /// # assert!(client.idempotency_support()?.is_supported());
     /// # Ok::<(), cent::Error>(())
     /// ```
     ///
@@ -357,7 +359,9 @@ impl Client {
         if self.requests().endpoint().is_signed() {
             return Err(Error::invalid("idempotency keys require an API key and Centrifugo 5.2 or later"));
         }
-        IdempotencySupport::from_info(self.info()?.get())
+        let support = IdempotencySupport::from_info(self.info()?.get())?;
+        let ask = || Ok(IdempotencySupport::UnknownVersion { is_supported: self.session.knows_idempotency_keys()? });
+        support.map_or_else(ask, Ok)
     }
 }
 

@@ -104,7 +104,7 @@ impl FromStr for IdempotencyKey {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IdempotencySupport {
-    /// All nodes are new enough, or their version cannot be read, such as `0.0.0` of a build from source.
+    /// All nodes are new enough.
     Supported,
     /// A node is older than 5.2 and ignores keys.
     #[non_exhaustive]
@@ -112,19 +112,39 @@ pub enum IdempotencySupport {
         /// Its version.
         version: String,
     },
+    /// A node does not say which version it is, such as one that was built from source. The server was asked whether it
+    /// knows keys.
+    #[non_exhaustive]
+    UnknownVersion {
+        /// Its answer; false for a server that has only the older form of the API.
+        is_supported: bool,
+    },
 }
 
 impl IdempotencySupport {
-    /// Reads the data of a reply to `info`.
+    /// Whether a request with keys can be repeated.
+    pub fn is_supported(&self) -> bool {
+        matches!(self, Self::Supported | Self::UnknownVersion { is_supported: true })
+    }
+
+    /// Reads the data of a reply to `info`; `None` if a node's version cannot be read, and no other one is too old.
     ///
     /// # Errors
     /// [`ErrorKind::SafeToRetry`] if it lists no nodes.
-    pub(crate) fn from_info(data: &str) -> Result<Self, Error> {
+    pub(crate) fn from_info(data: &str) -> Result<Option<Self>, Error> {
         let nodes = json::as_object(data).and_then(|info| info.get_last("nodes")).and_then(json::as_array);
         let nodes = nodes.filter(|nodes| !nodes.is_empty());
         let nodes = nodes.ok_or_else(|| Error::new(ErrorKind::SafeToRetry, "info lists no nodes").not_retryable())?;
-        let too_old = nodes.iter().filter_map(|node| version_of(node)).find(|version| is_too_old(version));
-        Ok(too_old.map_or(Self::Supported, |version| Self::TooOld { version }))
+        let mut result = Some(Self::Supported);
+        for node in nodes {
+            let version = version_of(node).unwrap_or_default();
+            match parse_version(&version) {
+                Some(numbers) if numbers < FIRST_VERSION => return Ok(Some(Self::TooOld { version })),
+                Some(_) => {}
+                None => result = None,
+            }
+        }
+        Ok(result)
     }
 }
 
@@ -133,15 +153,11 @@ fn version_of(node: &str) -> Option<String> {
     json::as_string(version).map(std::borrow::Cow::into_owned)
 }
 
-/// Whether a version, such as `5.4.9` or `6.9.1 OSS`, is older than 5.2.
-fn is_too_old(version: &str) -> bool {
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u64>);
-    match (numbers.next(), numbers.next()) {
-        // A build from source.
-        (Some(Ok(0)), Some(Ok(0))) => false,
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < FIRST_VERSION,
-        _ => false,
-    }
+/// Major and minor number of a version such as `5.4.9`, `v5.1.0` or `6.9.1 OSS`; `None` for that of a build from source.
+fn parse_version(version: &str) -> Option<(u64, u64)> {
+    let mut numbers = version.strip_prefix('v').unwrap_or(version).split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next()?.parse::<u64>().ok();
+    Some((number()?, number()?)).filter(|&numbers| numbers != (0, 0))
 }
 
 #[cfg(test)]
@@ -175,24 +191,32 @@ mod tests {
     }
 
     #[test]
-    fn versions_before_5_2_are_too_old() {
-        for old in ["1.8.0", "2.8.6", "3.2.3", "4.1.3", "5.0.0", "5.1.9", "5.1.0 OSS", "0.9.0"] {
-            assert!(is_too_old(old), "{old}");
+    fn versions_have_two_numbers() {
+        for old in ["1.8.0", "2.8.6", "3.2.3", "4.1.3", "5.0.0", "5.1.9", "v5.1.0", "5.1.0 OSS", "0.9.0", "v3.2.3"] {
+            assert!(parse_version(old).unwrap() < FIRST_VERSION, "{old}");
         }
-        for new in ["5.2.0", "5.4.9", "6.9.1 OSS", "10.0.0", "0.0.0", "0.0.0 OSS", "", "dev", "v3.2.3", "5"] {
-            assert!(!is_too_old(new), "{new}");
+        for new in ["5.2.0", "5.4.9", "v6.0.0", "6.9.1 OSS", "10.0.0"] {
+            assert!(parse_version(new).unwrap() >= FIRST_VERSION, "{new}");
+        }
+        for none in ["0.0.0", "0.0.0 OSS", "v0.0.0", "", "dev", "5", "v", "vv5.1.0", "5.x"] {
+            assert_eq!(parse_version(none), None, "{none}");
         }
     }
 
     #[test]
-    fn one_old_node_is_enough() {
-        let support = |data| IdempotencySupport::from_info(data);
-        assert_eq!(support(r#"{"nodes":[{"version":"6.9.1 OSS"}]}"#).unwrap(), IdempotencySupport::Supported);
-        assert_eq!(support(r#"{"nodes":[{"version":7},{}]}"#).unwrap(), IdempotencySupport::Supported);
-        assert_eq!(
-            support(r#"{"nodes":[{"version":"5.4.9"},{"version":"5.1.0"}]}"#).unwrap(),
-            IdempotencySupport::TooOld { version: "5.1.0".to_owned() }
-        );
+    fn oldest_node_decides() {
+        let support = |data: &str| IdempotencySupport::from_info(data);
+        let too_old = || Some(IdempotencySupport::TooOld { version: "v5.1.0".to_owned() });
+        for (nodes, expected) in [
+            (r#"{"version":"6.9.1 OSS"}"#, Some(IdempotencySupport::Supported)),
+            (r#"{"version":"5.4.9"},{"version":"v5.1.0"}"#, too_old()),
+            (r#"{"version":"0.0.0"},{"version":"v5.1.0"}"#, too_old()),
+            (r#"{"version":"0.0.0"},{"version":"6.9.1 OSS"}"#, None),
+            (r#"{"version":"6.9.1 OSS"},{"version":7}"#, None),
+            ("{}", None),
+        ] {
+            assert_eq!(support(&format!(r#"{{"nodes":[{nodes}]}}"#)).unwrap(), expected, "{nodes}");
+        }
         for bad in ["{}", "null", r#"{"nodes":[]}"#, r#"{"nodes":{}}"#] {
             assert_eq!(support(bad).unwrap_err().kind(), ErrorKind::SafeToRetry, "{bad}");
         }

@@ -2,6 +2,7 @@
 
 mod discovery;
 mod halving;
+mod questions;
 
 use std::fmt;
 use std::time::{Duration, Instant};

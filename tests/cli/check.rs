@@ -87,7 +87,7 @@ fn right_setup_is_reported_in_all_forms() {
             "0.0.0",
             "info",
         ),
-        (Current, "api_key", "current form: /api/METHOD (Centrifugo 5 and later)", "0.0.0 OSS", "info"),
+        (Current, "api_key", "current form: /api/METHOD (Centrifugo 5 and later)", "7.0.0 OSS", "info"),
     ] {
         let server = form.server();
         let cent = check(&format!("address = {}\n{} = {}", server.address(), form.config_key(), form.credential()));
@@ -347,9 +347,9 @@ fn other_servers_stop_the_check() {
     assert_check(
         check_at(&web.address()),
         web.port(),
-        1,
+        3,
         &connected(LOCAL),
-        "http://127.0.0.1:PORT/api: not found (404); check the path and port of the address: the API may be at another path, on an internal port, or disabled",
+        "http://127.0.0.1:PORT/api/info: not found (404); no Centrifugo responds at this address: check it",
     );
 }
 

@@ -1,8 +1,11 @@
 //! Requests with idempotency keys.
 
+use std::time::Duration;
+
 use cent::{ErrorKind, IdempotencySupport, Repeat, Reply};
 
-use super::{WITH_CURRENT_FORM, client_for, command, publishes};
+use super::{WITH_CURRENT_FORM, client_for, command, paths, publishes};
+use crate::server;
 use crate::server::{ApiForm, Centrifugo, Response, Server, Step};
 
 #[test]
@@ -54,13 +57,61 @@ fn assumed_attempt_makes_rejection_unknown() {
 
 #[test]
 fn support_of_keys_depends_on_version() {
-    for (major, release, is_supported) in
-        [(3, "3.2.3", false), (5, "5.1.0", false), (5, "5.2.0", true), (6, "6.9.1 OSS", true), (6, "0.0.0", true)]
-    {
+    let unknown = |support: &IdempotencySupport| matches!(support, IdempotencySupport::UnknownVersion { .. });
+    for (major, release, is_supported, is_unknown) in [
+        (3, "3.2.3", false, false),
+        (5, "v5.1.0", false, false),
+        (5, "5.2.0", true, false),
+        (6, "6.9.1 OSS", true, false),
+        (6, "0.0.0 OSS", true, true),
+        (5, "", true, true),
+        // It has no form that could tell.
+        (3, "0.0.0", false, true),
+    ] {
         let server = Server::start(Centrifugo::version(major).with_release(release));
         let support = client_for(major, &server.address()).idempotency_support().unwrap();
-        assert_eq!(support == IdempotencySupport::Supported, is_supported, "{release}");
+        assert_eq!((support.is_supported(), unknown(&support)), (is_supported, is_unknown), "{release}");
+        let asked = paths(&server).iter().any(|path| path == "/api/publish");
+        assert_eq!((asked, server.centrifugo().executed()), (is_unknown && major > 4, vec!["info".to_owned()]));
     }
     let server = Server::version(1).expect_no_connection();
     assert_eq!(client_for(1, &server.address()).idempotency_support().unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[test]
+fn question_about_keys_has_two_answers() {
+    let error = |code: u16| Response::json(format!(r#"{{"error":{{"code":{code},"message":"bad request"}}}}"#));
+    let html = Response::new(400).header("Content-Type", "text/html").body("<html>");
+    for (response, answer) in [
+        (Response::plain(400, "Bad Request"), Ok(true)),
+        (error(107), Ok(false)),
+        (Response { status: 400, ..Response::json(r#"{"code":107,"message":"bad request"}"#) }, Ok(false)),
+        (error(100), Err(ErrorKind::SafeToRetry)),
+        (Response::json(r#"{"result":{}}"#), Err(ErrorKind::SafeToRetry)),
+        (Response::new(401), Err(ErrorKind::Rejected)),
+        (html, Err(ErrorKind::Rejected)),
+        (Response::new(502), Err(ErrorKind::SafeToRetry)),
+    ] {
+        let server = Server::start(Centrifugo::version(6).with_release("0.0.0 OSS"));
+        let server = server.script(vec![Step::Execute, Step::SendRest]).script(server::respond(&response));
+        let support = client_for(6, &server.address()).idempotency_support();
+        let answered = support.map(|support| support.is_supported()).map_err(|error| error.kind());
+        assert_eq!(answered, answer, "{response:?}");
+        assert_eq!(server.requests()[1].body_text(), r#"{"idempotency_key":1}"#);
+    }
+}
+
+#[test]
+fn attempt_can_have_less_time() {
+    let server = Server::version(7).script(vec![Step::ReadAll, Step::Hang]);
+    let mut client = client_for(7, &server.address()).with_timeout(Duration::from_secs(60));
+    let mut request = client.requests().request(publishes(["a"]).to_vec()).unwrap();
+    let error = client.send_request_within(&mut request, Duration::from_millis(50)).unwrap_err();
+    assert!(error.to_string().contains("timed out after 0.05 s"), "{error}");
+    // It is about that attempt only, and no other way round.
+    assert!(client.send_request(&mut request).is_ok());
+    let mut client = client.with_timeout(Duration::from_millis(50));
+    server.add_script(vec![Step::ReadAll, Step::Hang]);
+    let error = client.send_request_within(&mut request, Duration::from_secs(60)).unwrap_err();
+    assert!(error.to_string().contains("timed out after 0.05 s"), "{error}");
 }

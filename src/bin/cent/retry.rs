@@ -225,7 +225,7 @@ pub(crate) enum Resend {
 /// Why idempotency keys are of no use.
 fn ignorance(support: &IdempotencySupport) -> Option<String> {
     let version = match support {
-        IdempotencySupport::Supported => return None,
+        support if support.is_supported() => return None,
         IdempotencySupport::TooOld { version, .. } => format!("Centrifugo {version}"),
         _ => "the server".to_owned(),
     };

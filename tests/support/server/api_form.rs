@@ -43,9 +43,10 @@ impl ApiForm {
         }
     }
 
-    /// The newest version with this form.
+    /// The newest version with this form: a release, which says its version.
     pub fn centrifugo(self) -> Centrifugo {
-        Centrifugo::version(self.newest_version())
+        let centrifugo = Centrifugo::version(self.newest_version());
+        if self == Current { centrifugo.with_release("7.0.0 OSS") } else { centrifugo }
     }
 
     /// Serves the newest version with this form.
