@@ -544,6 +544,16 @@ mod tests {
     }
 
     #[test]
+    fn part_that_only_reads_leaves_others_as_they_are() {
+        let reads = Entry::Sent(Sent::new(set("1-2"), first(20), Repeat::Reads));
+        let all = [sent("1-4", 10), reads.clone()];
+        assert_eq!(ledger(&all).unknown.unwrap().repeat, Repeat::Keys);
+        // All that is left is judged by itself.
+        let rest = [sent("1-4", 10), sent("3-4", 10), done(4, "", ""), reads];
+        assert_eq!(ledger(&rest).unknown.unwrap().repeat, Repeat::Reads);
+    }
+
+    #[test]
     fn skipped_lines_are_done() {
         let all = [
             sent("1-100", 10),
