@@ -44,8 +44,17 @@ const BAD_CLIENT_CERTIFICATE: &str = "The SSL certificate error";
 const LATE_CLIENT_CERTIFICATE: &str = "Cannot perform Post-Handshake Authentication";
 
 impl HttpResponse {
-    /// Hides what a server may repeat of the request: its texts are printed.
-    pub(crate) fn hide(&mut self, credential: &str) {
+    /// Hides what a server may repeat of the request: its texts are printed. That is the header or, if it is too long to be
+    /// a word of any text, the key alone.
+    pub(crate) fn hide_credential(&mut self, header: &str) {
+        const MIN_KEY_BYTES: usize = 16;
+        self.hide(header);
+        if let Some(key) = header.strip_prefix("apikey ").filter(|key| key.len() >= MIN_KEY_BYTES) {
+            self.hide(key);
+        }
+    }
+
+    fn hide(&mut self, credential: &str) {
         const HIDDEN: &str = "[hidden]";
         // Other text is not JSON, so that nothing of it is printed.
         if let Ok(text) = std::str::from_utf8(&self.body)
@@ -164,9 +173,16 @@ mod tests {
         let body = br#"{"error": "apikey marked apikey marked \xff"}"#.to_vec();
         let location = Some("/apikey marked/".to_owned());
         let mut response = HttpResponse { location, body, ..Default::default() };
-        response.hide("apikey marked");
+        response.hide_credential("apikey marked");
         assert_eq!(response.body, br#"{"error": "[hidden] [hidden] \xff"}"#);
         assert_eq!(response.location.as_deref(), Some("/[hidden]/"));
+        // A shorter key may be a word of any text.
+        for (key, body) in [("marked", "the marked key"), ("marked-and-longer", "the [hidden] key")] {
+            let text = format!("the {key} key").into_bytes();
+            let mut response = HttpResponse { body: text, ..Default::default() };
+            response.hide_credential(&format!("apikey {key}"));
+            assert_eq!(response.body, body.as_bytes());
+        }
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl Transport {
             body: read_body(response.into_body())?,
         };
         if let Some((_, value)) = &request.auth_header {
-            result.hide(value.expose());
+            result.hide_credential(value.expose());
         }
         Ok(result)
     }

@@ -110,6 +110,9 @@ mod tests {
             "proxy:99999",
             "u:marked@",
             "pro xy",
+            "http://[marked",
+            "http://[::1",
+            "http://::1",
             "proxy/marked",
         ] {
             let error = Proxy::parse(bad).unwrap_err();

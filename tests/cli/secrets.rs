@@ -54,7 +54,17 @@ fn encodings_match_at_any_offset() {
 fn fault_scripts(form: ApiForm) -> Vec<Script> {
     let echo = format!("Authorization: apikey {API_KEY}\r\nX-API-Sign: {}", sign(SECRET, b"x"));
     let location = |to: &str| Response::new(301).header("Location", to);
+    let header = match form {
+        ApiForm::V1 => sign(SECRET, form.body("publish", PLAIN).as_bytes()),
+        _ => format!("apikey {API_KEY}"),
+    };
+    let error = match form {
+        ApiForm::V1 => format!(r#"[{{"method":"publish","error":"header {header}","body":null}}]"#),
+        _ => format!(r#"{{"error":{{"code":1,"message":"header {header}"}}}}"#),
+    };
     let mut scripts = vec![
+        respond(&Response::json(error.as_str())),
+        reject(&location("//user:password-of-the-proxy@host/x")),
         vec![Step::Execute, Step::SendRest],
         fail_during_request(1, Step::Close),
         fail_during_request(100, Step::Reset),

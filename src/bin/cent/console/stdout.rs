@@ -285,6 +285,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn names_are_escaped_for_a_terminal() {
+        let printed = |terminal| {
+            let mut out = Vec::new();
+            print_names(&["a\u{1b}[31m", "\u{9b}\u{7f}é\t"], terminal, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(printed(true), "a\\u001b[31m\n\\u009b\\u007fé\t\n");
+        assert_eq!(printed(false), "a\u{1b}[31m\n\u{9b}\u{7f}é\t\n");
+    }
+
     fn formatted(parts: &[&str], layout: JsonLayout) -> String {
         let mut json = JsonFormatter::new(layout, Vec::new());
         for part in parts {
