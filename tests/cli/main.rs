@@ -26,6 +26,7 @@ mod params;
 mod proxy;
 mod retry;
 mod secrets;
+mod server_versions;
 mod signals;
 mod slips;
 mod sources;
