@@ -317,7 +317,7 @@ pub fn output(data: &[u8]) {
     if serde_json::from_str::<IgnoredAny>(text).is_err() {
         return;
     }
-    let command = [Command::new("rpc", "{}").unwrap()];
+    let command = [Command::new("rpc", r#"{"method": "a"}"#).unwrap()];
     let body = format!(r#"{{"result": {text}}}"#);
     let response = Response { status: 200, body: body.as_bytes(), through_proxy: false };
     let replies = response.replies(false, &command).unwrap();
