@@ -28,7 +28,10 @@ impl HttpResponse {
     /// empty 200 for a path that it does not pass.
     pub(crate) fn is_page(&self) -> bool {
         match self.status {
-            403..=405 => !self.is_missing_path() && current::transport_error(self).is_none(),
+            // What is wrong with the TLS connection is found before anything is passed on.
+            403..=405 => {
+                !self.is_missing_path() && current::transport_error(self).is_none() && self.tls_problem().is_none()
+            }
             200 => self.body.trim_ascii().is_empty(),
             _ => false,
         }
