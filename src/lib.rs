@@ -101,13 +101,11 @@
 //! ```
 //! use std::{thread::sleep, time::Instant};
 //!
-//! use cent::{
-//!     Client, Command, Error, IdempotencyKey, IdempotencySupport, NextStep, PublishOptions, Published, RetryPolicy,
-//! };
+//! use cent::{Client, Command, Error, IdempotencyKey, NextStep, PublishOptions, Published, RetryPolicy};
 //!
 //! fn publish_reliably(client: &mut Client, channel: &str, data: &str) -> Result<Published, Error> {
 //!     let mut policy = RetryPolicy::new(5);
-//!     if matches!(client.idempotency_support(), Ok(IdempotencySupport::Supported)) {
+//!     if client.idempotency_support().is_ok_and(|support| support.is_supported()) {
 //!         policy = policy.with_keys();
 //!     }
 //!     let options = PublishOptions::new().idempotency_key(IdempotencyKey::random()?);
@@ -123,7 +121,7 @@
 //!             NextStep::Repeat(backoff) => {
 //!                 sleep(backoff);
 //!                 // Another server may be there by now. If it cannot be asked, the outcome stays unknown.
-//!                 if !matches!(client.idempotency_support(), Ok(IdempotencySupport::Supported)) {
+//!                 if !client.idempotency_support().is_ok_and(|support| support.is_supported()) {
 //!                     break result;
 //!                 }
 //!             }
