@@ -252,7 +252,7 @@ impl Error {
     }
 
     /// Names the proxy that the request went through, which a user may have forgotten.
-    pub(crate) fn via_proxy(mut self, proxy: Option<&str>) -> Self {
+    pub(crate) fn with_proxy(mut self, proxy: Option<&str>) -> Self {
         if let Some(proxy) = proxy {
             self.0.message.push_str(" (via proxy ");
             self.0.message.push_str(proxy);
@@ -313,7 +313,7 @@ impl Error {
     }
 
     /// For a request that an earlier attempt may have executed: only a success would show what happened.
-    pub(crate) fn after_unknown_attempt(mut self) -> Self {
+    pub(crate) fn into_unknown(mut self) -> Self {
         self.0.retryable &= self.0.kind == ErrorKind::SafeToRetry;
         self.0.kind = ErrorKind::OutcomeUnknown;
         self.with_hint(HINT_EARLIER_ATTEMPT)

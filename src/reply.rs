@@ -75,8 +75,8 @@ impl Reply {
     }
 
     /// For a command that an earlier attempt may have executed: a rejection is no proof that it was not.
-    pub(crate) fn after_unknown_attempt(self) -> Self {
-        let errors = self.errors.into_iter().map(ReplyError::after_unknown_attempt).collect();
+    pub(crate) fn into_unknown(self) -> Self {
+        let errors = self.errors.into_iter().map(ReplyError::into_unknown).collect();
         Self { errors, ..self }
     }
 
@@ -241,7 +241,7 @@ impl ReplyError {
         Self { kind, hint, ..self }
     }
 
-    fn after_unknown_attempt(self) -> Self {
+    fn into_unknown(self) -> Self {
         match self.kind {
             ErrorKind::Rejected => {
                 Self { kind: ErrorKind::OutcomeUnknown, hint: HINT_EARLIER_ATTEMPT, is_rejection: true, ..self }

@@ -195,7 +195,7 @@ mod tests {
         let policy = RetryPolicy::new(1).with_keys();
         assert_eq!(step(policy, &unknown, Repeat::Keys), NextStep::Repeat(SECOND / 2));
         assert_eq!(step(policy, &unknown, Repeat::Nothing), NextStep::Finish);
-        let rejected = Error::new(Rejected, "failed").after_unknown_attempt();
+        let rejected = Error::new(Rejected, "failed").into_unknown();
         assert_eq!(step(policy, &rejected, Repeat::Keys), NextStep::Finish);
     }
 

@@ -24,7 +24,7 @@ impl EarlierAttempts {
                 self.mark_unknown(commands, error.answered());
                 Err(error)
             }
-            Err(error) if self.0.contains(&true) => Err(error.after_unknown_attempt()),
+            Err(error) if self.0.contains(&true) => Err(error.into_unknown()),
             Err(error) => Err(error),
         }
     }
@@ -34,7 +34,7 @@ impl EarlierAttempts {
         let replies: Vec<_> = replies
             .into_iter()
             .zip(earlier)
-            .map(|(reply, is_unknown)| if is_unknown { reply.after_unknown_attempt() } else { reply })
+            .map(|(reply, is_unknown)| if is_unknown { reply.into_unknown() } else { reply })
             .collect();
         self.0 = replies.iter().map(Reply::is_unknown).collect();
         replies

@@ -26,7 +26,7 @@ pub(super) fn status_error(response: &HttpResponse, request: &HttpRequest<'_>) -
     // Nothing is executed before the complete body has arrived.
     let is_too_large = response.status == 413 && request.commands().len() > 1;
     let error = Error::new(kind, message)
-        .via_proxy(proxy)
+        .with_proxy(proxy)
         .with_hint(hint(response, request, kind))
         .with_status(response.status)
         .with_retry_after(response.retry_delay())

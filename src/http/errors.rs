@@ -64,13 +64,13 @@ pub(super) fn with_phase(error: ureq::Error, phase: impl FnOnce() -> String) -> 
 }
 
 /// The error before any byte of the request was handed to the connection.
-pub(super) fn before_send(error: &ureq::Error, timeout: Duration, proxy: Option<&str>, attempt: &Attempt) -> Error {
+pub(super) fn unsent_error(error: &ureq::Error, timeout: Duration, proxy: Option<&str>, attempt: &Attempt) -> Error {
     if let ureq::Error::Other(other) = error
         && let Some(error) = other.downcast_ref()
     {
         return connect_failure(error, timeout, proxy, attempt);
     }
-    connection_failure(error, timeout).via_proxy(proxy)
+    connection_failure(error, timeout).with_proxy(proxy)
 }
 
 fn connection_failure(error: &ureq::Error, timeout: Duration) -> Error {
@@ -107,10 +107,10 @@ fn connect_failure(error: &ConnectError, timeout: Duration, proxy: Option<&str>,
         ),
         ConnectError::TimedOut(phase) => timed_out(timeout, phase, proxy),
         ConnectError::Tls { host, error } => {
-            tls_errors::handshake_failure(error, host, attempt.state().client_auth).via_proxy(proxy)
+            tls_errors::handshake_failure(error, host, attempt.state().client_auth).with_proxy(proxy)
         }
         ConnectError::InvalidServerName => {
-            Error::invalid("hostname is not valid for TLS").with_hint("check the address").via_proxy(proxy)
+            Error::invalid("hostname is not valid for TLS").with_hint("check the address").with_proxy(proxy)
         }
         ConnectError::NoRoots(problem) => tls_errors::no_roots(problem.as_deref()),
         ConnectError::Roots(error) => safe_to_retry(
@@ -131,7 +131,7 @@ fn connect_failure(error: &ConnectError, timeout: Duration, proxy: Option<&str>,
             format!("no valid response from {the_proxy}"),
             "nothing was sent: check that the proxy URL points to an HTTP proxy",
         ),
-        ConnectError::RequestLineTooLong => request_too_large().via_proxy(proxy),
+        ConnectError::RequestLineTooLong => request_too_large().with_proxy(proxy),
     }
 }
 
@@ -160,7 +160,7 @@ fn timed_out(timeout: Duration, phase: &str, proxy: Option<&str>) -> Error {
 }
 
 /// The error after at least one byte of the request was handed to the connection.
-pub(super) fn after_send(error: &ureq::Error, timeout: Duration, attempt: &Attempt) -> Error {
+pub(super) fn sent_error(error: &ureq::Error, timeout: Duration, attempt: &Attempt) -> Error {
     if let Some(protocol) = attempt.state().foreign_protocol {
         return foreign_protocol(protocol);
     }
@@ -278,15 +278,15 @@ mod tests {
             io::Error::from(io::ErrorKind::ConnectionReset).into(),
             ureq::Error::ConnectionFailed,
         ] {
-            assert_eq!(before_send(&error, timeout, None, &Attempt::new()).kind(), ErrorKind::SafeToRetry, "{error}");
-            assert_eq!(after_send(&error, timeout, &Attempt::new()).kind(), ErrorKind::OutcomeUnknown, "{error}");
+            assert_eq!(unsent_error(&error, timeout, None, &Attempt::new()).kind(), ErrorKind::SafeToRetry, "{error}");
+            assert_eq!(sent_error(&error, timeout, &Attempt::new()).kind(), ErrorKind::OutcomeUnknown, "{error}");
         }
     }
 
     #[test]
     fn tls_alert_after_send_is_unknown_unless_certificate_required() {
         use rustls::AlertDescription;
-        let kind = |error| after_send(&io::Error::other(error).into(), Duration::ZERO, &Attempt::new()).kind();
+        let kind = |error| sent_error(&io::Error::other(error).into(), Duration::ZERO, &Attempt::new()).kind();
         for error in [
             rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType),
             rustls::Error::DecryptError,
@@ -303,7 +303,7 @@ mod tests {
         let attempt = Attempt::new();
         for protocol in [ForeignProtocol::Http2, ForeignProtocol::Tls] {
             attempt.state().foreign_protocol = Some(protocol);
-            let error = after_send(&ureq::Error::ConnectionFailed, Duration::ZERO, &attempt);
+            let error = sent_error(&ureq::Error::ConnectionFailed, Duration::ZERO, &attempt);
             assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::SafeToRetry, false));
         }
         attempt.start(std::time::Instant::now(), Duration::ZERO);
@@ -313,16 +313,16 @@ mod tests {
     #[test]
     fn request_larger_than_buffer_is_invalid() {
         let error = ureq::Error::Protocol(ureq_proto::Error::OutputOverflow);
-        assert_eq!(before_send(&error, Duration::ZERO, None, &Attempt::new()).kind(), ErrorKind::Invalid);
-        assert_eq!(after_send(&error, Duration::ZERO, &Attempt::new()).kind(), ErrorKind::Invalid);
+        assert_eq!(unsent_error(&error, Duration::ZERO, None, &Attempt::new()).kind(), ErrorKind::Invalid);
+        assert_eq!(sent_error(&error, Duration::ZERO, &Attempt::new()).kind(), ErrorKind::Invalid);
         let error = ConnectError::RequestLineTooLong.into();
-        assert_eq!(before_send(&error, Duration::ZERO, Some("p:1"), &Attempt::new()).kind(), ErrorKind::Invalid);
+        assert_eq!(unsent_error(&error, Duration::ZERO, Some("p:1"), &Attempt::new()).kind(), ErrorKind::Invalid);
     }
 
     #[test]
     fn certificate_errors_are_not_retryable() {
         let error = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
         let error = ConnectError::Tls { host: "h".to_owned(), error }.into();
-        assert!(!before_send(&error, Duration::ZERO, None, &Attempt::new()).is_retryable());
+        assert!(!unsent_error(&error, Duration::ZERO, None, &Attempt::new()).is_retryable());
     }
 }

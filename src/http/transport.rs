@@ -139,9 +139,9 @@ impl Transport {
         let proxy = proxy.as_deref();
         // The error has no source: its message says what this one says.
         if self.attempt.state().progress == Progress::Connecting {
-            errors::before_send(&error, timeout, proxy, &self.attempt)
+            errors::unsent_error(&error, timeout, proxy, &self.attempt)
         } else {
-            errors::after_send(&error, timeout, &self.attempt).via_proxy(proxy)
+            errors::sent_error(&error, timeout, &self.attempt).with_proxy(proxy)
         }
     }
 }

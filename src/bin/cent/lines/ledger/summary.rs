@@ -71,7 +71,7 @@ impl Ledger {
         };
         let with_keys = minutes_left(first, now).filter(|_| doubt == Doubt::KeysNotUsed);
         let with_keys = with_keys
-            .map_or_else(String::new, |minutes| format!("run again with --idempotent {}, or ", within(minutes)));
+            .map_or_else(String::new, |minutes| format!("run again with --idempotent {}, or ", time_left(minutes)));
         let (hint, lines) = (choice_hint(lines), name_lines(lines));
         Some(format!("{lines} may have been executed by an earlier run{why}: {with_keys}{hint}"))
     }
@@ -161,7 +161,7 @@ impl Ledger {
         }
         let has_keys = unknown.repeat == Repeat::Keys && self.keys_help;
         match minutes_left(&unknown.first, now).filter(|_| has_keys) {
-            Some(minutes) => format!("{fix}run the same command again {}", within(minutes)),
+            Some(minutes) => format!("{fix}run the same command again {}", time_left(minutes)),
             None => choice_hint(&unknown.lines),
         }
     }
@@ -195,7 +195,7 @@ fn minutes_left(first: &Timestamp, now: &Timestamp) -> Option<u64> {
     Some(left.as_secs().saturating_sub(1) / 60).filter(|&minutes| minutes > 0)
 }
 
-fn within(minutes: u64) -> String {
+fn time_left(minutes: u64) -> String {
     if minutes == 1 { "within a minute".to_owned() } else { format!("within {minutes} minutes") }
 }
 
