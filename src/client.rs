@@ -171,6 +171,33 @@ impl Client {
         Self { session: self.session.with_timeout(timeout), ..self }
     }
 
+    /// Sets the time limit of the calls that follow; `None` is the default again.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # let mut client = doctest::client();
+    /// client.set_timeout(Some(Duration::from_millis(200)));
+    /// client.publish("news", "World Cup 2018")?;
+    /// client.set_timeout(None);
+    /// # Ok::<(), cent::Error>(())
+    /// ```
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.session.set_timeout(timeout);
+    }
+
+    /// Sets how long the connection may be idle and still be used again. Default: 0.5 s. Zero: each request has a new one.
+    /// A server that sends `Keep-Alive: timeout=` shortens it to half of that.
+    ///
+    /// A request that is sent at the moment at which the server, or a proxy before it, closes the idle connection has an
+    /// unknown outcome. Proxies close after 1 s (nginx in many setups), 5 s (Apache, Varnish) or 75 s (nginx by default);
+    /// Centrifugo itself does not. Set a longer time only if you know theirs.
+    #[must_use]
+    pub fn with_max_idle(self, max_idle: Duration) -> Self {
+        Self { session: self.session.with_settings(|settings| settings.max_idle = Some(max_idle)), ..self }
+    }
+
     /// Sets the proxy to use. Default: none; environment variables are not read.
     #[must_use]
     pub fn with_proxy(self, proxy: Proxy) -> Self {

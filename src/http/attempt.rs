@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use ureq::Timeout;
 
 use super::foreign_protocol::ForeignProtocol;
-use super::keep_alive::MAX_IDLE;
 use crate::connection::ConnectionInfo;
 
 /// What is known of one attempt, shared with its connection. Only one request is in flight at a time.
@@ -30,7 +29,9 @@ pub(super) struct State {
     pub(super) client_auth: ClientAuth,
     /// Whether a connection was closed when it was used again: its server closes after each response without saying so.
     pub(super) was_closed_silently: bool,
-    /// How long the connection may be idle and still be used again; zero if it must not be.
+    /// How long connections may be idle and still be used again.
+    pub(super) idle_limit: Duration,
+    /// How long this connection may be; zero if it must not be used again.
     pub(super) max_idle: Duration,
     /// The last connection, which may be older than this attempt.
     pub(super) connection: ConnectionInfo,
@@ -55,7 +56,7 @@ pub(super) enum ClientAuth {
 }
 
 impl Attempt {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(idle_limit: Duration) -> Self {
         Self(Mutex::new(State {
             deadline: Instant::now(),
             progress: Progress::Connecting,
@@ -64,7 +65,8 @@ impl Attempt {
             foreign_protocol: None,
             client_auth: ClientAuth::NotRequested,
             was_closed_silently: false,
-            max_idle: MAX_IDLE,
+            idle_limit,
+            max_idle: idle_limit,
             connection: ConnectionInfo::default(),
         }))
     }
@@ -113,7 +115,7 @@ mod tests {
 
     #[test]
     fn passed_deadline_is_a_timeout() {
-        let attempt = Attempt::new();
+        let attempt = Attempt::new(Duration::ZERO);
         attempt.start(Instant::now(), Duration::ZERO);
         let error = attempt.remaining().unwrap_err();
         assert!(matches!(ureq::Error::from(error), ureq::Error::Timeout(_)));
@@ -123,7 +125,7 @@ mod tests {
 
     #[test]
     fn new_attempt_resets_progress() {
-        let attempt = Attempt::new();
+        let attempt = Attempt::new(Duration::ZERO);
         attempt.state().progress = Progress::Sending;
         attempt.start(Instant::now(), Duration::from_secs(1));
         assert_eq!(attempt.state().progress, Progress::Connecting);

@@ -10,7 +10,6 @@ use super::attempt::{Attempt, ClientAuth};
 use super::connection::{Connection, Stream};
 use super::errors::{ConnectError, unwrap_io, with_phase};
 use super::happy_eyeballs::connect_to_first;
-use super::keep_alive::MAX_IDLE;
 use super::route::Route;
 use super::settings::Settings;
 use super::socket::{MAX_HEAD_BYTES, Socket};
@@ -59,7 +58,7 @@ impl ServerConnector {
     fn open(&self, addresses: &[SocketAddr]) -> Result<TcpStream, ureq::Error> {
         let mut state = self.attempt.state();
         (state.connection.peer, state.connection.tls) = (None, None);
-        (state.max_idle, state.client_auth) = (MAX_IDLE, ClientAuth::NotRequested);
+        (state.max_idle, state.client_auth) = (state.idle_limit, ClientAuth::NotRequested);
         drop(state);
         let stream = connect_to_first(addresses, &self.attempt).map_err(|error| match unwrap_io(error.into()) {
             ureq::Error::Io(error) => {

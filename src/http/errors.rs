@@ -278,15 +278,24 @@ mod tests {
             io::Error::from(io::ErrorKind::ConnectionReset).into(),
             ureq::Error::ConnectionFailed,
         ] {
-            assert_eq!(unsent_error(&error, timeout, None, &Attempt::new()).kind(), ErrorKind::SafeToRetry, "{error}");
-            assert_eq!(sent_error(&error, timeout, &Attempt::new()).kind(), ErrorKind::OutcomeUnknown, "{error}");
+            assert_eq!(
+                unsent_error(&error, timeout, None, &Attempt::new(Duration::ZERO)).kind(),
+                ErrorKind::SafeToRetry,
+                "{error}"
+            );
+            assert_eq!(
+                sent_error(&error, timeout, &Attempt::new(Duration::ZERO)).kind(),
+                ErrorKind::OutcomeUnknown,
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn tls_alert_after_send_is_unknown_unless_certificate_required() {
         use rustls::AlertDescription;
-        let kind = |error| sent_error(&io::Error::other(error).into(), Duration::ZERO, &Attempt::new()).kind();
+        let kind =
+            |error| sent_error(&io::Error::other(error).into(), Duration::ZERO, &Attempt::new(Duration::ZERO)).kind();
         for error in [
             rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType),
             rustls::Error::DecryptError,
@@ -300,7 +309,7 @@ mod tests {
 
     #[test]
     fn foreign_protocol_is_safe_but_not_retryable() {
-        let attempt = Attempt::new();
+        let attempt = Attempt::new(Duration::ZERO);
         for protocol in [ForeignProtocol::Http2, ForeignProtocol::Tls] {
             attempt.state().foreign_protocol = Some(protocol);
             let error = sent_error(&ureq::Error::ConnectionFailed, Duration::ZERO, &attempt);
@@ -313,16 +322,22 @@ mod tests {
     #[test]
     fn request_larger_than_buffer_is_invalid() {
         let error = ureq::Error::Protocol(ureq_proto::Error::OutputOverflow);
-        assert_eq!(unsent_error(&error, Duration::ZERO, None, &Attempt::new()).kind(), ErrorKind::Invalid);
-        assert_eq!(sent_error(&error, Duration::ZERO, &Attempt::new()).kind(), ErrorKind::Invalid);
+        assert_eq!(
+            unsent_error(&error, Duration::ZERO, None, &Attempt::new(Duration::ZERO)).kind(),
+            ErrorKind::Invalid
+        );
+        assert_eq!(sent_error(&error, Duration::ZERO, &Attempt::new(Duration::ZERO)).kind(), ErrorKind::Invalid);
         let error = ConnectError::RequestLineTooLong.into();
-        assert_eq!(unsent_error(&error, Duration::ZERO, Some("p:1"), &Attempt::new()).kind(), ErrorKind::Invalid);
+        assert_eq!(
+            unsent_error(&error, Duration::ZERO, Some("p:1"), &Attempt::new(Duration::ZERO)).kind(),
+            ErrorKind::Invalid
+        );
     }
 
     #[test]
     fn certificate_errors_are_not_retryable() {
         let error = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
         let error = ConnectError::Tls { host: "h".to_owned(), error }.into();
-        assert!(!unsent_error(&error, Duration::ZERO, None, &Attempt::new()).is_retryable());
+        assert!(!unsent_error(&error, Duration::ZERO, None, &Attempt::new(Duration::ZERO)).is_retryable());
     }
 }

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     fn attempt() -> Attempt {
-        let attempt = Attempt::new();
+        let attempt = Attempt::new(Duration::ZERO);
         attempt.start(Instant::now(), Duration::from_secs(20));
         attempt
     }
@@ -178,7 +178,7 @@ mod tests {
     fn refused_says_more_than_unreachable() {
         let (_bound, closed) = closed_port();
         for addresses in [[closed, "[100::1]:9".parse().unwrap()], ["[100::1]:9".parse().unwrap(), closed]] {
-            let attempt = Attempt::new();
+            let attempt = Attempt::new(Duration::ZERO);
             attempt.start(Instant::now(), 2 * ATTEMPT_DELAY);
             let error = connect_to_first(&addresses, &attempt).unwrap_err();
             // Where IPv6 has a route, nothing answers.

@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-/// The longest idle time, whatever the server says.
+/// The longest idle time by default, whatever the server says.
 pub(super) const MAX_IDLE: Duration = Duration::from_millis(500);
 
-/// The idle time for a server that sent these `Keep-Alive` headers: half of what `timeout=` says, since the request is on
-/// its way for some of it.
-pub(super) fn max_idle<'a>(headers: impl Iterator<Item = &'a str>) -> Duration {
-    headers.flat_map(|header| header.split(',')).filter_map(timeout).map(|timeout| timeout / 2).fold(MAX_IDLE, Ord::min)
+/// The idle time, of at most the limit, for a server that sent these `Keep-Alive` headers: half of what `timeout=` says,
+/// since the request is on its way for some of it.
+pub(super) fn max_idle<'a>(headers: impl Iterator<Item = &'a str>, limit: Duration) -> Duration {
+    headers.flat_map(|header| header.split(',')).filter_map(timeout).map(|timeout| timeout / 2).fold(limit, Ord::min)
 }
 
 /// The seconds of a `timeout=5`; fractions are no standard, but some servers send them.
@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn half_of_servers_timeout_counts() {
-        let millis = |header: &str| max_idle([header].into_iter()).as_millis();
+        let millis = |header: &str| max_idle([header].into_iter(), MAX_IDLE).as_millis();
         for (header, expected) in [
             ("timeout=5", 500),
             ("timeout=5, max=100", 500),
@@ -47,7 +47,8 @@ mod tests {
         ] {
             assert_eq!(millis(header), expected, "{header}");
         }
-        assert_eq!(max_idle(std::iter::empty()), MAX_IDLE);
-        assert_eq!(max_idle(["max=5", "timeout=0.1"].into_iter()), MAX_IDLE / 10);
+        assert_eq!(max_idle(std::iter::empty(), MAX_IDLE), MAX_IDLE);
+        assert_eq!(max_idle(["max=5", "timeout=0.1"].into_iter(), MAX_IDLE), MAX_IDLE / 10);
+        assert_eq!(max_idle(["timeout=75"].into_iter(), Duration::MAX), Duration::from_millis(37_500));
     }
 }

@@ -85,6 +85,8 @@ fn is_localhost(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -97,7 +99,7 @@ mod tests {
 
     #[test]
     fn lookup_at_deadline_names_host_or_proxy() {
-        let attempt = Arc::new(Attempt::new());
+        let attempt = Arc::new(Attempt::new(Duration::ZERO));
         let address = Address::parse("http://h.invalid").unwrap();
         let message = |proxy: Option<&str>| {
             let route = Route::new(&address, proxy.map(|proxy| crate::server::proxy::Proxy::parse(proxy).unwrap()));

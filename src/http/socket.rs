@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn reads_and_writes_end_at_deadline() {
-        let attempt = Arc::new(Attempt::new());
+        let attempt = Arc::new(Attempt::new(Duration::ZERO));
         let (mut socket, _server) = connection(&attempt);
         attempt.start(Instant::now(), 2 * WRITE_POLL_INTERVAL);
         assert!(is_deadline(&socket.write_all(&vec![0; BYTES]).unwrap_err()));
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn arrived_bytes_count_after_deadline() {
-        let attempt = Arc::new(Attempt::new());
+        let attempt = Arc::new(Attempt::new(Duration::ZERO));
         let (mut socket, mut server) = connection(&attempt);
         server.write_all(b"abc").unwrap();
         // Blocks until it has arrived.
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn blocked_write_notices_what_has_arrived() {
-        let attempt = Arc::new(Attempt::new());
+        let attempt = Arc::new(Attempt::new(Duration::ZERO));
         attempt.start(Instant::now(), Duration::from_secs(20));
         let (mut socket, mut server) = connection(&attempt);
         server.write_all(b"a").unwrap();
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn slow_reader_is_waited_for() {
-        let attempt = Arc::new(Attempt::new());
+        let attempt = Arc::new(Attempt::new(Duration::ZERO));
         attempt.start(Instant::now(), Duration::from_secs(20));
         let (mut socket, mut server) = connection(&attempt);
         let reader = thread::spawn(move || {

@@ -35,19 +35,20 @@ pub(crate) struct Transport {
 impl Transport {
     /// Opens no connection yet.
     pub(crate) fn new(address: &Address, settings: Settings) -> Self {
+        let idle_limit = settings.max_idle.unwrap_or(keep_alive::MAX_IDLE);
         let config = Agent::config_builder()
             .http_status_as_error(false)
             // A redirected POST loses its body.
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .max_idle_age(keep_alive::MAX_IDLE)
+            .max_idle_age(idle_limit)
             // The default reads the environment.
             .proxy(None)
             .max_response_header_size(MAX_HEAD_BYTES)
             .accept("")
             .accept_encoding("")
             .build();
-        let (route, attempt) = (Route::new(address, settings.proxy.clone()), Arc::new(Attempt::new()));
+        let (route, attempt) = (Route::new(address, settings.proxy.clone()), Arc::new(Attempt::new(idle_limit)));
         let resolver = DnsResolver::new(address, &route, &attempt);
         let agent = Agent::with_parts(config, ServerConnector::new(address, &settings, &route, &attempt), resolver);
         Self { agent, settings, route, attempt }
@@ -105,7 +106,9 @@ impl Transport {
         let is_reusable = matches!(response.status().as_u16(), 200 | 404);
         let headers = response.headers();
         let keep_alive = headers.get_all("keep-alive").iter().filter_map(|value| value.to_str().ok());
-        self.attempt.state().max_idle = if is_reusable { keep_alive::max_idle(keep_alive) } else { Duration::ZERO };
+        let mut state = self.attempt.state();
+        state.max_idle = if is_reusable { keep_alive::max_idle(keep_alive, state.idle_limit) } else { Duration::ZERO };
+        drop(state);
         let is_early = self.attempt.state().has_write_failed;
         let header = |name: &str| headers.get(name).map(header_text);
         let mut result = HttpResponse {

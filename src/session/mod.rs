@@ -82,6 +82,10 @@ impl Session {
         Self { timeout: Some(timeout), ..self }
     }
 
+    pub(crate) fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+    }
+
     pub(crate) fn with_settings(self, change: impl FnOnce(&mut Settings)) -> Self {
         let transport = self.transport.with(self.requests.endpoint().address(), change);
         Self { transport, ..self }

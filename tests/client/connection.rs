@@ -3,12 +3,13 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
+use std::time::Duration;
 
 use cent::{Proxy, Published};
 
 use super::{ALL_VERSIONS, client_for, publish, requests_before, start};
 use crate::server;
-use crate::server::{ApiForm, ClosedPort, Response, Server, Step};
+use crate::server::{ApiForm, ClosedPort, HangingServer, Response, Server, Step};
 
 #[test]
 fn connection_is_reused() {
@@ -127,4 +128,36 @@ fn connection_is_described_as_far_as_the_request_got() {
     let connection = client.connection();
     assert_eq!(connection.ip_addresses, [std::net::Ipv4Addr::LOCALHOST]);
     assert_eq!((connection.peer, connection.api_form), (None, None));
+}
+
+#[test]
+fn idle_time_can_be_set() {
+    let connections = |max_idle: Option<Duration>, pause: u64| {
+        let (server, mut client) = start(6);
+        if let Some(max_idle) = max_idle {
+            client = client.with_max_idle(max_idle);
+        }
+        client.publish("a", &1).unwrap();
+        thread::sleep(Duration::from_millis(pause));
+        client.publish("a", &1).unwrap();
+        client.publish("a", &1).unwrap();
+        server.connections()
+    };
+    // Longer than the default.
+    assert_eq!(connections(None, 600), 2);
+    assert_eq!(connections(Some(Duration::from_secs(60)), 600), 1);
+    assert_eq!(connections(Some(Duration::MAX), 0), 1);
+    assert_eq!(connections(Some(Duration::ZERO), 0), 3);
+}
+
+#[test]
+fn time_limit_holds_for_calls_that_follow() {
+    let hanging = HangingServer::start();
+    let mut client = client_for(6, &hanging.address()).with_timeout(Duration::from_secs(60));
+    client.set_timeout(Some(Duration::from_millis(100)));
+    let error = client.publish("a", &1).unwrap_err();
+    assert!(error.message().starts_with("timed out after 0.1 s"), "{error}");
+    client.set_timeout(Some(Duration::from_millis(200)));
+    let error = client.publish("a", &1).unwrap_err();
+    assert!(error.message().starts_with("timed out after 0.2 s"), "{error}");
 }
