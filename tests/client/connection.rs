@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use cent::{Proxy, Published};
+use cent::{Client, Proxy, Published};
 
 use super::{ALL_VERSIONS, client_for, publish, requests_before, start};
 use crate::server;
@@ -160,4 +160,20 @@ fn time_limit_holds_for_calls_that_follow() {
     client.set_timeout(Some(Duration::from_millis(200)));
     let error = client.publish("a", &1).unwrap_err();
     assert!(error.message().starts_with("timed out after 0.2 s"), "{error}");
+}
+
+/// One in a mutex would take 20 time limits.
+#[test]
+fn clients_of_threads_do_not_wait_for_each_other() {
+    let hanging = HangingServer::start();
+    let client = client_for(6, &hanging.address());
+    let endpoint = client.requests().endpoint();
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            let client = Client::from_endpoint(endpoint.clone()).with_timeout(Duration::from_millis(200));
+            scope.spawn(move || { client }.publish("a", &1).unwrap_err());
+        }
+    });
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
