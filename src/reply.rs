@@ -49,7 +49,7 @@ impl Reply {
     }
 
     /// Whether it replies to one of these methods.
-    pub(crate) fn is_of(&self, methods: &[&str]) -> bool {
+    pub(crate) fn is_reply_to(&self, methods: &[&str]) -> bool {
         self.method.is_some_and(|method| methods.contains(&method.name))
     }
 

@@ -41,7 +41,7 @@ impl Reply {
     /// The data of a reply without errors, to a command with one of these methods.
     pub(super) fn data_of(&self, methods: &[&str]) -> Result<&str, Error> {
         let data = self.checked_data()?;
-        if self.is_of(methods) {
+        if self.is_reply_to(methods) {
             return Ok(data);
         }
         let message = format!("not a reply to {}", methods.join(" or "));

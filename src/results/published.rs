@@ -59,7 +59,7 @@ impl Reply {
             #[serde(borrow)]
             responses: Option<Vec<&'a RawValue>>,
         }
-        let has_channels = self.errors().iter().all(ReplyError::has_channel) && self.is_of(&["broadcast"]);
+        let has_channels = self.errors().iter().all(ReplyError::has_channel) && self.is_reply_to(&["broadcast"]);
         let data = if has_channels { self.data() } else { self.data_of(&["broadcast"])? };
         let result: Option<Responses<'_>> =
             serde_json::from_str(data).map_err(|error| unexpected(self).with_source(error))?;
