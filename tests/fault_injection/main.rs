@@ -14,6 +14,8 @@ mod case;
 mod connect_errors;
 mod curl_comparison;
 #[cfg(feature = "cli")]
+mod person;
+#[cfg(feature = "cli")]
 mod program;
 mod scenarios;
 

@@ -13,7 +13,7 @@ use crate::case::{
 use crate::server::{ApiForm, GARBAGE, Response, Script, Step, reject};
 
 mod fallback;
-mod faults;
+pub(crate) mod faults;
 mod invalid_batch;
 mod probe;
 mod transport_errors;

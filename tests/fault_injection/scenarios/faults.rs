@@ -9,33 +9,33 @@ use super::{
 use crate::server::{GARBAGE, corrupt_response, fail_during_request, fail_during_response};
 
 /// A fault, and what it means for the request that has it.
-pub(super) struct Fault {
-    pub(super) name: String,
-    pub(super) script: Script,
-    pub(super) expected: Expected,
+pub(crate) struct Fault {
+    pub(crate) name: String,
+    pub(crate) script: Script,
+    pub(crate) expected: Expected,
 }
 
 impl Fault {
-    pub(super) fn new(name: impl Into<String>, script: Script, expected: Expected) -> Self {
+    pub(crate) fn new(name: impl Into<String>, script: Script, expected: Expected) -> Self {
         Self { name: name.into(), script, expected }
     }
 
     /// The server does not execute the request, but responds with this.
-    pub(super) fn declined(name: impl Into<String>, response: &Response, expected: Expected) -> Self {
+    pub(crate) fn declined(name: impl Into<String>, response: &Response, expected: Expected) -> Self {
         Self::new(name, decline(response), expected)
     }
 
-    pub(super) fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         if self.expected.messages == TIMED_OUT { SHORT_TIMEOUT } else { LONG_TIMEOUT }
     }
 }
 
 /// Responds without executing the request, and keeps the connection open.
-pub(super) fn decline(response: &Response) -> Script {
+pub(crate) fn decline(response: &Response) -> Script {
     vec![Step::ReadAll, Step::respond(response)]
 }
 
-pub(super) fn faults() -> Vec<Fault> {
+pub(crate) fn faults() -> Vec<Fault> {
     let mut faults = Vec::new();
     for bytes in [0, 1, 100, 200] {
         let mut add = |end: &str, script: Script, messages| {

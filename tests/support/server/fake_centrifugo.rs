@@ -28,7 +28,9 @@ pub struct Centrifugo {
     pub(super) transport_errors: bool,
     /// The version in `info`; that of the recorded build by default.
     pub(super) release: Option<&'static str>,
-    state: Mutex<State>,
+    /// The size of the largest body.
+    max_body: usize,
+    state: Arc<Mutex<State>>,
 }
 
 /// What serves a path.
@@ -111,7 +113,8 @@ impl Centrifugo {
             engine_down: false,
             transport_errors: false,
             release: None,
-            state: Mutex::default(),
+            max_body: usize::MAX,
+            state: Arc::default(),
         }
     }
 
@@ -156,8 +159,20 @@ impl Centrifugo {
         Self { release: Some(release), ..self }
     }
 
+    /// Is behind a proxy that rejects bodies of more bytes than this.
+    pub fn with_max_body(self, bytes: usize) -> Self {
+        Self { max_body: bytes, ..self }
+    }
+
+    /// Another version with the same engine.
+    pub fn replacement(&self, major: u8, release: Option<&'static str>) -> Self {
+        let (credential, api_path, state) = (self.credential.clone(), self.api_path.clone(), Arc::clone(&self.state));
+        Self { credential, api_path, state, max_body: self.max_body, release, ..Self::version(major) }
+    }
+
     pub(super) fn recognizes_keys(&self) -> bool {
-        let is_old = |release: &str| release.starts_with("5.0.") || release.starts_with("5.1.");
+        let is_old =
+            |release: &str| ["5.0.", "5.1."].iter().any(|old| release.trim_start_matches('v').starts_with(old));
         self.major >= 5 && !self.release.is_some_and(is_old)
     }
 
@@ -212,6 +227,9 @@ impl Centrifugo {
 
     /// The response that rejects a request before its body is read, if any.
     pub fn early_rejection(&self, head: &Request) -> Option<Response> {
+        if head.content_length() > self.max_body {
+            return Some(Response::new(413).header("Content-Type", "text/html").body("<html>Too large</html>"));
+        }
         let clean = without_double_slashes(&head.path);
         if clean != head.path {
             return Some(self.redirect(&clean));

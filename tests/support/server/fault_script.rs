@@ -19,6 +19,8 @@ pub enum Step {
     ReadAll,
     /// Reads the rest of the request and executes it. `SendRange`, `SendRest` and `SendSlowly` send its response.
     Execute,
+    /// Another version with the same engine takes the server's place, from this request on.
+    Replace(u8, Option<&'static str>),
     /// Does what a server without a script does, and ends the script: a large request may be rejected before it is read.
     Respond,
     /// Sends these bytes.

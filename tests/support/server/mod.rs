@@ -62,7 +62,9 @@ enum ExpectedConnections {
 }
 
 struct Shared {
+    /// The first one; those that replace it have the same state.
     centrifugo: Arc<Centrifugo>,
+    current: Mutex<Arc<Centrifugo>>,
     acceptor: Box<Acceptor>,
     scripts: Mutex<VecDeque<Script>>,
     requests: Mutex<Vec<Arc<Request>>>,
@@ -121,8 +123,10 @@ impl Server {
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let port = listener.local_addr().expect("the socket is bound").port();
+        let centrifugo = centrifugo.into();
         let shared = Arc::new(Shared {
-            centrifugo: centrifugo.into(),
+            current: Mutex::new(Arc::clone(&centrifugo)),
+            centrifugo,
             acceptor: Box::new(acceptor),
             scripts: Mutex::default(),
             requests: Mutex::default(),
@@ -365,8 +369,7 @@ impl<'a> Exchange<'a> {
     fn respond(&mut self) -> io::Result<AfterResponse> {
         self.reader.read_head(&mut self.raw)?;
         let head = self.record(Request::parse(self.raw.clone()));
-        let rejection =
-            self.shared.centrifugo.early_rejection(&head).filter(|_| head.content_length() > MAX_UNREAD_BYTES);
+        let rejection = self.centrifugo().early_rejection(&head).filter(|_| head.content_length() > MAX_UNREAD_BYTES);
         if let Some(rejection) = rejection {
             self.send(&rejection.header("Connection", "close").to_bytes())?;
             self.socket.shutdown(Shutdown::Write)?;
@@ -378,7 +381,7 @@ impl<'a> Exchange<'a> {
             self.send(&Response::plain(500, "Internal Server Error").header("Connection", "close").to_bytes())?;
             return self.close();
         };
-        let response = self.shared.centrifugo.handle(&request);
+        let response = self.centrifugo().handle(&request);
         let keep_alive = request.keeps_alive();
         let response = if keep_alive { response } else { response.header("Connection", "close") };
         self.send(&response.to_bytes())?;
@@ -395,9 +398,13 @@ impl<'a> Exchange<'a> {
                 }
                 Step::Execute => {
                     let request = self.request()?;
-                    self.response = self.shared.centrifugo.handle(&request).to_bytes();
+                    self.response = self.centrifugo().handle(&request).to_bytes();
                 }
                 Step::ReadAll => drop(self.request()?),
+                Step::Replace(major, release) => {
+                    let replacement = self.centrifugo().replacement(major, release);
+                    *lock(&self.shared.current) = Arc::new(replacement);
+                }
                 Step::Respond => return self.respond(),
                 Step::Send(bytes) => self.send(&bytes)?,
                 Step::SendRepeated(bytes, times) => (0..times).try_for_each(|_| self.send(&bytes))?,
@@ -427,6 +434,10 @@ impl<'a> Exchange<'a> {
             }
         }
         Ok(AfterResponse::KeepOpen)
+    }
+
+    fn centrifugo(&self) -> Arc<Centrifugo> {
+        Arc::clone(&lock(&self.shared.current))
     }
 
     /// Reads the rest of the request.
