@@ -199,6 +199,8 @@ struct Response<'a> {
     status: u16,
     body: &'a [u8],
     through_proxy: bool,
+    /// Of a server with the current form; others answer a request in it as Centrifugo 2 to 4.
+    is_current: bool,
 }
 
 impl Response<'_> {
@@ -223,8 +225,7 @@ impl Response<'_> {
         })
     }
 
-    /// Sends it to the next client, or a 404 if the request is in the current form, so that the client falls back to the
-    /// older one. Whether there was a request.
+    /// Sends it to the next client, or a 404 if the request is in the other form. Whether there was a request.
     fn send(&self, listener: &TcpListener) -> io::Result<bool> {
         let (stream, _) = listener.accept()?;
         let mut reader = BufReader::new(&stream);
@@ -245,9 +246,12 @@ impl Response<'_> {
             }
         }
         io::copy(&mut reader.take(content_length), &mut io::sink())?;
-        let (status, body) = if is_current_form { (404, &b""[..]) } else { (self.status, self.body) };
+        let not_found = "Content-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n";
+        let is_missing = is_current_form != self.is_current;
+        let (status, headers, body) =
+            if is_missing { (404, not_found, &b"404 page not found\n"[..]) } else { (self.status, "", self.body) };
         let length = body.len();
-        let head = format!("HTTP/1.1 {status} \r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+        let head = format!("HTTP/1.1 {status} \r\n{headers}Connection: close\r\nContent-Length: {length}\r\n\r\n");
         (&stream).write_all(&[head.as_bytes(), body].concat())?;
         Ok(true)
     }
@@ -262,16 +266,24 @@ pub fn replies(data: &[u8]) {
     let (through_proxy, method) = (choice & 32 != 0, if choice & 64 == 0 { "publish" } else { "broadcast" });
     let command = Command::new(method, r#"{"channel": "a", "channels": ["a", "b"], "data": 1}"#).unwrap();
     let commands = vec![command; usize::from(length & 3) + 1];
-    let received = |body: &[u8]| Response { status, body, through_proxy }.replies(is_signed, &commands);
+    if choice & 128 != 0 {
+        let response = Response { status: 200, body, through_proxy, is_current: true };
+        return check_current_replies(&response.replies(false, &commands), &commands, body);
+    }
+    let received =
+        |body: &[u8]| Response { status, body, through_proxy, is_current: false }.replies(is_signed, &commands);
     let result = received(body);
     let message = result.as_ref().map_or_else(ToString::to_string, |_| String::new());
     if status != 200 {
         let kind = match status {
             408 | 429 => ErrorKind::SafeToRetry,
             407 if through_proxy => ErrorKind::SafeToRetry,
-            503 if body.is_empty() => ErrorKind::SafeToRetry,
+            // What haproxy says: nothing was passed on.
+            503 if body.is_empty() || contains(body, b"No server is available") => ErrorKind::SafeToRetry,
             400 if commands.len() == 1 => ErrorKind::Rejected,
-            301 | 401 | 404 | 407 | 413 => ErrorKind::Rejected,
+            // An error of the API, in transport mode.
+            404 if contains(body, b"\"code\"") => return,
+            301 | 401 | 407 | 413 => ErrorKind::Rejected,
             _ => ErrorKind::OutcomeUnknown,
         };
         assert_eq!(result.unwrap_err().kind(), kind, "{status}");
@@ -311,6 +323,37 @@ pub fn replies(data: &[u8]) {
     }
 }
 
+fn contains(body: &[u8], text: &[u8]) -> bool {
+    body.windows(text.len()).any(|window| window == text)
+}
+
+/// A success of the current form has one reply of its own method for each command.
+fn check_current_replies(result: &Result<Vec<Reply>, Error>, commands: &[Command], body: &[u8]) {
+    let replies = match result {
+        Ok(replies) => replies,
+        Err(error) => return assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}"),
+    };
+    assert_eq!(replies.len(), commands.len());
+    let Some(value) = parsed(&String::from_utf8_lossy(body)) else { return };
+    let method = commands[0].method();
+    let written = match &value["replies"] {
+        Value::Array(written) if commands.len() > 1 => {
+            assert!(value.get("error").is_none_or(Value::is_null), "{value}");
+            written.iter().map(|reply| (reply.get(method), reply.get("error"))).collect()
+        }
+        _ => vec![(value.get("result"), value.get("error"))],
+    };
+    assert_eq!(written.len(), commands.len());
+    for (reply, (result, error)) in replies.iter().zip(written) {
+        let has_error = error.is_some_and(|error| !error.is_null());
+        assert!(has_error || result.is_some() || !reply.errors().is_empty(), "{reply:?}");
+        assert!(!has_error || !reply.errors().is_empty(), "{reply:?}");
+        // One response for each of the two channels.
+        let responses = result.and_then(|result| result.get("responses")).and_then(Value::as_array).map_or(0, Vec::len);
+        assert!(method != "broadcast" || responses == 2 || !reply.errors().is_empty(), "{reply:?}");
+    }
+}
+
 /// The printed list has the server's tokens, and each line is indented by its depth.
 pub fn output(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
@@ -319,7 +362,7 @@ pub fn output(data: &[u8]) {
     }
     let command = [Command::new("rpc", r#"{"method": "a"}"#).unwrap()];
     let body = format!(r#"{{"result": {text}}}"#);
-    let response = Response { status: 200, body: body.as_bytes(), through_proxy: false };
+    let response = Response { status: 200, body: body.as_bytes(), through_proxy: false, is_current: false };
     let replies = response.replies(false, &command).unwrap();
     let printed = |compact, terminal| {
         let mut out = Vec::new();
