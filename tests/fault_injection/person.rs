@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -537,6 +537,72 @@ fn person_finishes_job_whatever_happens_to_the_journal() {
             assert_eq!(result, Ok(()), "{name} after {batches} batches");
         }
     }
+}
+
+/// A run that was cut, and what its journal says of when that was: how long ago by the clock that nobody can set, and by
+/// the other one.
+#[derive(Debug)]
+struct Pause {
+    uptime: i64,
+    time: i64,
+    is_restarted: bool,
+    is_executed: bool,
+    is_idempotent: bool,
+}
+
+impl Pause {
+    fn all() -> Vec<Self> {
+        let mut pauses = Vec::new();
+        for (uptime, time) in [0, 100, 235, 245, 305, 3600]
+            .into_iter()
+            .flat_map(|uptime| [-1 << 40, -3600, -100, 0, 100, 305, 3600].map(|time| (uptime, time)))
+        {
+            for number in 0..8 {
+                let [is_restarted, is_executed, is_idempotent] = [1, 2, 4].map(|bit| number & bit != 0);
+                pauses.push(Self { uptime, time, is_restarted, is_executed, is_idempotent });
+            }
+        }
+        // A machine that has not been up for so long cannot have such a journal.
+        let up = fs::read_to_string("/proc/uptime").expect("the system has it");
+        let up: f64 = up.split(' ').next().and_then(|seconds| seconds.parse().ok()).expect("it is a number");
+        pauses.retain(|pause| Duration::from_secs(pause.uptime.unsigned_abs()).as_secs_f64() < up);
+        pauses
+    }
+
+    /// The journal as it would be.
+    fn edit(&self, journal: &str) -> String {
+        let earlier = |line: &str, name: &str, seconds: i64| {
+            let Some((before, after)) = line.split_once(&format!("\"{name}\":")) else { return line.to_owned() };
+            let (number, rest) = after.split_at(after.find(',').expect("more follows"));
+            let number: i64 = number.parse().expect("it is a number");
+            format!("{before}\"{name}\":{}{rest}", (number - seconds).max(0))
+        };
+        let edited = |line: &str| {
+            let line = earlier(&earlier(line, "time", self.time), "uptime", self.uptime);
+            if self.is_restarted { line.replace("\"machine\":\"", "\"machine\":\"0") } else { line }
+        };
+        journal.lines().map(|line| edited(line) + "\n").collect()
+    }
+
+    fn run(&self) -> Result<(), String> {
+        let job = Job::new(6, self.is_idempotent);
+        let read = if self.is_executed { Step::Execute } else { Step::ReadAll };
+        let server =
+            Server::start(job.centrifugo()).script(no_fault()).script(no_fault()).script(vec![read, Step::Close]);
+        let mut person = Person::new(&job, &server);
+        let ended = person.run(None);
+        let journal = fs::read_to_string(person.path()).expect("there is a journal");
+        fs::write(person.path(), self.edit(&journal)).expect("the journal is written");
+        if self.is_restarted || self.uptime > 300 {
+            server.centrifugo().forget_keys();
+        }
+        person.finish_after(ended).map_err(|error| format!("{self:?}: {error}"))
+    }
+}
+
+#[test]
+fn person_finishes_job_however_long_the_pause() {
+    try_all(&Pause::all(), Pause::run);
 }
 
 /// Where Debian has it.
