@@ -124,7 +124,7 @@ fn client_certificate(certificate: &TlsFile, key: &TlsFile) -> anyhow::Result<Cl
     })
 }
 
-/// Reads a file on a thread, which is abandoned when the time is over: a file may be a pipe, or on a network.
+/// Reads a file on a thread, which is abandoned at the time limit: a file may be a pipe, or on a network.
 fn read_in_time(path: PathBuf, timeout: Duration) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::Builder::new().spawn(move || sender.send(read_limited(&path, MAX_BYTES, file_not_found)))?;

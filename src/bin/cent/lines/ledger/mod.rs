@@ -287,7 +287,7 @@ impl Ledger {
         self.keys_used.as_ref().filter(|(end, _)| line <= *end).map(|(_, first)| first)
     }
 
-    /// The last line that was sent and not turned away.
+    /// The last line that is done or unknown.
     pub(crate) fn end(&self) -> u64 {
         self.unknown.as_ref().map_or(self.done, |unknown| self.done.max(unknown.end))
     }
