@@ -88,7 +88,7 @@ fn print_method_help(MethodHelp { section, method, config }: MethodHelp) -> anyh
     // Help is there before the config file is.
     let config = config::locate(config, env::var_os("CENT_CONFIG"), home::home_dir()).and_then(config::read).ok();
     let version = section.as_deref().and_then(|section| config?.api_version(section));
-    let text = method_help::text(section.as_deref(), version, &method);
+    let text = method_help::text(section.as_deref(), version, method);
     exit_status_of_printing(blocking::stdout().write_all(text.as_bytes()))
 }
 

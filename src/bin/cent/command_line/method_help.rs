@@ -11,14 +11,8 @@ use crate::quoting::for_shell;
 /// Where the servers' documentation describes the params.
 const API_DOCUMENTATION: &str = "https://centrifugal.dev/docs/server/server_api";
 
-/// The params that the section's kind of server has, with an example to copy; of both kinds where that is not known. For a
-/// misspelled method, its name.
-pub(crate) fn text(section: Option<&str>, version: Option<ApiVersion>, name: &str) -> String {
-    let Some(method) = Method::find(name) else {
-        let closest = closest_method(name).map(|method| format!("; did you mean {}?", method.name));
-        let closest = closest.unwrap_or_default();
-        return format!("{}: unknown method{closest}\nOptions: cent --help\n", stderr::escaped(name));
-    };
+/// The params that the section's kind of server has, with an example to copy; of both kinds where that is not known.
+pub(crate) fn text(section: Option<&str>, version: Option<ApiVersion>, method: &Method) -> String {
     let mut text = format!("{}: {}", method.name, method.meaning);
     let versions: Vec<ApiVersion> = [ApiVersion::V2, ApiVersion::V1]
         .into_iter()
@@ -54,9 +48,11 @@ pub(crate) fn text(section: Option<&str>, version: Option<ApiVersion>, name: &st
     text
 }
 
-/// The method of either generation that was probably meant.
-pub(crate) fn closest_method(name: &str) -> Option<&'static Method> {
-    Method::closest(name, ApiVersion::V2).or_else(|| Method::closest(name, ApiVersion::V1))
+/// The help about a misspelled method, if one of either generation was probably meant.
+pub(super) fn suggestion(name: &str) -> Option<String> {
+    let closest = Method::closest(name, ApiVersion::V2).or_else(|| Method::closest(name, ApiVersion::V1))?;
+    let name = stderr::escaped(name);
+    Some(format!("{name}: unknown method; did you mean {}?\nOptions: cent --help\n", closest.name))
 }
 
 fn generation(version: ApiVersion) -> String {
@@ -131,7 +127,7 @@ mod tests {
     #[test]
     fn examples_have_all_required_params() {
         let example = |name, version| {
-            let text = text(Some("it's"), Some(version), name);
+            let text = text(Some("it's"), Some(version), Method::find(name).unwrap());
             text.lines().find_map(|line| line.strip_prefix("Example: cent ").map(str::to_owned))
         };
         for (method, expected) in [
@@ -154,7 +150,7 @@ mod tests {
     fn help_fits_into_80_columns() {
         for method in Method::all() {
             for version in [None, Some(ApiVersion::V1), Some(ApiVersion::V2)] {
-                let text = text(Some("live"), version, method.name);
+                let text = text(Some("live"), version, method);
                 let long: Vec<&str> =
                     text.lines().filter(|line| line.chars().count() > 80 && !line.starts_with("Example: ")).collect();
                 assert!(long.is_empty(), "{long:#?}");

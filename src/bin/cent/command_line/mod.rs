@@ -35,7 +35,7 @@ pub(crate) enum Invocation {
 #[derive(Debug)]
 pub(crate) struct MethodHelp {
     pub(crate) section: Option<String>,
-    pub(crate) method: String,
+    pub(crate) method: &'static Method,
     /// The option of this name.
     pub(crate) config: Option<OsString>,
 }
@@ -56,7 +56,7 @@ pub(crate) fn parse(command_line: &[OsString]) -> anyhow::Result<Invocation> {
     // take to parse.
     let parsed = match parse(parser) {
         Err(error) if error.kind() == ErrorKind::DisplayHelp => match method_help(command_line) {
-            Some(help) => return Ok(Invocation::MethodHelp(help)),
+            Some(help) => return Ok(help),
             None => parse(command()),
         },
         parsed => parsed,
@@ -86,20 +86,19 @@ fn unknown_option(command_line: &[OsString], parser: &clap::Command) -> Option<S
 }
 
 /// The method that help is about, if there is one that is known or misspelled. It may stand without SECTION.
-fn method_help(command_line: &[OsString]) -> Option<MethodHelp> {
+fn method_help(command_line: &[OsString]) -> Option<Invocation> {
     let command = Args::command().mut_arg("help", |help| help.action(ArgAction::SetTrue)).ignore_errors(true);
     let matches = command.try_get_matches_from(command_line).ok()?;
     let argument = |name| matches.try_get_one::<String>(name).ok().flatten().cloned();
     let config = matches.try_get_one::<OsString>("config").ok().flatten().cloned();
     let (first, second) = (argument("section")?, argument("method"));
-    match second {
-        Some(method) if Method::find(&method).is_some() => Some(MethodHelp { section: Some(first), method, config }),
-        _ if Method::find(&first).is_some() => Some(MethodHelp { section: None, method: first, config }),
-        Some(method) if method_help::closest_method(&method).is_some() => {
-            Some(MethodHelp { section: Some(first), method, config })
-        }
-        _ => None,
+    if let Some(method) = second.as_deref().and_then(Method::find) {
+        return Some(Invocation::MethodHelp(MethodHelp { section: Some(first), method, config }));
     }
+    if let Some(method) = Method::find(&first) {
+        return Some(Invocation::MethodHelp(MethodHelp { section: None, method, config }));
+    }
+    method_help::suggestion(&second?).map(Invocation::Print)
 }
 
 /// The parser with the texts around the help.

@@ -61,7 +61,7 @@ enum StdinKind {
 fn params_source(
     option: Option<&OsStr>,
     has_key_values: bool,
-    method: &str,
+    method: Option<&Method>,
     stdin_kind: impl FnOnce() -> StdinKind,
 ) -> Source {
     match option.map(OsStr::as_encoded_bytes) {
@@ -69,7 +69,7 @@ fn params_source(
         Some([b'@', ..]) => Source::File(file_after_at(option)),
         Some(text) => Source::Text(text.to_vec()),
         None if has_key_values => Source::KeyValues,
-        None if takes_no_params(method) => Source::None,
+        None if method.is_some_and(takes_no_params) => Source::None,
         None => match stdin_kind() {
             StdinKind::Data => Source::ImplicitStdin,
             StdinKind::Terminal => Source::UnreadTerminal,
@@ -79,8 +79,8 @@ fn params_source(
 }
 
 /// Whether the method takes no params in any version, or only an optional one.
-fn takes_no_params(method: &str) -> bool {
-    Method::find(method).is_some_and(|method| ["channels", "stats", "node", "info"].contains(&method.name))
+fn takes_no_params(method: &Method) -> bool {
+    ["channels", "stats", "node", "info"].contains(&method.name)
 }
 
 fn file_after_at(option: Option<&OsStr>) -> PathBuf {
@@ -100,14 +100,15 @@ pub(crate) fn read_command(
     endpoint: &Endpoint,
     console: Console,
 ) -> anyhow::Result<Command> {
-    let source = params_source(option, !key_values.is_empty(), method, stdin_kind);
+    let known_method = Method::find(method);
+    let source = params_source(option, !key_values.is_empty(), known_method, stdin_kind);
     let name = name(&source);
     let mut text = Vec::new();
     match &source {
         Source::None => text.extend_from_slice(b"{}"),
         Source::UnreadTerminal => return command_without_params(method, endpoint),
         Source::Text(option) => text.clone_from(option),
-        Source::KeyValues => text = key_value::read_params(key_values, Method::find(method), console)?,
+        Source::KeyValues => text = key_value::read_params(key_values, known_method, console)?,
         Source::File(path) => input::append_file(&mut text, path, "--params", "--params=-")?,
         Source::ExplicitStdin => read_stdin(&mut text)?,
         Source::ImplicitStdin => {
@@ -234,7 +235,7 @@ mod tests {
     use super::*;
 
     fn choose(option: Option<&str>, method: &str, stdin_kind: StdinKind) -> Source {
-        params_source(option.map(OsStr::new), false, method, || stdin_kind)
+        params_source(option.map(OsStr::new), false, Method::find(method), || stdin_kind)
     }
 
     #[test]
@@ -245,14 +246,14 @@ mod tests {
 
     #[test]
     fn params_option_never_reads_stdin() {
-        params_source(Some(OsStr::new("{}")), false, "publish", || panic!("checked"));
-        params_source(Some(OsStr::new("@file")), false, "publish", || panic!("checked"));
+        params_source(Some(OsStr::new("{}")), false, Method::find("publish"), || panic!("checked"));
+        params_source(Some(OsStr::new("@file")), false, Method::find("publish"), || panic!("checked"));
     }
 
     #[test]
     fn key_values_never_read_stdin() {
         for method in ["publish", "channels"] {
-            assert_eq!(params_source(None, true, method, || panic!("checked")), Source::KeyValues);
+            assert_eq!(params_source(None, true, Method::find(method), || panic!("checked")), Source::KeyValues);
         }
     }
 
@@ -279,7 +280,7 @@ mod tests {
     #[test]
     fn methods_without_params_never_read_stdin() {
         for method in ["channels", "stats", "node", "info"] {
-            params_source(None, false, method, || panic!("checked"));
+            params_source(None, false, Method::find(method), || panic!("checked"));
         }
     }
 
