@@ -230,16 +230,12 @@ fn reference_outcome(text: &str) -> PythonOutcome {
         Some(value) if !raw.replace("%%", "").contains('%') => Value::Read(value),
         _ => Value::Raw { raw },
     };
-    let ours = |values: BTreeMap<String, String>| {
-        let ours = values.into_iter().filter(|(key, _)| KNOWN_KEYS.contains(&key.as_str()));
-        ours.map(|(key, raw)| (key, value(raw))).collect::<BTreeMap<_, _>>()
-    };
     let seconds = |values: &BTreeMap<String, Value>| match values.get("timeout") {
         Some(Value::Read(text)) => text.parse::<u64>().ok().map(serde_json::Number::from),
         _ => None,
     };
-    let section = |(name, values)| {
-        let values = ours(values);
+    let section = |(name, values): (String, BTreeMap<String, String>)| {
+        let values = values.into_iter().map(|(key, raw)| (key, value(raw))).collect();
         let seconds = seconds(&values);
         (name, values, seconds)
     };
