@@ -1,7 +1,7 @@
 //! One request: its attempts, as the library's policy decides; clock, sleep, randomness and messages are here.
 
 use std::hash::{BuildHasher, RandomState};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cent::{
     Client, Error, ErrorKind, HttpRequest, IdempotencySupport, NextStep, REPEAT_LIMIT, Repeat, Reply, RetryPolicy,
@@ -29,6 +29,8 @@ pub(crate) struct Retrier<'a> {
     clock: Clock,
     /// How many attempts of the last request failed.
     failed_attempts: u32,
+    /// How long the last attempt of the last request took.
+    pub(crate) last_attempt: Duration,
     /// Whether the server has said that it ignores idempotency keys.
     pub(crate) keys_are_ignored: bool,
     print: Print<'a>,
@@ -49,6 +51,7 @@ impl<'a> Retrier<'a> {
             is_quiet,
             clock,
             failed_attempts: 0,
+            last_attempt: Duration::ZERO,
             keys_are_ignored: false,
             print,
             sleep,
@@ -69,12 +72,14 @@ impl<'a> Retrier<'a> {
     ) -> Result<Vec<Reply>, Error> {
         self.failed_attempts = 0;
         loop {
+            let start = Instant::now();
             let result = if is_repetition {
                 let age = first.age(&self.now()).unwrap_or(KEY_LIFETIME);
                 self.client.send_request_within(request, KEY_LIFETIME.saturating_sub(age).saturating_sub(KEY_MARGIN))
             } else {
                 self.client.send_request(request)
             };
+            self.last_attempt = start.elapsed();
             let step = self.next_step(result.as_deref(), request.repeat(), first);
             let is_next = self.back_off(step, || failure_text(&result, request.url(), step));
             let may_be_executed = matches!(step, NextStep::Repeat(_));

@@ -65,6 +65,18 @@ fn batches_grow_while_server_is_fast() {
 }
 
 #[test]
+fn pause_before_retry_does_not_shrink_batches() {
+    let server = Current.server();
+    (0..2).for_each(|_| server.add_script(vec![Step::Execute, Step::SendRest]));
+    server.add_script(reject(&Response::new(503)));
+    let output = publish_lines(Current, &server).args(&["-q", "--retry=1"]).stdin_bytes(lines(1..=1500)).run();
+    output.assert_output(0, "", "");
+    // The pause is longer than what would halve the size.
+    let sizes: Vec<_> = request_sizes(&server).into_iter().filter(|&size| size > 0).collect();
+    assert!(sizes[2] >= 200 && sizes[3] >= sizes[2], "{sizes:?}");
+}
+
+#[test]
 fn batches_are_fixed_with_secret_or_small_maximum() {
     for (form, args, max) in [
         (V1, &[][..], 100),

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use cent::{Client, Error, ErrorKind, IdempotencyKey, Repeat, Reply, ReplyError, RequestBuilder};
@@ -341,10 +340,11 @@ impl Run<'_> {
     /// Sends a batch, and records and prints what becomes of it.
     fn send_part(&mut self, batch: &mut Batch) -> Result<Verdict, Stopped> {
         let (first_sent, is_repetition) = (self.first_sent(batch), self.is_repetition(batch));
-        let start = Instant::now();
         let request = batch.request(&self.requests);
         let result = request.and_then(|request| self.retrier.send(request, &first_sent, is_repetition));
-        self.queue.observe(batch.commands().len(), start.elapsed());
+        if result.is_ok() {
+            self.queue.observe(batch.commands().len(), self.retrier.last_attempt);
+        }
         if self.retrier.keys_are_ignored {
             self.ledger.set_keys_are_useless();
         }

@@ -73,6 +73,15 @@ impl Batch {
         Some(Checkpoint { line: *self.lines.last()?, digest: self.hashers.last()?.digest() })
     }
 
+    /// Makes room for so many commands: appended ones would double the memory again and again.
+    pub(in crate::lines) fn reserve(&mut self, commands: usize) {
+        if self.request.is_none() {
+            let additional = commands.saturating_sub(self.commands.len());
+            self.commands.reserve_exact(additional);
+            self.lines.reserve_exact(additional);
+        }
+    }
+
     pub(in crate::lines) fn append(&mut self, mut other: Self) {
         self.bytes += other.bytes;
         self.commands.append(&mut other.commands);
@@ -111,18 +120,20 @@ impl Batch {
     }
 
     pub(in crate::lines) fn has_room_for(&self, command: &Command) -> bool {
-        self.has_room(1, size(command))
+        self.has_room(1, size(command), self.max_commands, self.max_bytes)
     }
 
-    /// Whether another batch can be appended.
-    pub(in crate::lines) fn has_room_for_all(&self, other: &Self) -> bool {
-        other.request.is_none() && other.origin == self.origin && self.has_room(other.commands.len(), other.bytes)
+    /// Whether another batch can be appended if one may have so many commands and bytes.
+    pub(in crate::lines) fn has_room_for_all(&self, other: &Self, max_commands: usize, max_bytes: usize) -> bool {
+        other.request.is_none()
+            && other.origin == self.origin
+            && self.has_room(other.commands.len(), other.bytes, max_commands, max_bytes)
     }
 
-    fn has_room(&self, commands: usize, bytes: usize) -> bool {
+    fn has_room(&self, commands: usize, bytes: usize, max_commands: usize, max_bytes: usize) -> bool {
         self.request.is_none()
-            && self.commands.len() + commands <= self.max_commands
-            && (self.commands.is_empty() || self.bytes + bytes <= self.max_bytes)
+            && self.commands.len() + commands <= max_commands
+            && (self.commands.is_empty() || self.bytes + bytes <= max_bytes)
     }
 
     /// How much longer it waits for more commands.
@@ -186,10 +197,12 @@ mod tests {
 
     #[test]
     fn appending_respects_both_limits() {
-        assert!(batch(3, &["{}"]).has_room_for_all(&batch(3, &["{}", "{}"])));
-        assert!(!batch(3, &["{}", "{}"]).has_room_for_all(&batch(3, &["{}", "{}"])));
+        let has_room =
+            |first: &[&str], second: &[&str]| batch(2, first).has_room_for_all(&batch(2, second), 3, MAX_REQUEST_BYTES);
+        assert!(has_room(&["{}"], &["{}", "{}"]));
+        assert!(!has_room(&["{}", "{}"], &["{}", "{}"]));
         let half = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_REQUEST_BYTES / 2));
-        assert!(!batch(3, &[&half]).has_room_for_all(&batch(3, &[&half])));
+        assert!(!has_room(&[&half], &[&half]));
     }
 
     #[test]
@@ -198,6 +211,7 @@ mod tests {
         let requests = RequestBuilder::new(endpoint);
         let (mut prepared, other) = (batch(3, &["{}"]), batch(3, &["{}"]));
         prepared.request(&requests).unwrap();
-        assert!(!prepared.has_room_for_all(&other) && !other.has_room_for_all(&prepared));
+        let has_room = |batch: &Batch, other| batch.has_room_for_all(other, 3, MAX_REQUEST_BYTES);
+        assert!(!has_room(&prepared, &other) && !has_room(&other, &prepared));
     }
 }

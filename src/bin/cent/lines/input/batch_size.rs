@@ -35,12 +35,23 @@ impl BatchSize {
         Self { current: INITIAL_SIZE.min(max), max, is_fixed: false, fastest: None }
     }
 
-    fn min(&self) -> usize {
+    /// The smallest size of a full batch. Larger ones are put together from those.
+    pub(in crate::lines) fn min(&self) -> usize {
         if self.is_fixed { self.max } else { INITIAL_SIZE.min(self.max) }
+    }
+
+    /// Whether all full batches have the same size.
+    pub(in crate::lines) fn is_constant(&self) -> bool {
+        self.min() == self.max
     }
 
     pub(in crate::lines) fn current(&self) -> usize {
         self.current
+    }
+
+    /// The largest size after the next response.
+    pub(in crate::lines) fn next(&self) -> usize {
+        if self.is_fixed { self.max } else { self.current.saturating_mul(2).min(self.max) }
     }
 
     /// Takes the response time of a request with this many commands.
@@ -50,7 +61,7 @@ impl BatchSize {
         if slower > SHRINK_MARGIN {
             self.current = (self.current / 2).max(self.min());
         } else if slower <= GROWTH_MARGIN && commands >= self.current {
-            self.current = self.current.saturating_mul(2).min(self.max);
+            self.current = self.next();
         }
     }
 }
@@ -96,7 +107,7 @@ mod tests {
         size.observe(99, ms(1));
         assert_eq!(size.current(), 100);
         size.observe(100, ms(1));
-        // One that was filled before the size grew.
+        // All that was there.
         size.observe(100, ms(1));
         assert_eq!(size.current(), 200);
     }

@@ -6,22 +6,16 @@ use std::time::{Duration, Instant};
 
 use super::super::ledger::Origin;
 use super::batch::{Batch, MAX_REQUEST_BYTES};
-use super::batch_size::BatchSize;
+use super::batch_size::{BatchSize, INITIAL_SIZE};
 
+/// How many batches of a constant size wait, if they are small.
 const MAX_QUEUED_BATCHES: usize = 24;
 
-/// How many commands wait, unless a single batch has more: larger batches need not be ahead as far, and a size that was
-/// just adapted reaches the server sooner.
+/// How many commands wait, unless the next request can have more.
 const MAX_QUEUED_COMMANDS: usize = 2400;
 
-/// How many bytes of commands wait, unless a single batch is larger.
-const MAX_QUEUED_BYTES: usize = 4 * MAX_REQUEST_BYTES;
-
-/// The buffers of larger batches are not reused, nor are their requests prepared: that would hold their commands twice.
-pub(in crate::lines) const MAX_POOLED_BYTES: usize = MAX_QUEUED_BYTES / MAX_QUEUED_BATCHES;
-
-/// A reader that waits for room is woken when so few batches remain: each wake-up costs as much as a request.
-const LOW_WATERMARK: usize = 2;
+/// How many bytes of commands wait, unless a single batch is larger: the next request cannot have more.
+const MAX_QUEUED_BYTES: usize = MAX_REQUEST_BYTES;
 
 /// How long the end of a run waits for the reader, which may be about to find that the input has ended.
 const READER_TIMEOUT: Duration = Duration::from_millis(100);
@@ -58,18 +52,18 @@ pub(in crate::lines) struct Queue {
 
 #[derive(Debug)]
 struct State {
-    /// How many commands go into the next batch.
+    /// How many commands go into the next request.
     batch_size: BatchSize,
     /// How large its body may be.
     max_bytes: usize,
-    /// Batches to be sent.
+    /// Batches to be sent, which are put together then.
     ready: VecDeque<Batch>,
     /// The bytes in them.
     bytes: usize,
     /// The commands in them.
     commands: usize,
-    /// Batches that have been sent. The reader reuses or frees them, because it has more time than the sender.
-    recycled: Vec<Batch>,
+    /// Buffers of lines that have been sent, for the reader to use again.
+    recycled: Vec<Vec<u8>>,
     /// Whether the input begins with what earlier runs sent.
     is_verified: bool,
     /// The outcome of the reader, once it is done.
@@ -79,13 +73,41 @@ struct State {
     discarded: bool,
     /// How many threads wait for a change.
     waiters: usize,
+    /// Whether the reader is one of them.
+    is_full: bool,
 }
 
 impl State {
     fn has_room_for(&self, batch: &Batch) -> bool {
-        let fits = self.bytes + batch.bytes() <= MAX_QUEUED_BYTES
-            && self.commands + batch.commands().len() <= MAX_QUEUED_COMMANDS;
-        self.ready.is_empty() || self.ready.len() < MAX_QUEUED_BATCHES && fits
+        let batches = (MAX_QUEUED_BATCHES * self.batch_size.min()).min(MAX_QUEUED_COMMANDS);
+        let commands = batches.max(self.batch_size.next());
+        self.ready.is_empty()
+            || self.commands + batch.commands().len() <= commands && self.bytes + batch.bytes() <= MAX_QUEUED_BYTES
+    }
+
+    /// Whether more commands would not make the next request larger.
+    fn has_full_request(&self) -> bool {
+        self.is_full || self.commands >= self.batch_size.current() || self.bytes >= self.max_bytes
+    }
+
+    /// Whether the reader is to be woken. Each wake-up costs as much as a request.
+    fn is_low(&self) -> bool {
+        let two_batches = (2 * self.batch_size.min()).min(2 * INITIAL_SIZE);
+        self.is_full && self.commands <= self.batch_size.current().max(two_batches)
+    }
+
+    /// Takes as many of the batches as go into one request; there is one at least.
+    fn take_request(&mut self) -> Option<Batch> {
+        let mut request = self.ready.pop_front()?;
+        let max_commands = self.batch_size.current();
+        request.reserve(max_commands.min(self.commands));
+        let max_bytes = self.max_bytes;
+        while self.ready.front().is_some_and(|next| request.has_room_for_all(next, max_commands, max_bytes)) {
+            self.ready.pop_front().into_iter().for_each(|next| request.append(next));
+        }
+        self.bytes -= request.bytes();
+        self.commands -= request.commands().len();
+        Some(request)
     }
 }
 
@@ -103,14 +125,20 @@ impl Queue {
             stop: None,
             discarded: false,
             waiters: 0,
+            is_full: false,
         };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// An empty batch of the size that suits the server.
+    /// An empty batch of the smallest size.
     pub(super) fn new_batch(&self, origin: Origin) -> Batch {
         let state = self.lock();
-        Batch::new(state.batch_size.current(), state.max_bytes, origin)
+        Batch::new(state.batch_size.min(), state.max_bytes, origin)
+    }
+
+    /// Whether batches are sent as they are, because all have the same size.
+    pub(super) fn has_constant_size(&self) -> bool {
+        self.lock().batch_size.is_constant()
     }
 
     /// Keeps later batches below this size, which is more than a server accepts.
@@ -119,31 +147,30 @@ impl Queue {
         state.max_bytes = state.max_bytes.min(bytes);
     }
 
-    /// Adapts the size of batches to the response time of one with this many commands.
+    /// Adapts the size of requests to the response time of one with this many commands.
     pub(in crate::lines) fn observe(&self, commands: usize, elapsed: Duration) {
         self.lock().batch_size.observe(commands, elapsed);
     }
 
     /// Adds a batch, once there is room.
-    ///
-    /// A batch that is not full is appended to the last one if that waits and has room: while the sender is busy, the
-    /// next request grows.
     pub(in crate::lines) fn push(&self, batch: Batch) -> Result<(), Stopped> {
         let mut state = self.lock();
         while state.stop.is_none() && !state.has_room_for(&batch) {
+            state.is_full = true;
+            self.notify(&state);
             state = self.wait(state);
         }
+        state.is_full = false;
         if state.stop.is_some() {
             state.discarded = true;
             return Err(Stopped);
         }
         state.bytes += batch.bytes();
         state.commands += batch.commands().len();
-        match state.ready.back_mut() {
-            Some(last) if last.has_room_for_all(&batch) => last.append(batch),
-            _ => state.ready.push_back(batch),
+        state.ready.push_back(batch);
+        if state.ready.len() == 1 || state.has_full_request() {
+            self.notify(&state);
         }
-        self.notify(&state);
         Ok(())
     }
 
@@ -163,35 +190,46 @@ impl Queue {
         state.is_verified
     }
 
-    /// Takes the next batch, once there is one. Returns none at the end of the run.
+    /// Takes what goes into the next request, once it is full or its first command has waited for long enough. Returns
+    /// none at the end of the run.
     pub(in crate::lines) fn pop(&self) -> Option<Batch> {
         let mut state = self.lock();
-        loop {
-            if let Some(batch) = state.ready.pop_front() {
-                state.bytes -= batch.bytes();
-                state.commands -= batch.commands().len();
-                if state.ready.len() <= LOW_WATERMARK {
+        while state.stop.is_none() {
+            let linger = match state.ready.front() {
+                Some(_) if state.read_result.is_some() || state.has_full_request() => Some(Duration::ZERO),
+                Some(first) => Some(first.remaining_linger()),
+                None if state.read_result.is_some() => return None,
+                None => None,
+            };
+            if linger.is_some_and(|linger| linger.is_zero()) {
+                let request = state.take_request();
+                if state.is_low() {
                     self.notify(&state);
                 }
-                return Some(batch);
+                return request;
             }
-            if state.read_result.is_some() || state.stop.is_some() {
-                return None;
-            }
-            state = self.wait(state);
+            state = match linger {
+                Some(linger) => self.wait_timeout(state, linger),
+                None => self.wait(state),
+            };
         }
+        None
     }
 
-    /// Keeps a batch that has been sent for the reader, unless it is large.
+    /// Keeps the buffers of a batch that has been sent, unless it is large.
     pub(in crate::lines) fn recycle(&self, batch: Batch) {
-        if batch.bytes() <= MAX_POOLED_BYTES {
-            self.lock().recycled.push(batch);
+        if batch.bytes() <= MAX_REQUEST_BYTES {
+            let mut state = self.lock();
+            state.recycled.reserve_exact(batch.commands().len());
+            state.recycled.extend(batch.into_buffers());
         }
     }
 
-    /// Takes the batches that have been sent.
-    pub(in crate::lines) fn take_recycled(&self) -> Vec<Batch> {
-        std::mem::take(&mut self.lock().recycled)
+    /// Takes the buffers of lines that have been sent, once the reader has used up the others.
+    pub(in crate::lines) fn take_recycled(&self, pool: &mut Vec<Vec<u8>>) {
+        if pool.is_empty() {
+            *pool = std::mem::take(&mut self.lock().recycled);
+        }
     }
 
     pub(in crate::lines) fn is_stopped(&self) -> bool {
@@ -252,6 +290,13 @@ impl Queue {
         state
     }
 
+    fn wait_timeout<'a>(&self, mut state: MutexGuard<'a, State>, timeout: Duration) -> MutexGuard<'a, State> {
+        state.waiters += 1;
+        let mut state = self.changed.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0;
+        state.waiters -= 1;
+        state
+    }
+
     fn wait_while(&self, limit: Duration, condition: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
         let start = Instant::now();
         let mut state = self.lock();
@@ -260,9 +305,7 @@ impl Queue {
             if remaining.is_zero() {
                 break;
             }
-            state.waiters += 1;
-            state = self.changed.wait_timeout(state, remaining).unwrap_or_else(PoisonError::into_inner).0;
-            state.waiters -= 1;
+            state = self.wait_timeout(state, remaining);
         }
         state
     }
@@ -275,6 +318,7 @@ mod tests {
 
     use cent::{Address, Command, Endpoint, RequestBuilder};
 
+    use super::super::batch::BATCH_LINGER;
     use super::*;
 
     /// A batch whose request is prepared, as the reader does for full ones.
@@ -308,10 +352,45 @@ mod tests {
         let batches: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(
             batches.iter().map(|batch| batch.lines.clone()).collect::<Vec<_>>(),
-            [vec![1, 2], vec![3], vec![4], vec![5]]
+            [vec![1, 2, 3], vec![4], vec![5]]
         );
-        assert_eq!(batches.iter().map(|batch| batch.input_end).collect::<Vec<_>>(), [2, 3, 4, 5]);
+        assert_eq!(batches.iter().map(|batch| batch.input_end).collect::<Vec<_>>(), [3, 4, 5]);
         assert_eq!(queue.lock().bytes, 0);
+    }
+
+    #[test]
+    fn waiting_commands_are_sent_up_to_the_current_size() {
+        let queue = Queue::new(BatchSize::adaptive(None));
+        let hundred = |first: u64| {
+            let mut batch = Batch::new(INITIAL_SIZE, MAX_REQUEST_BYTES, Origin::New);
+            (first..first + 100).for_each(|line| batch.push(Command::new("info", "{}").unwrap(), line, line));
+            queue.push(batch).unwrap();
+        };
+        let pop = || queue.pop().map_or((0, 0), |batch| (batch.lines[0], batch.lines.len()));
+        (0..7).for_each(|index| hundred(1 + 100 * index));
+        let millisecond = Duration::from_millis(1);
+        assert_eq!(pop(), (1, 100));
+        queue.observe(100, millisecond);
+        assert_eq!(pop(), (101, 200));
+        queue.observe(200, millisecond);
+        assert_eq!(pop(), (301, 400));
+        // What was put together before the size shrank.
+        (7..11).for_each(|index| hundred(1 + 100 * index));
+        queue.observe(400, Duration::from_secs(1));
+        assert_eq!(pop(), (701, 200));
+        queue.close(Ok(()));
+        assert_eq!(pop(), (901, 200));
+    }
+
+    #[test]
+    fn full_request_is_awaited_until_its_first_command_has_lingered() {
+        let queue = Queue::new(BatchSize::adaptive(None));
+        queue.observe(100, Duration::ZERO);
+        let start = Instant::now();
+        queue.push(partial(1, 1)).unwrap();
+        queue.push(partial(2, 1)).unwrap();
+        assert_eq!(pop_lines(&queue), [1, 2]);
+        assert!(start.elapsed() >= BATCH_LINGER);
     }
 
     #[test]
@@ -361,12 +440,13 @@ mod tests {
 
     #[test]
     fn large_batches_are_not_recycled() {
-        let queue = Queue::new(BatchSize::fixed(100));
-        queue.recycle(full(1, MAX_POOLED_BYTES));
-        assert!(queue.take_recycled().is_empty());
+        let (queue, mut pool) = (Queue::new(BatchSize::fixed(100)), Vec::new());
+        queue.recycle(full(1, MAX_REQUEST_BYTES));
+        queue.take_recycled(&mut pool);
+        assert!(pool.is_empty());
         queue.recycle(full(2, 1));
-        assert_eq!(queue.take_recycled().len(), 1);
-        assert!(queue.take_recycled().is_empty());
+        queue.take_recycled(&mut pool);
+        assert_eq!(pool.len(), 1);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use cent::{Command, RequestBuilder};
 
 use super::super::journal::resume::{InputHasher, KnownInput};
 use super::super::ledger::Origin;
-use super::batch::Batch;
-use super::queue::{MAX_POOLED_BYTES, Queue, Stopped};
+use super::batch::{Batch, MAX_REQUEST_BYTES};
+use super::queue::{Queue, Stopped};
 use crate::console::blocking::{self, is_readable};
 
 /// The longest line, in bytes: input without newlines must not fill the memory. It is the same as for responses.
@@ -240,7 +240,7 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
             self.flush_full()?;
         }
         if self.batch.is_none() {
-            self.buffer_pool.extend(self.queue.take_recycled().into_iter().flat_map(Batch::into_buffers));
+            self.queue.take_recycled(&mut self.buffer_pool);
         }
         let batch = self.batch.get_or_insert_with(|| self.queue.new_batch(origin));
         batch.push(command, number, input_end);
@@ -248,9 +248,10 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
         if batch.is_full() { self.flush_full() } else { Ok(()) }
     }
 
-    /// Queues the batch with its request prepared.
+    /// Queues the batch, with its request prepared if nothing can be added to it. A large one would be held twice.
     fn flush_full(&mut self) -> anyhow::Result<()> {
-        if let Some(batch) = self.batch.as_mut().filter(|batch| batch.bytes() <= MAX_POOLED_BYTES) {
+        let is_final = self.queue.has_constant_size();
+        if let Some(batch) = self.batch.as_mut().filter(|batch| is_final && batch.bytes() <= MAX_REQUEST_BYTES) {
             batch.request(self.requests)?;
         }
         Ok(self.flush()?)
@@ -324,25 +325,29 @@ mod tests {
     #[test]
     fn batch_closes_at_max_bytes() {
         let (queue, requests) = (Queue::new(BatchSize::fixed(100)), requests());
-        let mut reader = BatchReader::new(pipe_with(""), &queue, &requests);
-        for (number, bytes) in [(1, 400_000), (2, 400_000), (3, 400_000), (4, 2_000_000), (5, 1)] {
-            push(&mut reader, number, bytes);
-        }
-        reader.flush().unwrap();
-        queue.close(Ok(()));
-        assert_eq!(all_lines(&queue), [vec![1, 2], vec![3], vec![4], vec![5]]);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut reader = BatchReader::new(pipe_with(""), &queue, &requests);
+                for (number, bytes) in [(1, 400_000), (2, 400_000), (3, 400_000), (4, 2_000_000), (5, 1)] {
+                    push(&mut reader, number, bytes);
+                }
+                reader.flush().unwrap();
+                queue.close(Ok(()));
+            });
+            assert_eq!(all_lines(&queue), [vec![1, 2], vec![3], vec![4], vec![5]]);
+        });
     }
 
     #[test]
     fn buffers_of_sent_lines_are_reused() {
         let (queue, requests) = (Queue::new(BatchSize::fixed(1)), requests());
         let mut reader = BatchReader::new(pipe_with(""), &queue, &requests);
-        for pooled in [0, 1, 2] {
+        for pooled in [0, 1, 1] {
             push(&mut reader, 1, 1);
             assert_eq!(reader.buffer_pool.len(), pooled);
             queue.recycle(queue.pop().unwrap());
         }
-        assert!(reader.empty_buffer().is_empty() && reader.buffer_pool.len() == 1);
+        assert!(reader.empty_buffer().is_empty() && reader.buffer_pool.is_empty());
     }
 
     #[test]
