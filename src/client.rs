@@ -386,7 +386,7 @@ impl Client {
         if self.requests().endpoint().is_signed() {
             return Err(Error::invalid("idempotency keys require an API key and Centrifugo 5.2 or later"));
         }
-        let support = IdempotencySupport::from_info(self.info()?.get())?;
+        let support = IdempotencySupport::from_info(self.info()?.get());
         let ask = || Ok(IdempotencySupport::UnknownVersion { is_supported: self.session.knows_idempotency_keys()? });
         support.map_or_else(ask, Ok)
     }

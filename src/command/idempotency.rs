@@ -13,7 +13,6 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::error::Error;
-use crate::error_kind::ErrorKind;
 use crate::json;
 
 /// How long after its first attempt a request may be repeated: 4 minutes, because servers keep keys for 5.
@@ -119,6 +118,8 @@ pub enum IdempotencySupport {
         /// Its answer; false for a server that has only the older form of the API.
         is_supported: bool,
     },
+    /// The response to `info` lists no nodes: nothing is known, and it may not be from Centrifugo.
+    NoNodes,
 }
 
 impl IdempotencySupport {
@@ -128,23 +129,19 @@ impl IdempotencySupport {
     }
 
     /// Reads the data of a reply to `info`; `None` if a node's version cannot be read, and no other one is too old.
-    ///
-    /// # Errors
-    /// [`ErrorKind::SafeToRetry`] if it lists no nodes.
-    pub(crate) fn from_info(data: &str) -> Result<Option<Self>, Error> {
+    pub(crate) fn from_info(data: &str) -> Option<Self> {
         let nodes = json::as_object(data).and_then(|info| info.get_last("nodes")).and_then(json::as_array);
-        let nodes = nodes.filter(|nodes| !nodes.is_empty());
-        let nodes = nodes.ok_or_else(|| Error::new(ErrorKind::SafeToRetry, "info lists no nodes").not_retryable())?;
+        let Some(nodes) = nodes.filter(|nodes| !nodes.is_empty()) else { return Some(Self::NoNodes) };
         let mut result = Some(Self::Supported);
         for node in nodes {
             let version = version_of(node).unwrap_or_default();
             match parse_version(&version) {
-                Some(numbers) if numbers < FIRST_VERSION => return Ok(Some(Self::TooOld { version })),
+                Some(numbers) if numbers < FIRST_VERSION => return Some(Self::TooOld { version }),
                 Some(_) => {}
                 None => result = None,
             }
         }
-        Ok(result)
+        result
     }
 }
 
@@ -215,10 +212,10 @@ mod tests {
             (r#"{"version":"6.9.1 OSS"},{"version":7}"#, None),
             ("{}", None),
         ] {
-            assert_eq!(support(&format!(r#"{{"nodes":[{nodes}]}}"#)).unwrap(), expected, "{nodes}");
+            assert_eq!(support(&format!(r#"{{"nodes":[{nodes}]}}"#)), expected, "{nodes}");
         }
-        for bad in ["{}", "null", r#"{"nodes":[]}"#, r#"{"nodes":{}}"#] {
-            assert_eq!(support(bad).unwrap_err().kind(), ErrorKind::SafeToRetry, "{bad}");
+        for empty in ["{}", "null", r#"{"nodes":[]}"#, r#"{"nodes":{}}"#] {
+            assert_eq!(support(empty), Some(IdempotencySupport::NoNodes), "{empty}");
         }
     }
 }

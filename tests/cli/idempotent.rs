@@ -262,6 +262,25 @@ fn nothing_is_sent_without_info() {
 }
 
 #[test]
+fn nothing_is_relied_on_without_nodes() {
+    let no_nodes = || respond(&Response::json(r#"{"result":{"nodes":[]}}"#));
+    let server = Current.server().script(no_nodes());
+    let text = format!("cent: {}: the reply to info lists no nodes; check that this is Centrifugo\n", server.address());
+    publish(Current, &server).arg("--retry=3").run().assert_output(1, "", &text);
+    assert!(received(&server).is_empty());
+
+    let server = server_with([executed_but_failed(), no_nodes()]);
+    let url = Current.url(&server.address());
+    let text = failed_attempt(&url, ERROR_500, 1, 4)
+        + &format!(
+            "cent: not repeating: cannot find out whether the server recognizes idempotency keys: the reply to info lists \
+             no nodes\ncent: {url}: {ERROR_500}; {CHECK}\n"
+        );
+    assert_output(&publish(Current, &server).arg("--retry=3").run(), 4, "", &text);
+    assert_eq!(received(&server), [1]);
+}
+
+#[test]
 fn quiet_call_prints_no_attempts_that_were_retried() {
     let server = server_with([executed_but_failed()]);
     publish(Current, &server).arg("-q").run().assert_output(0, "", "");

@@ -76,6 +76,12 @@ fn support_of_keys_depends_on_version() {
     }
     let server = Server::version(1).expect_no_connection();
     assert_eq!(client_for(1, &server.address()).idempotency_support().unwrap_err().kind(), ErrorKind::Invalid);
+    for info in [r#"{"result":{}}"#, r#"{"result":{"nodes":[]}}"#] {
+        let server = Server::version(6).script(server::respond(&Response::json(info)));
+        let support = client_for(6, &server.address()).idempotency_support().unwrap();
+        assert_eq!((support.is_supported(), support), (false, IdempotencySupport::NoNodes), "{info}");
+        assert_eq!(paths(&server), ["/api/info"]);
+    }
 }
 
 #[test]

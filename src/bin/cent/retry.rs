@@ -98,6 +98,10 @@ impl<'a> Retrier<'a> {
     /// Checks that the server recognizes idempotency keys, before any of them is relied on.
     pub(crate) fn check_keys(&mut self) -> anyhow::Result<()> {
         let support = self.read(Client::idempotency_support)?;
+        if support == IdempotencySupport::NoNodes {
+            let address = self.client.requests().endpoint().address();
+            return Err(Rejection(format!("{address}: {NO_NODES}; check that this is Centrifugo")).into());
+        }
         ignorance(&support).map_or(Ok(()), |problem| {
             Err(Rejection(format!("{problem}; run without --idempotent, or upgrade the server")).into())
         })
@@ -118,19 +122,21 @@ impl<'a> Retrier<'a> {
         if self.is_too_late(first) {
             return Resend::Never;
         }
-        let resend = match self.read_again(Client::idempotency_support) {
-            Ok(support) => match ignorance(&support) {
-                Some(problem) => {
-                    (self.print)(&format!("not repeating: {problem}"));
-                    self.keys_are_ignored = true;
-                    Resend::Never
-                }
-                None => Resend::Now,
-            },
-            Err(error) => {
+        let problem = match self.read_again(Client::idempotency_support) {
+            Ok(IdempotencySupport::NoNodes) => Err(NO_NODES.to_owned()),
+            Ok(support) => Ok(ignorance(&support)),
+            Err(error) => Err(without_hint(&error)),
+        };
+        let resend = match problem {
+            Ok(None) => Resend::Now,
+            Ok(Some(problem)) => {
+                (self.print)(&format!("not repeating: {problem}"));
+                self.keys_are_ignored = true;
+                Resend::Never
+            }
+            Err(problem) => {
                 (self.print)(&format!(
-                    "not repeating: cannot find out whether the server recognizes idempotency keys: {}",
-                    without_hint(&error)
+                    "not repeating: cannot find out whether the server recognizes idempotency keys: {problem}"
                 ));
                 Resend::Later
             }
@@ -226,6 +232,8 @@ pub(crate) enum Resend {
     /// It ignores them, or has forgotten them by now.
     Never,
 }
+
+const NO_NODES: &str = "the reply to info lists no nodes";
 
 /// Why idempotency keys are of no use.
 fn ignorance(support: &IdempotencySupport) -> Option<String> {
