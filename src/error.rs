@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::error_kind::{ErrorKind, HINT_EARLIER_ATTEMPT, HINT_READ_ONLY};
 use crate::json::Location;
+use crate::remedy::Remedy;
 use crate::reply::{Reply, ReplyError};
 
 /// Why a call failed: what happened, to what, and what to do about it.
@@ -111,6 +112,12 @@ impl Error {
     /// What to do about it, for people; code decides by the [kind](Self::kind).
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// What the hint asks to change in the settings of the client, for programs that name these in their own words.
+    pub fn remedies(&self) -> impl Iterator<Item = Remedy> {
+        let hint = self.hint().unwrap_or_default();
+        Remedy::ALL.into_iter().filter(move |remedy| hint.contains(remedy.text()))
     }
 
     /// The HTTP status of the response, if that is why the call failed.

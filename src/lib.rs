@@ -160,6 +160,7 @@ mod error_kind;
 mod http;
 mod json;
 mod methods;
+mod remedy;
 mod reply;
 mod results;
 mod retry;
@@ -179,6 +180,7 @@ pub use connection::{ApiForm, ConnectionInfo, TlsInfo};
 pub use error::Error;
 pub use error_kind::ErrorKind;
 pub use methods::{ApiVersion, Method, Param, ParamType, Versions};
+pub use remedy::Remedy;
 pub use reply::{Reply, ReplyError};
 pub use results::{
     Broadcast, ChannelInfo, ClientInfo, History, MapEntries, MapEntry, MapStats, Position, PresenceStats, Publication,

@@ -74,13 +74,13 @@ fn channel_errors(responses: &str, broadcast: &Command) -> Option<Vec<ReplyError
     Some(errors)
 }
 
-pub(crate) const HINT_SECRET: &str = "this is Centrifugo 1: set secret instead of api_key";
+pub(crate) const HINT_SECRET: &str = "this is Centrifugo 1: use a secret instead of an API key";
 
 /// What to do about a status that means the same in both forms.
 pub(super) fn status_hint(status: u16) -> Option<&'static str> {
     match status {
         401 => Some(
-            "wrong API key, or the server has none: your api_key must equal http_api.key in the server's \
+            "wrong API key, or the server has none: the key must equal http_api.key in the server's \
              config (before Centrifugo 6: api_key there)",
         ),
         404 => Some(

@@ -146,7 +146,7 @@ fn offers_basic(response: &HttpResponse) -> bool {
 }
 
 const HINT_BASIC: &str = "the proxy does not offer Basic authentication, the only one that is supported: use a proxy that \
-                          does, or add the host to NO_PROXY";
+                          does, or add the host to the hosts without a proxy";
 
 /// What to do where a proxy requires a login; Centrifugo itself names no scheme for one.
 fn login_hint(challenge: &str) -> String {
@@ -166,7 +166,7 @@ fn redirect_hint(response: &HttpResponse, url: &str) -> &'static str {
     } else if is_login() {
         "a proxy in front of the server requires a login: use an address that does not require one"
     } else {
-        "redirects are not followed: set address to the final URL"
+        "redirects are not followed: use the final URL as the address"
     }
 }
 
@@ -185,7 +185,7 @@ fn host_of(url: &str) -> &str {
 /// What to do about a status that means the same in all forms of the API.
 fn common_hint(response: &HttpResponse, several: bool, kind: ErrorKind) -> &'static str {
     match response.status {
-        300..=399 => "redirects are not followed: set address to the final URL",
+        300..=399 => "redirects are not followed: use the final URL as the address",
         407 if response.proxy.is_some() => "use valid credentials in the proxy URL, http://USER:PASSWORD@HOST:PORT",
         413 if several => "send fewer commands per request",
         413 => "send less data, or raise the limit of the proxy in front of the server",

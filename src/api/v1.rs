@@ -74,7 +74,8 @@ pub(super) fn status_hint(status: u16, commands: &[Command]) -> Option<String> {
         }
         401 => "wrong secret: copy it from the server's config",
         404 => {
-            "for Centrifugo 2 or later, set api_key instead of secret; otherwise check the path and port of the address"
+            "for Centrifugo 2 or later, use an API key instead of a secret; otherwise check the path and port of the \
+             address"
         }
         _ => return None,
     };

@@ -120,11 +120,11 @@ fn connect_failure(error: &ConnectError, timeout: Duration, proxy: Option<&str>,
         ConnectError::TunnelRefused { status: 407, schemes } => proxy_authentication(&the_proxy, schemes),
         ConnectError::TunnelRefused { status: status @ 500.., .. } => safe_to_retry(
             format!("{the_proxy} could not reach the server ({status})"),
-            "nothing was sent: check the address and that the server is running, or add the host to NO_PROXY",
+            "nothing was sent: check the address and that the server is running, or add the host to the hosts without a proxy",
         ),
         ConnectError::TunnelRefused { status, .. } => safe_to_retry(
             format!("{the_proxy} refused the tunnel ({status})"),
-            "nothing was sent: allow the host in the proxy, or add it to NO_PROXY",
+            "nothing was sent: allow the host in the proxy, or add it to the hosts without a proxy",
         )
         .not_retryable(),
         ConnectError::InvalidProxyResponse => safe_to_retry(
@@ -145,7 +145,7 @@ fn proxy_authentication(the_proxy: &str, schemes: &[String]) -> Error {
     } else {
         safe_to_retry(
             format!("{the_proxy} requires {} authentication (407), which is not supported", schemes.join(" or ")),
-            "nothing was sent: use a proxy that accepts Basic, or add the host to NO_PROXY",
+            "nothing was sent: use a proxy that accepts Basic, or add the host to the hosts without a proxy",
         )
     };
     error.not_retryable()

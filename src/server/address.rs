@@ -89,7 +89,7 @@ impl Address {
         // First, so that parts of a password are not reported as a port or a path.
         if rest.contains('@') {
             return Err(Error::invalid("address contains credentials (@)")
-                .with_hint("remove them and set secret or api_key instead"));
+                .with_hint("remove them and use a secret or an API key instead"));
         }
         if rest.contains('?') {
             return Err(

@@ -110,7 +110,7 @@ fn misread_hint(credential: &str) -> Option<&'static str> {
     if is_quoted('"') || is_quoted('\'') {
         Some("the quotes around it are part of the value: remove them")
     } else if [" ;", " #"].iter().any(|comment| credential.contains(comment)) {
-        Some("the text after a ; or # is part of the value: put a comment on a line of its own")
+        Some("the text after a ; or # is part of the value: remove it")
     } else {
         None
     }

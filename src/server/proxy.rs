@@ -69,7 +69,7 @@ impl FromStr for Proxy {
 }
 
 fn invalid(message: &str) -> Error {
-    Error::invalid(message).with_hint("set http://HOST:PORT, or unset it")
+    Error::invalid(message).with_hint("use http://HOST:PORT, or no proxy")
 }
 
 fn authorization(credentials: &str) -> SecretString {

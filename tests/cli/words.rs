@@ -113,7 +113,24 @@ fn program_words(text: &str) -> Vec<&str> {
         let name = word.trim_start_matches(|c: char| c != '-' && !c.is_alphanumeric()).strip_prefix("--");
         name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()))
     };
-    let others = ["centrc", "CENT_", "exit status", "the program", "program `cent`", "standard input", "stdin"];
+    let others = [
+        "centrc",
+        "CENT_",
+        "exit status",
+        "the program",
+        "program `cent`",
+        "standard input",
+        "stdin",
+        // Of the config file, and of the environment.
+        "set address",
+        "set secret",
+        "set api_key",
+        "your api_key",
+        "ca_file",
+        "cert_file",
+        "line of its own",
+        "PROXY",
+    ];
     text.split_whitespace().filter(is_option).chain(others.into_iter().filter(|word| text.contains(word))).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cent::{Client, Command, DEFAULT_TIMEOUT, ErrorKind};
+use cent::{Address, Client, Command, DEFAULT_TIMEOUT, ErrorKind, Proxy, Remedy};
 
 use super::{
     ALL_VERSIONS, WITH_API_KEY, WITH_CURRENT_FORM, client_for, command, invalid_publish, paths, publish, publishes,
@@ -137,17 +137,47 @@ fn wrong_credential_type_names_correct_one() {
         let server = Server::version(major);
         let error = Client::new(&server.address(), SECRET).unwrap().publish("news", &1).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Rejected);
-        assert!(error.to_string().contains("set api_key instead of secret"), "{major} {error}");
+        assert!(error.to_string().contains("use an API key instead of a secret"), "{major} {error}");
     }
     let server = Server::version(1);
     let mut client = Client::with_api_key(&server.address(), API_KEY).unwrap();
     for commands in [&publishes(["a"])[..], &publishes(["a", "b"])] {
         let error = client.send_commands(commands).unwrap_err();
         assert_eq!((error.kind(), error.command_index()), (ErrorKind::Rejected, None));
-        assert!(error.to_string().contains("set secret instead of api_key"), "{error}");
+        assert!(error.to_string().contains("use a secret instead of an API key"), "{error}");
     }
     assert_eq!(paths(&server), ["/api/publish", "/api", "/api/batch", "/api"]);
     assert!(server.centrifugo().executed().is_empty());
+}
+
+#[test]
+fn remedies_are_the_settings_in_the_hint() {
+    let [v1, v6] = [1, 6].map(Server::version);
+    let moved = Response::new(302).header("Location", "http://elsewhere.example/");
+    let moved = Server::version(6).script(server::respond(&moved));
+    let with_key = |server: &Server, key: &str| Client::with_api_key(&server.address(), key).unwrap();
+    let tunnel = Server::version(6).script(server::respond(&Response::new(403)));
+    let proxied = Client::with_api_key("https://rt.invalid", API_KEY).unwrap();
+    let proxied = proxied.with_proxy(tunnel.address().parse().unwrap());
+    for (mut client, remedies) in [
+        (with_key(&v1, API_KEY), vec![Remedy::UseSecret]),
+        (Client::new(&v6.address(), SECRET).unwrap(), vec![Remedy::UseApiKey]),
+        (with_key(&v6, "another"), vec![Remedy::CorrectApiKey]),
+        (Client::new(&v1.address(), "x ; y").unwrap(), vec![Remedy::RemoveComment]),
+        (with_key(&moved, API_KEY), vec![Remedy::UseFinalUrl]),
+        (proxied, vec![Remedy::AvoidProxy]),
+    ] {
+        let error = client.publish("news", &1).unwrap_err();
+        assert_eq!(error.remedies().collect::<Vec<_>>(), remedies, "{error}");
+        assert!(remedies.iter().all(|remedy| error.hint().unwrap().contains(remedy.text())), "{error}");
+    }
+    for (error, remedies) in [
+        (Address::parse("http://a@h").unwrap_err(), vec![Remedy::RemoveCredentials]),
+        (Address::parse("http://h:x").unwrap_err(), vec![]),
+        (Proxy::parse("socks5://h").unwrap_err(), vec![Remedy::CorrectProxy]),
+    ] {
+        assert_eq!(error.remedies().collect::<Vec<_>>(), remedies, "{error}");
+    }
 }
 
 #[test]

@@ -8,8 +8,8 @@ use cent::{
     Command, ConnectionInfo, DisconnectOptions, Endpoint, Error, ErrorKind, Event, History, HistoryOptions,
     HttpRequest, IdempotencyKey, IdempotencySupport, MapEntries, MapEntry, MapPublishOptions, MapRemoveOptions,
     MapStateOptions, MapStats, MapStreamOptions, Method, NextStep, Param, ParamType, Position, PresenceStats, Proxy,
-    Publication, PublishOptions, Published, RefreshOptions, Repeat, Reply, ReplyError, RequestBuilder, RetryPolicy,
-    Scheme, SharedPollPublishOptions, SubscribeOptions, TlsInfo, UnsubscribeOptions, Versions,
+    Publication, PublishOptions, Published, RefreshOptions, Remedy, Repeat, Reply, ReplyError, RequestBuilder,
+    RetryPolicy, Scheme, SharedPollPublishOptions, SubscribeOptions, TlsInfo, UnsubscribeOptions, Versions,
 };
 
 use super::publishes;
@@ -31,7 +31,7 @@ fn all_types_have_common_traits() {
         Address, ApiForm, ApiVersion, Broadcast, ChannelInfo, Command, ConnectionInfo, DisconnectOptions, Endpoint,
         ErrorKind, Event<'_>, HistoryOptions, IdempotencyKey, IdempotencySupport, MapPublishOptions, MapRemoveOptions,
         MapStateOptions, MapStats, MapStreamOptions, NextStep, Param, ParamType, Position, PresenceStats, Proxy,
-        PublishOptions, Published, RefreshOptions, Repeat, Reply, ReplyError, RetryPolicy, Scheme,
+        PublishOptions, Published, RefreshOptions, Remedy, Repeat, Reply, ReplyError, RetryPolicy, Scheme,
         SharedPollPublishOptions, SubscribeOptions, TlsInfo, UnsubscribeOptions, Versions,
     );
     // Raw JSON has no hash.

@@ -26,6 +26,7 @@ mod config;
 mod console;
 mod did_you_mean;
 mod exit;
+mod hints;
 mod lines;
 mod options;
 mod params;

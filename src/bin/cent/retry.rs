@@ -9,6 +9,7 @@ use cent::{
 
 use crate::clock::{Clock, Timestamp};
 use crate::exit::Rejection;
+use crate::hints;
 use crate::options::Options;
 
 /// How long servers keep an idempotency key after its first use.
@@ -173,7 +174,7 @@ impl<'a> Retrier<'a> {
                 result => return result,
             };
             let step = self.next_step(Err(&error), Repeat::Reads, &self.now());
-            if !self.back_off(step, || error.to_string()) {
+            if !self.back_off(step, || hints::text_of(&error)) {
                 return Err(error);
             }
         }
@@ -250,7 +251,7 @@ fn failure_text(result: &Result<Vec<Reply>, Error>, url: &str, step: NextStep) -
     let is_repeat = matches!(step, NextStep::Repeat(_));
     let replies = match result {
         Err(error) if is_repeat => return without_hint(error),
-        Err(error) => return error.to_string(),
+        Err(error) => return hints::text_of(error),
         Ok(replies) => replies,
     };
     let kind = if is_repeat { ErrorKind::OutcomeUnknown } else { ErrorKind::SafeToRetry };

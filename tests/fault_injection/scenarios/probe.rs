@@ -65,7 +65,7 @@ impl Scenarios {
                 vec![bad_request.clone()],
                 &moved,
                 invalid_params.clone().on_connections(3),
-                (rejected(&["set secret instead of api_key"]).on_connections(3), vec![]),
+                (rejected(&["use a secret instead of an API key"]).on_connections(3), vec![]),
             ),
             Probe::new(
                 "for an API at the root",
@@ -90,7 +90,7 @@ impl Scenarios {
             self.add_conversation(LONG_TIMEOUT, format!("{name} in a probe of a batch"), several, scripts, expected);
         }
         let scripts = vec![bad_request, decline(&moved)];
-        let expected = rejected(&["set secret instead of api_key"]).on_connections(3);
+        let expected = rejected(&["use a secret instead of an API key"]).on_connections(3);
         self.add_conversation(LONG_TIMEOUT, "Centrifugo 1 rejects a batch", several, scripts, expected);
     }
 

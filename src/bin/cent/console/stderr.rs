@@ -7,6 +7,7 @@ use std::time::Duration;
 use cent::Event;
 
 use super::{blocking, color};
+use crate::hints;
 
 const PREFIX: &str = "cent:";
 
@@ -60,7 +61,7 @@ pub(crate) fn escaped(text: &str) -> String {
 
 /// The text of an error; without the error number, if it is the operating system's.
 fn error_text(error: &(dyn std::error::Error + 'static)) -> String {
-    let text = error.to_string();
+    let text = error.downcast_ref::<cent::Error>().map_or_else(|| error.to_string(), hints::text_of);
     match error.downcast_ref::<io::Error>().and_then(|_| text.split_once(" (os error")) {
         Some((text, _)) => text.to_lowercase(),
         None => text,

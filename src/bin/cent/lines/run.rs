@@ -26,6 +26,7 @@ use crate::config::home::{expand_tilde, home_dir};
 use crate::console::Console;
 use crate::console::stderr;
 use crate::exit::{Effect, ExitStatus, LinesOutcome, OutputError, exit_status_for, lines_status};
+use crate::hints;
 use crate::options::{Options, UnknownChoice};
 use crate::reply_errors::ReplyErrors;
 use crate::retry::{self, KEY_LIFETIME, Resend, Retrier};
@@ -567,5 +568,5 @@ fn is_rejected_repetition(error: &ReplyError) -> bool {
 
 /// A message with its hint; the line is named instead of the URL.
 fn text_without_subject(error: &Error) -> String {
-    error.hint().map_or_else(|| error.message().to_owned(), |hint| format!("{}; {hint}", error.message()))
+    hints::hint_of(error).map_or_else(|| error.message().to_owned(), |hint| format!("{}; {hint}", error.message()))
 }
