@@ -44,7 +44,7 @@ fn appended_lines_are_sent() {
     let first = run(&server, &["publish", "-q"], lines(1..=3).trim_end(), None);
     first.assert(0, "");
     let second = run(&server, &["publish"], &lines(1..=5), Some(&first.journal));
-    second.assert(0, "cent: 2 commands accepted\n");
+    second.assert(0, "cent: 2 commands accepted; in all runs: 5 accepted\n");
     assert_eq!(second.output.stdout().lines().count(), 2);
     assert_eq!(received(&server), numbers(1..=5));
 }
@@ -56,7 +56,7 @@ fn blank_lines_are_counted() {
     let first = run(&server, &["publish", "-q"], &input, None);
     assert_eq!(first.exit_code(), 5);
     let second = run(&server, &["publish"], &input, Some(&first.journal));
-    second.assert(0, "cent: 1 command accepted\n");
+    second.assert(0, "cent: 1 command accepted; in all runs: 3 accepted\n");
     run(&server, &["publish"], &input, Some(&second.journal))
         .assert(0, "cent: nothing left to do: lines 1-7 done earlier\n");
     assert_eq!(received(&server), numbers(1..=3));
@@ -78,7 +78,10 @@ fn rejected_lines_are_done_and_named_again() {
     assert_eq!(again.journal, first.journal);
     // Also if the rest was done later.
     let more = run(&server, &["publish"], &(input + &line(4)), Some(&first.journal));
-    more.assert(1, "cent: line 2 was rejected in an earlier run\ncent: 1 command accepted\n");
+    more.assert(
+        1,
+        "cent: line 2 was rejected in an earlier run\ncent: 1 command accepted; in all runs: 3 accepted, 1 rejected\n",
+    );
     assert_eq!(received(&server), numbers([1, 3, 4]));
 }
 
@@ -106,7 +109,7 @@ fn run_resumes_after_temporary_rejection() {
             ),
         );
         let second = run_form(form, &server, &["publish"], &lines(1..=6), Some(&first.journal));
-        second.assert(0, "cent: 4 commands accepted\n");
+        second.assert(0, "cent: 4 commands accepted; in all runs: 6 accepted\n");
         assert_eq!(second.output.stdout().lines().count(), 4);
         assert_eq!(received(&server), numbers(1..=6));
     }
@@ -176,7 +179,7 @@ fn invalid_line_is_rejected_and_done() {
     let error =
         "cent: line 4: publish: bad request (400); check the params for wrong types, or nesting that is too deep\n";
     first.assert(1, &format!("{error}cent: 5 commands: 4 accepted, 1 rejected\n"));
-    assert!(first.text().contains("{\"done\":{\"line\":4,\"rejected\":\"4\"},"), "{}", first.text());
+    assert!(first.text().contains("{\"done\":{\"line\":4,\"replies\":1,\"rejected\":\"4\"},"), "{}", first.text());
     run(&server, &["publish"], &input, Some(&first.journal))
         .assert(1, "cent: line 4 was rejected in an earlier run\ncent: nothing left to do: lines 1-5 done earlier\n");
     assert_eq!(received(&server), numbers([1, 2, 3, 5]));
@@ -206,7 +209,8 @@ fn line_that_is_never_sent_can_be_fixed() {
     let bad = lines(1..=3) + "{}\n" + &line(5);
     let first = run(&server, &["publish", "-q"], &bad, None);
     assert_eq!(first.exit_code(), 5);
-    run(&server, &["publish"], &lines(1..=5), Some(&first.journal)).assert(0, "cent: 2 commands accepted\n");
+    run(&server, &["publish"], &lines(1..=5), Some(&first.journal))
+        .assert(0, "cent: 2 commands accepted; in all runs: 5 accepted\n");
     assert_eq!(received(&server), numbers(1..=5));
 }
 
@@ -237,7 +241,7 @@ fn changed_input_is_an_error() {
     );
     // Lines that were not sent yet may change.
     run(&server, &["publish", "--idempotent"], &changed(6), Some(&first.journal))
-        .assert(0, "cent: 4 commands accepted\n");
+        .assert(0, "cent: 4 commands accepted; in all runs: 6 accepted\n");
     assert_eq!(received(&server), numbers([1, 2, 3, 4, 5, 7]));
 }
 

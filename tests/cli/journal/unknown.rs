@@ -37,13 +37,13 @@ fn unknown_lines_wait_for_decision() {
         assert_eq!(asked.journal, first.journal);
 
         let skipped = run_form(form, &server, &["publish", "--unknown=skip"], &lines(1..=6), Some(&first.journal));
-        skipped.assert(0, "cent: lines 3-4 skipped: maybe never executed\ncent: 2 commands accepted\n");
+        skipped.assert(0, "cent: lines 3-4 skipped: maybe never executed\ncent: 2 commands accepted; in all runs: 4 accepted, 2 skipped\n");
         assert_eq!(received(&server), numbers(1..=6));
         run_form(form, &server, &["publish"], &lines(1..=6), Some(&skipped.journal))
             .assert(0, "cent: nothing left to do: lines 1-6 done earlier, but lines 3-4 skipped\n");
 
         let sent = run_form(form, &server, &["publish", "--unknown=send"], &lines(1..=6), Some(&first.journal));
-        sent.assert(0, "cent: 4 commands accepted\n");
+        sent.assert(0, "cent: 4 commands accepted; in all runs: 6 accepted\n");
         assert_eq!(received(&server), numbers([1, 2, 3, 4, 5, 6, 3, 4, 5, 6]));
     }
 }
@@ -82,7 +82,7 @@ fn unknown_lines_with_keys_are_repeated_for_4_minutes() {
     );
     let first_sent = now() - 200;
     let second = run(&server, &["publish", "--idempotent"], &lines(1..=6), Some(&at(&first.journal, first_sent)));
-    second.assert(0, "cent: 4 commands accepted\n");
+    second.assert(0, "cent: 4 commands accepted; in all runs: 6 accepted\n");
     assert_eq!(received(&server), numbers(1..=6));
     // What is sent again has the time of the first attempt.
     assert_eq!(
@@ -99,7 +99,8 @@ fn clock_that_was_set_changes_nothing() {
     let server = Current.server();
     let first = unknown_run(Current, &server, &["publish", "--idempotent"]);
     let ahead = at(&first.journal, now() + 7200);
-    run(&server, &["publish", "--idempotent"], &lines(1..=6), Some(&ahead)).assert(0, "cent: 4 commands accepted\n");
+    run(&server, &["publish", "--idempotent"], &lines(1..=6), Some(&ahead))
+        .assert(0, "cent: 4 commands accepted; in all runs: 6 accepted\n");
     assert_eq!(received(&server), numbers(1..=6));
     let ahead = with_uptime(&ahead, 240);
     assert_eq!(run(&server, &["publish", "--idempotent"], &lines(1..=6), Some(&ahead)).exit_code(), 4);
@@ -149,7 +150,7 @@ fn read_that_failed_for_now_is_sent_again() {
     first.assert(5, &format!("{}{}{summary}", error(3), error(4)));
     assert_eq!(first.output.stdout().lines().count(), 2);
     let second = run(&server, &["history"], &history.repeat(6), Some(&first.journal));
-    second.assert(0, "cent: 4 commands accepted\n");
+    second.assert(0, "cent: 4 commands accepted; in all runs: 6 accepted\n");
     assert_eq!(second.output.stdout().lines().count(), 4);
     assert!(!second.text().contains("rejected"), "{}", second.text());
 }
@@ -187,7 +188,7 @@ fn each_line_keeps_its_key() {
     let server = Current.server();
     let first = unknown_run(Current, &server, &["publish", "--idempotent"]);
     run(&server, &["publish", "--idempotent", "--batch=1"], &lines(1..=6), Some(&first.journal))
-        .assert(0, "cent: 4 commands accepted\n");
+        .assert(0, "cent: 4 commands accepted; in all runs: 6 accepted\n");
     let bodies: String = server.requests().iter().map(|request| request.body_text()).collect();
     let mut keys: Vec<&str> = bodies.split("\"idempotency_key\":\"").skip(1).map(|rest| &rest[..32]).collect();
     assert_eq!(keys.len(), 8);
@@ -264,7 +265,8 @@ fn older_server_is_not_sent_unknown_lines() {
              cent: lines 1-4 done; line 5 onwards not accepted: fix it, then run the same command again\n"
         ),
     );
-    run(&server, &["publish"], &lines(1..=6), Some(&skipped.journal)).assert(0, "cent: 2 commands accepted\n");
+    run(&server, &["publish"], &lines(1..=6), Some(&skipped.journal))
+        .assert(0, "cent: 2 commands accepted; in all runs: 4 accepted, 2 skipped\n");
     assert_eq!(received(&server), numbers(1..=6));
 }
 
@@ -323,7 +325,7 @@ fn lines_that_only_read_are_always_repeated() {
     let (killed, _) = text.trim_end().rsplit_once('\n').unwrap();
     let killed = at(format!("{killed}\n").as_bytes(), 1);
     let second = run(&server, &["history"], &input, Some(&killed));
-    second.assert(0, "cent: 2 commands accepted\n");
+    second.assert(0, "cent: 2 commands accepted; in all runs: 4 accepted\n");
 
     let server = Current.server().script(ok()).script(executed_but_failed());
     let failed = run(&server, &["history"], &input, Some(&without_address(&killed, &server)));
@@ -354,7 +356,7 @@ fn unknown_replies_stop_run_and_are_sent_alone() {
     // The reply to the line that is sent again is left to the next run.
     assert_eq!(first.output.stdout().lines().count(), 3);
     let second = run(&server, &["publish", "--idempotent"], &lines(1..=6), Some(&first.journal));
-    second.assert(0, "cent: 3 commands accepted\n");
+    second.assert(0, "cent: 3 commands accepted; in all runs: 6 accepted\n");
     assert_eq!(second.output.stdout().lines().count(), 3);
     let sizes: Vec<_> =
         server.requests().iter().map(|request| request.body_text().matches("\"data\"").count()).collect();
@@ -392,7 +394,10 @@ fn invalid_line_in_lost_batch_is_found_by_next_run() {
     );
     let sent = run(&server, &["publish", "--batch=8", "--unknown=send"], &input, Some(&found.journal));
     let error = "line 4: publish: bad request (400); check the params for wrong types, or nesting that is too deep";
-    sent.assert(1, &format!("cent: {error}\ncent: 2 commands: 1 accepted, 1 rejected\n"));
+    sent.assert(
+        1,
+        &format!("cent: {error}\ncent: 2 commands: 1 accepted, 1 rejected; in all runs: 4 accepted, 1 rejected\n"),
+    );
     assert_eq!(received(&server), [1, 2, 3, 5]);
 }
 
@@ -404,7 +409,7 @@ fn released_line_can_be_fixed_or_rejected() {
     // Line 2 counts as never sent: it may have any text, and a rejection is one.
     let fixed = lines(1..=6).replace("\"data\": 2", "\"data\": 7");
     let sent = run(&server, &["publish", "--unknown=send"], &fixed, Some(&first.journal));
-    sent.assert(0, "cent: 5 commands accepted\n");
+    sent.assert(0, "cent: 5 commands accepted; in all runs: 6 accepted\n");
     assert_eq!(received(&server), [1, 2, 7, 3, 4, 5, 6]);
     let rejected = lines(1..=6).replace("\"plain:a\", \"data\": 2", "\"nope:a\", \"data\": 2");
     let sent = run(&server, &["publish", "--unknown=send", "-q"], &rejected, Some(&first.journal));
@@ -417,7 +422,8 @@ fn released_line_can_be_fixed_or_rejected() {
     assert!(
         declined.stderr().ends_with("cent: line 1 done; line 2 onwards not accepted: run the same command again\n")
     );
-    run(&server, &["publish"], &fixed, Some(&declined.journal)).assert(0, "cent: 5 commands accepted\n");
+    run(&server, &["publish"], &fixed, Some(&declined.journal))
+        .assert(0, "cent: 5 commands accepted; in all runs: 6 accepted\n");
 }
 
 #[test]
@@ -439,7 +445,7 @@ fn released_line_between_others_is_not_lost() {
     }
     let before = received(&server);
     let done = run(&server, &["publish"], &lines(1..=4), Some(&journal));
-    done.assert(0, "cent: 3 commands accepted\n");
+    done.assert(0, "cent: 3 commands accepted; in all runs: 4 accepted\n");
     assert_eq!(received(&server)[before.len()..], [1, 3, 4]);
 }
 

@@ -250,7 +250,7 @@ mod tests {
             ),
             (Entry::NotAccepted(NotAccepted { done: 2 }), r#"{"not_accepted":{"line":2},"#),
             (Entry::Released(Released { lines: lines_of("3-4"), done: 2 }), r#"{"released":{"lines":"3-4","line":2},"#),
-            (Entry::Answered(Answered::default()), r#"{"done":{"line":0},"#),
+            (Entry::Answered(Answered::default()), r#"{"done":{"line":0,"replies":0},"#),
             (
                 Entry::Answered(Answered {
                     rejected: lines_of("3,7-9"),
@@ -258,7 +258,7 @@ mod tests {
                     unknown: lines_of("5"),
                     ..answered
                 }),
-                r#"{"done":{"line":100,"rejected":"3,7-9","failed":"4","unknown":"5"},"#,
+                r#"{"done":{"line":100,"replies":0,"rejected":"3,7-9","failed":"4","unknown":"5"},"#,
             ),
             (
                 Entry::Skipped(Skipped { lines: lines_of("101-200"), done: 200 }),

@@ -72,6 +72,8 @@ impl Sent {
 pub(crate) struct Answered {
     #[serde(rename = "line")]
     pub(crate) done: u64,
+    /// How many lines have a reply; the others are blank.
+    pub(crate) replies: u64,
     #[serde(default, skip_serializing_if = "LineSet::is_empty")]
     pub(crate) rejected: LineSet,
     /// Those that only read, and failed for now.
@@ -80,9 +82,6 @@ pub(crate) struct Answered {
     /// Those that may have been executed despite an error.
     #[serde(default, skip_serializing_if = "LineSet::is_empty")]
     pub(crate) unknown: LineSet,
-    /// How many lines have a reply. Earlier runs have printed theirs, so a journal need not keep it.
-    #[serde(skip)]
-    pub(crate) replies: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -241,6 +240,8 @@ pub(crate) struct Ledger {
     /// counts from there.
     keys_used: Option<(u64, Timestamp)>,
     rejected: NamedLines,
+    /// How many commands were accepted or rejected.
+    settled: u64,
     /// What `done` and `rejected` were before the last requests, if those were rejected as a whole.
     kept_rejections: (u64, NamedLines),
     skipped: NamedLines,
@@ -254,6 +255,8 @@ pub(crate) struct Ledger {
     keys_help: bool,
     /// Lines that earlier runs found rejected.
     rejected_earlier: NamedLines,
+    /// How many commands they found accepted or rejected.
+    settled_earlier: u64,
     run: Totals,
 }
 
@@ -265,7 +268,8 @@ impl Ledger {
 
     /// Begins a run, after the entries of earlier ones.
     pub(crate) fn begin(&mut self, has_keys: bool) {
-        (self.rejected_earlier, self.keys_help) = (self.rejected.clone(), has_keys);
+        (self.rejected_earlier, self.settled_earlier) = (self.rejected.clone(), self.settled);
+        self.keys_help = has_keys;
         self.run = Totals { start: self.end(), ..Totals::default() };
     }
 
@@ -373,14 +377,17 @@ impl Ledger {
     }
 
     fn add_answered(&mut self, answered: &Answered) -> Result<(), Contradiction> {
-        let Answered { done, rejected, failed, unknown, replies } = answered;
+        let Answered { done, replies, rejected, failed, unknown } = answered;
         let sent = self.in_flight.as_ref().ok_or(Contradiction)?;
         let (open, is_accepted) = (answered.open(), rejected != sent);
-        let is_valid =
-            Some(*done) == sent.last().max(Some(self.done)) && rejected.is_subset_of(sent) && open.is_subset_of(sent);
+        let is_valid = Some(*done) == sent.last().max(Some(self.done))
+            && *replies <= sent.count()
+            && rejected.is_subset_of(sent)
+            && open.is_subset_of(sent);
         if !is_valid {
             return Err(Contradiction);
         }
+        self.settled = self.settled.saturating_add(replies.saturating_sub(open.count()));
         let open = if self.is_journaled { open } else { LineSet::default() };
         self.settle_in_flight(&open);
         self.done = *done;
@@ -408,6 +415,7 @@ impl Ledger {
             }
             let withdrawn = self.rejected.count.saturating_sub(rejected.count);
             (self.done, self.rejected) = (*kept, rejected.clone());
+            self.settled = self.settled.saturating_sub(withdrawn);
             self.run.replies = self.run.replies.saturating_sub(withdrawn);
             self.run.rejected = self.run.rejected.saturating_sub(withdrawn);
         } else if not_accepted.done > self.done {
@@ -610,6 +618,7 @@ mod tests {
             (&first, released("1-100", 100)),
             (&unknown, done(100, "101", "")),
             (&unknown, done(100, "", "101")),
+            (&unknown, Entry::Answered(Answered { done: 100, replies: 101, ..Answered::default() })),
             (&unknown, skipped("1-99", 100)),
             (&unknown, skipped("1-100", 99)),
         ] {
@@ -630,6 +639,9 @@ mod tests {
         assert_eq!((ledger(&all).done(), ledger(&all).rejected), (2, NamedLines { first: set("1"), count: 1 }));
         assert_eq!((ledger(&all).unsent(), ledger(&all).unknown()), (&set(""), None));
         assert_eq!(ledger(&[all, vec![sent("3-5", 20), done(5, "", "")]].concat()).done(), 5);
+        // Nor while others of the same request are unknown.
+        let others = [&start[..], &[sent("3-5", 10), sent("3", 10), done(3, "3", ""), sent("4", 10)]].concat();
+        assert_eq!(ledger(&others).add(&not_accepted(2)), Err(Contradiction));
         // Not those before an accepted line, and not a part of them.
         for line in [0, 1, 3] {
             let mut ledger = ledger(&[&start[..], &rejections].concat());

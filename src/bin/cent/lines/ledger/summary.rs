@@ -32,10 +32,19 @@ impl Ledger {
         }
         let (seconds, rate) = (elapsed.as_secs_f64(), rate(self.run.replies, elapsed));
         let (count, outcome) = (command_count(self.run.replies), self.outcome_counts());
-        match outcome {
+        let run = match outcome {
             Some(outcome) => format!("{count} in {seconds:.1} s ({rate}): {outcome}"),
             None => format!("{count} accepted in {seconds:.1} s ({rate})"),
-        }
+        };
+        self.job_counts().map_or_else(|| run.clone(), |job| format!("{run}; {job}"))
+    }
+
+    /// How many commands of this run and of earlier ones had which outcome; none if there were no earlier ones.
+    fn job_counts(&self) -> Option<String> {
+        let (rejected, skipped) = (self.rejected.count, self.skipped.count);
+        let accepted = self.settled.saturating_sub(rejected);
+        let others = [(rejected, "rejected"), (skipped, "skipped")];
+        (self.settled_earlier > 0 || skipped > 0).then(|| format!("in all runs: {}", counts(accepted, &others)))
     }
 
     /// The summary of a run without lines to send; none if no line was ever sent.
@@ -171,10 +180,14 @@ impl Ledger {
         let run = &self.run;
         let others = [(run.rejected, "rejected"), (run.failed, "failed"), (run.unknown, "unknown")];
         let accepted = run.replies.saturating_sub(run.rejected + run.failed + run.unknown);
-        let others = others.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}"));
-        let others: Vec<String> = others.collect();
-        (!others.is_empty()).then(|| format!("{accepted} accepted, {}", others.join(", ")))
+        others.iter().any(|(count, _)| *count > 0).then(|| counts(accepted, &others))
     }
+}
+
+/// As in "5 accepted, 1 rejected". Other outcomes that did not occur are left out.
+fn counts(accepted: u64, others: &[(u64, &str)]) -> String {
+    let others = others.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!(", {count} {name}"));
+    format!("{accepted} accepted{}", others.collect::<String>())
 }
 
 fn check_hint(lines: &LineSet) -> String {
@@ -237,7 +250,7 @@ pub(crate) fn command_count(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use self::Rest::{InvalidLine, Lines, Nothing};
-    use super::super::{Answered, Entry, Sent, Totals};
+    use super::super::{Answered, Entry, NotAccepted, Sent, Skipped, Totals};
     use super::*;
 
     /// What remains of the input.
@@ -326,6 +339,46 @@ mod tests {
             "3000 commands in 2.0 s (1500/s): 2998 accepted, 2 rejected"
         );
         assert_eq!(finished(totals(1, 0, 1), second), "1 command in 1.0 s (1.0/s): 0 accepted, 1 unknown");
+    }
+
+    #[test]
+    fn last_summary_counts_all_runs() {
+        let sent = |first, last| Entry::Sent(Sent::new(LineSet::range(first, last), at(0), Repeat::Keys));
+        let answered = |done, replies, rejected: &str| {
+            let rejected = if rejected.is_empty() { LineSet::default() } else { rejected.parse().unwrap() };
+            Entry::Answered(Answered { done, replies, rejected, ..Answered::default() })
+        };
+        let finished = |earlier: &[Entry], entries: &[Entry]| {
+            let mut ledger = Ledger::journaled();
+            let add = |ledger: &mut Ledger, entries: &[Entry]| {
+                for entry in entries {
+                    ledger.add(entry).unwrap();
+                }
+            };
+            add(&mut ledger, earlier);
+            ledger.begin(true);
+            add(&mut ledger, entries);
+            ledger.finished_summary(Duration::from_secs(1))
+        };
+        // Line 4 is blank.
+        let first = [sent(1, 5), answered(5, 4, "2-3"), sent(6, 7)];
+        let rest = [sent(6, 7), answered(7, 2, "")];
+        let run = "2 commands accepted in 1.0 s (2.0/s)";
+        assert_eq!(finished(&first, &rest), format!("{run}; in all runs: 4 accepted, 2 rejected"));
+        assert_eq!(finished(&[], &rest), run);
+        let skipped = Entry::Skipped(Skipped { lines: LineSet::range(6, 7), done: 7 });
+        let rest = [skipped, sent(8, 9), answered(9, 2, "")];
+        assert_eq!(finished(&first, &rest), format!("{run}; in all runs: 4 accepted, 2 rejected, 2 skipped"));
+        assert_eq!(finished(&first[2..], &rest), format!("{run}; in all runs: 2 accepted, 2 skipped"));
+        // A line that failed is counted once it has a result, and one that was not to blame, once it is accepted.
+        let failed = Answered { done: 2, replies: 2, failed: LineSet::range(1, 1), ..Answered::default() };
+        let again = [sent(1, 1), answered(2, 1, "")];
+        let summary = "1 command accepted in 1.0 s (1.0/s); in all runs: 2 accepted";
+        assert_eq!(finished(&[sent(1, 2), Entry::Answered(failed)], &again), summary);
+        let withdrawn = [sent(1, 1), answered(1, 1, ""), sent(2, 2), answered(2, 1, "2"), sent(3, 3)];
+        let withdrawn = [&withdrawn[..], &[Entry::NotAccepted(NotAccepted { done: 1 })]].concat();
+        let accepted = [sent(2, 3), answered(3, 2, "")];
+        assert_eq!(finished(&withdrawn, &accepted), format!("{run}; in all runs: 3 accepted"));
     }
 
     /// The ledger of a journal whose request with lines 3-4 has no answer, at these seconds after it.
