@@ -306,8 +306,8 @@ fn interrupted_runs_resume_at_the_line_of_the_summary() {
         let lines: Vec<String> = (1..=LINES).map(line).collect();
         let mut next = 1;
         for (name, signal, at) in [("-HUP", 1, 300), ("-INT", 2, 900), ("-TERM", 15, 2000), ("", 0, usize::MAX)] {
-            let cent =
-                publish_lines(form, &server.address()).arg("--batch=10").file("input", lines[next - 1..].concat());
+            let cent = publish_lines(form, &server.address()).args(&["--batch=10", "--timeout=60"]);
+            let cent = cent.file("input", lines[next - 1..].concat());
             let input = File::open(cent.path("input")).unwrap();
             let (mut child, _home) = cent.spawn_with(input, Stdio::null(), Stdio::piped());
             while received(&server).len() < at && child.try_wait().unwrap().is_none() {

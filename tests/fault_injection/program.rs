@@ -1,6 +1,7 @@
 //! `--lines` as its user sees it: nothing is repeated that was answered, and a script that follows the exit table loses
 //! and doubles nothing.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -65,7 +66,7 @@ fn assert_nothing_repeated(invalid: usize, index: usize, script: &Script, outcom
     (0..2 + index).for_each(|_| server.add_script(no_fault()));
     server.add_script(script.clone());
     let config = format!("[bananas]\naddress = {}\napi_key = {API_KEY}\n", server.address());
-    let cent = cent().config(config).args(&["bananas", "publish", "--lines", "--retry=2"]);
+    let cent = cent().config(config).args(&["bananas", "publish", "--lines", "--retry=2", "--timeout=60"]);
     let output = cent.stdin_bytes(lines(invalid)).run();
     let context = format!("invalid {invalid}, part {index}, {script:?}: {}", output.stderr());
     let executed = server.centrifugo().messages_as_text("news");
@@ -103,6 +104,8 @@ struct Followed {
     settled: usize,
     /// How many lines from which index on are unknown.
     unknown: Vec<(usize, usize)>,
+    /// The indices of lines that were named in an error.
+    named: BTreeSet<usize>,
 }
 
 impl Followed {
@@ -111,6 +114,8 @@ impl Followed {
         let (status, text) = (output.exit_code(), output.stderr());
         let summary = text.lines().last().unwrap_or_default();
         let before = self.settled;
+        let errors = text.lines().filter(|line| *line != summary);
+        self.named.extend(errors.filter_map(|line| number_after(line, "cent: line ")).map(|line| before + line - 1));
         self.statuses.push(status.ok_or_else(|| format!("no status: {text}"))?);
         let resume = number_after(summary, "resume with tail -n +").map(|line| before + line - 1);
         match status {
@@ -140,11 +145,11 @@ impl Followed {
         self.unknown.iter().any(|&(first, count)| (first..first + count).contains(&index))
     }
 
-    /// Each settled line was executed once, and no other; only unknown and rejected ones may be missing.
-    fn verify(&self, data: &[String], executed: &[String], is_rejected: impl Fn(usize) -> bool) -> Result<(), String> {
+    /// Each settled line was executed once, and no other; only unknown ones and those that were named may be missing.
+    fn verify(&self, data: &[String], executed: &[String]) -> Result<(), String> {
         for (index, data) in data.iter().enumerate() {
             let count = executed.iter().filter(|executed| *executed == data).count();
-            let may_be_missing = self.is_unknown(index) || is_rejected(index);
+            let may_be_missing = self.is_unknown(index) || self.named.contains(&index);
             let is_correct = match count {
                 0 => index >= self.settled || may_be_missing,
                 1 => index < self.settled,
@@ -194,13 +199,10 @@ fn follow_table(case: &Case) -> Result<(), String> {
         let input = lines.collect::<Vec<_>>().join("\n");
         let output = cent().config(&config).args(&args).stdin_bytes(input).run();
         if !followed.follow(&output, data.len())? {
-            // Lines that a reply rejected are named, as are those of a rejected request.
-            let text = output.stderr();
-            let is_rejected = |_| followed.statuses.contains(&1) && text.contains("rejected");
             // The server may still be busy with a request that the client has given up.
             drop(server);
             let executed = centrifugo.messages_as_text("news");
-            return followed.verify(&data, &executed, is_rejected);
+            return followed.verify(&data, &executed);
         }
     }
 }
