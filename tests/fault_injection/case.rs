@@ -165,7 +165,7 @@ impl Expected {
         Self { invalid: Some(index), ..self.after_answered(index) }
     }
 
-    /// The server hangs, but the client cannot notice that.
+    /// The server hangs, but the client cannot notice that; or it is of another version now.
     pub(crate) fn connection_hangs(self) -> Self {
         Self { has_follow_up: false, ..self }
     }

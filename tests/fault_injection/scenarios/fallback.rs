@@ -154,6 +154,28 @@ impl Scenarios {
         }
     }
 
+    /// Another version takes the server's place between two requests.
+    pub(super) fn replaced_servers(&mut self) {
+        for (before, after, has_form) in [(4, 6, true), (4, 7, false), (6, 4, false), (7, 4, false)] {
+            for commands in [1, 3] {
+                let spec = RequestSpec { is_first: false, ..RequestSpec::new(before, commands) };
+                let replace = Step::Replace(after, None);
+                let mut scripts = vec![vec![replace.clone(), Step::Respond]];
+                let mut lost = unknown(CLOSED);
+                if !has_form {
+                    scripts.push(no_fault());
+                    lost = lost.not_executed();
+                }
+                let name = format!("version {after} takes its place");
+                // What follows would meet another version than its own.
+                self.add_conversation(LONG_TIMEOUT, &name, spec, scripts, success().connection_hangs());
+                let scripts = vec![vec![replace, Step::Execute, Step::Close]];
+                let name = format!("{name}, whose response is lost");
+                self.add_conversation(LONG_TIMEOUT, name, spec, scripts, lost.connection_hangs());
+            }
+        }
+    }
+
     /// The server responds before it has read a large request, and closes: writing may fail.
     fn fail_during_early_not_found(&mut self, spec: RequestSpec) {
         let response = not_found().header("Connection", "close").to_bytes();
