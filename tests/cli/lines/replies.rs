@@ -2,7 +2,7 @@
 
 use super::{publish_lines, reply};
 use crate::numbers::{line, lines, received, without_duration};
-use crate::support::server::{Server, respond};
+use crate::support::server::{Response, Server, respond};
 use crate::{ApiForm, Current, Legacy};
 
 #[test]
@@ -60,5 +60,39 @@ fn wrong_reply_count_is_unknown_and_printed() {
         let url = form.batch_url(&server.address());
         let text = format!("cent: {url}: expected 5 replies, got 2; {hint}\ncent: {summary}\n");
         output.assert_output(4, &reply(form).repeat(2), &text);
+    }
+}
+
+#[test]
+fn replies_to_other_commands_are_unknown() {
+    let check = "the command may have been executed: check before retrying";
+    let summary = "no lines accepted; lines 1-2 may have been executed: check them (sed -n 1,2p); no lines remain";
+    let counted = "2 commands: 0 accepted, 2 unknown";
+    let unrecognized = |line| format!("cent: line {line}: publish: unrecognized reply; {check}\n");
+    let failed = |reason: &str| format!("cent: URL: {reason}; {check}\ncent: {summary}\n");
+    let result = "{\"result\":{}}\n";
+    for (body, printed, text) in [
+        (
+            r#"{"replies":[{"message":"internal error"},{"message":"internal error"}]}"#,
+            "{\"message\":\"internal error\"}\n".repeat(2),
+            format!("{}{}cent: {counted}\n", unrecognized(1), unrecognized(2)),
+        ),
+        (
+            r#"{"replies":[{"broadcast":{}},{"broadcast":{}}]}"#,
+            "{\"broadcast\":{}}\n".repeat(2),
+            format!("{}{}cent: {counted}\n", unrecognized(1), unrecognized(2)),
+        ),
+        (
+            r#"{"error":{"code":100,"message":"internal"},"replies":[{"publish":{}},{"publish":{}}]}"#,
+            result.repeat(2),
+            failed("internal (100)"),
+        ),
+    ] {
+        let server = Current.server().script(respond(&Response::json(body)));
+        let output = publish_lines(Current, &server).stdin_bytes(lines(1..=2)).run();
+        let url = Current.batch_url(&server.address());
+        let found = (output.exit_code(), output.stdout(), without_duration(&output.stderr()).replace(&url, "URL"));
+        assert_eq!(found, (Some(4), printed, text), "{body}");
+        assert_eq!(received(&server), [1, 2], "{body}");
     }
 }
