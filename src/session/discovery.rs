@@ -66,11 +66,14 @@ impl Session {
     /// page came in the place of a response, and the commands may have been executed.
     fn question_page(&mut self, request: &mut HttpRequest<'_>, page: HttpResponse) -> Result<Vec<Reply>, Error> {
         let has_api = request.form() != Form::V1 && self.is_confirmed(Probe::LegacyApi);
-        match self.origin(&page, has_api, request) {
-            Origin::UnpassedPath => self.fall_back(request, page),
+        let status = page.status;
+        let result = match self.origin(&page, has_api, request) {
+            Origin::UnpassedPath => return self.fall_back(request, page),
             Origin::Between => page.into_replies(request),
             Origin::ForeignAddress => foreign_address(page, request),
-        }
+        };
+        // An empty 200, too, is why it failed.
+        result.map_err(|error| error.with_status(status))
     }
 
     /// Where a page came from, by what responds to nothing at the same path. `has_api` is whether Centrifugo responds at

@@ -204,6 +204,39 @@ fn page_at_another_address_names_the_address() {
     }
 }
 
+#[test]
+fn check_asks_at_the_path_of_batches_behind_a_page() {
+    for page in &pages() {
+        for major in [1, 6].into_iter().filter(|&major| major > 1 || page.status != 200) {
+            let answer = vec![Step::Execute, Step::SendRest];
+            let everywhere = vec![Step::ReadAll, Step::respond(page)];
+            let check = |last: &server::Script| {
+                // To the read-only call, and to the two questions about the page, of which Centrifugo 1 gets one.
+                let server = (0..if major == 1 { 2 } else { 3 })
+                    .fold(Server::version(major), |server, _| server.script(everywhere.clone()));
+                let server = server.script(last.clone());
+                let result = client_for(major, &server.address()).check_server();
+                let path = if major == 1 { "/api/" } else { "/api/batch" };
+                assert_eq!(
+                    (paths(&server).last().unwrap().as_str(), server.requests().len()),
+                    (path, if major == 1 { 3 } else { 4 })
+                );
+                assert_eq!(server.requests().last().unwrap().body(), b"");
+                assert_eq!(server.centrifugo().executed().len(), 0);
+                result.map_err(|error| (error.kind(), error.status()))
+            };
+            assert_eq!(check(&answer), Ok(()), "{page:?}");
+            let unauthorized = vec![Step::ReadAll, Step::respond(&Response::new(401))];
+            assert_eq!(check(&unauthorized), Err((ErrorKind::Rejected, Some(401))), "{page:?}");
+            assert_eq!(check(&everywhere), Err((ErrorKind::SafeToRetry, Some(page.status))), "{page:?}");
+        }
+    }
+    // Any other failure decides by itself.
+    let server = Server::version(6).script(respond_early(&Response::new(401)));
+    let error = client_for(6, &server.address()).check_server().unwrap_err();
+    assert_eq!((error.kind(), paths(&server)), (ErrorKind::Rejected, vec!["/api/info".to_owned()]));
+}
+
 /// Nothing but an answer of Centrifugo and the page again prove that nothing was executed.
 #[test]
 fn lost_question_about_a_page_proves_nothing() {
