@@ -6,7 +6,7 @@ use std::iter;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -122,14 +122,12 @@ impl ClientCertificate {
     /// - a key that is encrypted, of another type, or that does not match the first certificate.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, Error> {
         let chain = read_chain(certificates)?;
-        let key = read_key(key)?;
-        let provider = ring::default_provider();
-        let key = CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => mismatch(&chain, &key, &provider),
-            _ => Error::invalid("private key cannot be used")
-                .with_hint("it must be RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519"),
+        let key = ring::default_provider().key_provider.load_private_key(read_key(key)?).map_err(|_| {
+            Error::invalid("private key cannot be used")
+                .with_hint("it must be RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519")
         })?;
-        Ok(Self { key: Arc::new(key) })
+        let key = CertifiedKey::new(chain, key);
+        if matches_key(&key, key.cert.first()) { Ok(Self { key: Arc::new(key) }) } else { Err(mismatch(&key)) }
     }
 
     /// The client's own certificate, in DER.
@@ -149,8 +147,8 @@ fn read_chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
         Ok(chain) if chain.is_empty() => {
             Err(Error::invalid(format!("no PEM certificates found{}", format_hint(&text))))
         }
-        Ok(chain) if chain.iter().all(|certificate| webpki::EndEntityCert::try_from(certificate).is_ok()) => Ok(chain),
-        _ => Err(Error::invalid("a certificate cannot be read").with_hint("copy it again; it must be X.509 v3")),
+        Ok(chain) if chain.iter().all(|certificate| public_key(certificate).is_some()) => Ok(chain),
+        _ => Err(Error::invalid("a certificate cannot be read").with_hint("copy it again")),
     }
 }
 
@@ -168,12 +166,16 @@ fn read_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Error> {
     })
 }
 
+/// Whether a certificate is that of the key. Only the server judges the rest: `openssl x509 -req` makes X.509 v1 of old.
+fn matches_key(key: &CertifiedKey, certificate: Option<&CertificateDer<'_>>) -> bool {
+    let Some(info) = key.key.public_key() else { return true };
+    let info = elements(&info).next().map(|(_, content)| content);
+    certificate.and_then(|certificate| public_key(certificate)) == info
+}
+
 /// The order of the certificates may be wrong, or the key is another one's.
-fn mismatch(chain: &[CertificateDer<'static>], key: &PrivateKeyDer<'static>, provider: &CryptoProvider) -> Error {
-    let is_of = |certificate: &CertificateDer<'static>| {
-        CertifiedKey::from_der(vec![certificate.clone()], key.clone_key(), provider).is_ok()
-    };
-    let hint = if chain.iter().any(is_of) {
+fn mismatch(key: &CertifiedKey) -> Error {
+    let hint = if key.cert.iter().any(|certificate| matches_key(key, Some(certificate))) {
         "put the certificate of the key first"
     } else {
         "use the key that the certificate was issued for"
@@ -213,14 +215,10 @@ fn format_hint(bytes: &[u8]) -> &'static str {
 /// Whether a certificate may issue others (RFC 5280, section 4.2.1.9). Version 1 has no flag for that: authorities that
 /// old are self-signed, and OpenSSL accepts them, too. `None` if it cannot be read; webpki keeps the flag to itself.
 fn is_authority(certificate: &[u8]) -> Option<bool> {
-    const VERSION: u8 = 0xa0;
     const EXTENSIONS: u8 = 0xa3;
     const BASIC_CONSTRAINTS: &[u8] = &[6, 3, 0x55, 0x1d, 0x13];
-    let (_, certificate) = elements(certificate).next()?;
-    let (_, content) = elements(certificate).next()?;
-    let fields: Vec<_> = elements(content).collect();
-    if fields.first()?.0 != VERSION {
-        // After the serial number and the algorithm: issuer, validity, subject.
+    let (has_version, fields) = fields(certificate)?;
+    if !has_version {
         return Some(fields.get(2)? == fields.get(4)?);
     }
     let (_, extensions) = fields.into_iter().find(|(tag, _)| *tag == EXTENSIONS)?;
@@ -229,6 +227,24 @@ fn is_authority(certificate: &[u8]) -> Option<bool> {
     let (_, value) = elements(extension).last()?;
     let (_, constraints) = elements(value).next()?;
     Some(matches!(elements(constraints).next(), Some((1, [1..=0xff]))))
+}
+
+/// The content of a certificate's `SubjectPublicKeyInfo`.
+fn public_key(certificate: &[u8]) -> Option<&[u8]> {
+    let (_, fields) = fields(certificate)?;
+    fields.get(5).map(|(_, content)| *content)
+}
+
+/// The fields of a certificate: serial number, algorithm, issuer, validity, subject, public key and others; and whether the
+/// version is before them, which X.509 v1 has not.
+fn fields(certificate: &[u8]) -> Option<(bool, Vec<(u8, &[u8])>)> {
+    const VERSION: u8 = 0xa0;
+    let (_, certificate) = elements(certificate).next()?;
+    let (_, content) = elements(certificate).next()?;
+    let mut fields: Vec<_> = elements(content).collect();
+    let has_version = fields.first()?.0 == VERSION;
+    fields.drain(..usize::from(has_version));
+    Some((has_version, fields))
 }
 
 /// The elements of DER that stand one after the other, each with its tag.
@@ -252,7 +268,9 @@ fn elements(mut der: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, PublicKeyData};
 
     use super::*;
 
@@ -307,6 +325,20 @@ mod tests {
         };
         assert_eq!(is_authority(&names(5, 5)), Some(true));
         assert_eq!(is_authority(&names(5, 6)), Some(false));
+    }
+
+    #[test]
+    fn version_1_is_enough_for_clients() {
+        let key = KeyPair::generate().unwrap();
+        let info = key.subject_public_key_info();
+        let length = u8::try_from(info.len()).unwrap() + 13;
+        let head = [0x30, length + 2, 0x30, length, 2, 1, 1, 0x30, 0, 0x30, 1, 5, 0x30, 0, 0x30, 1, 6];
+        let text = BASE64_STANDARD.encode([&head[..], &info].concat());
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+        assert!(ClientCertificate::from_pem(pem.as_bytes(), key.serialize_pem().as_bytes()).is_ok());
+        let other = KeyPair::generate().unwrap().serialize_pem();
+        let error = ClientCertificate::from_pem(pem.as_bytes(), other.as_bytes()).unwrap_err();
+        assert_eq!(error.message(), "private key does not match the certificate");
     }
 
     #[test]

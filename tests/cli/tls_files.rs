@@ -175,6 +175,7 @@ fn unusable_files_are_errors_with_line() {
     let old_encrypted =
         "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END EC PRIVATE KEY-----\n";
     let (certificate, key) = (client.certificate_pem.as_str(), client.key_pem.as_str());
+    let cut = format!("{certificate}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     for (ca_file, certificate, key, message) in [
         ("none", certificate, key, "line 4: ca_file: ca.pem: no PEM certificates found"),
         (
@@ -184,6 +185,7 @@ fn unusable_files_are_errors_with_line() {
             "line 4: ca_file: ca.pem: 1 of 1 certificates cannot be read",
         ),
         (certificate, "none", key, "line 5: client_cert_file: client.pem: no PEM certificates found"),
+        (certificate, &cut, key, "line 5: client_cert_file: client.pem: a certificate cannot be read; copy it again"),
         (
             certificate,
             certificate,

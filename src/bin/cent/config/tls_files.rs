@@ -111,6 +111,16 @@ impl TlsFile {
         self.content.windows(END_OF_LABEL.len()).any(|window| window == END_OF_LABEL)
     }
 
+    /// Whether there are certificates, and each can be read.
+    fn has_only_certificates(&self) -> bool {
+        const LABEL: &[u8] = b"-----BEGIN CERTIFICATE-----";
+        let labels = self.content.windows(LABEL.len()).enumerate().filter(|(_, window)| *window == LABEL);
+        let starts: Vec<usize> = labels.map(|(start, _)| start).collect();
+        let ends = starts.iter().skip(1).copied().chain([self.content.len()]);
+        let mut certificates = starts.iter().zip(ends).map(|(&start, end)| &self.content[start..end]);
+        !starts.is_empty() && certificates.all(|text| CaCertificates::from_pem(text).is_ok())
+    }
+
     fn error(&self, error: Error) -> anyhow::Error {
         anyhow::Error::from(error).context(format!("line {}: {}: {}", self.line, self.key, self.path.display()))
     }
@@ -118,9 +128,8 @@ impl TlsFile {
 
 fn client_certificate(certificate: &TlsFile, key: &TlsFile) -> anyhow::Result<ClientCertificate> {
     ClientCertificate::from_pem(&certificate.content, &key.content).map_err(|error| {
-        // The key is to blame, unless there are no certificates.
-        let has_certificates = CaCertificates::from_pem(&certificate.content).is_ok();
-        if has_certificates { key.error(error) } else { certificate.error(error) }
+        // The key is to blame, unless a certificate is.
+        if certificate.has_only_certificates() { key.error(error) } else { certificate.error(error) }
     })
 }
 
