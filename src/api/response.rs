@@ -83,7 +83,7 @@ impl HttpResponse {
         match self.status {
             400 if has_any(&PLAIN_HTTP_TO_TLS) => Some("the server requires TLS: use https:// in the address"),
             400 if has_any(&[NO_CLIENT_CERTIFICATE]) => Some(
-                "the server requires a client certificate: give the client a certificate, or use an address that does not \
+                "the server requires a client certificate: configure a client certificate, or use an address that does not \
                  require one",
             ),
             400 if has_any(&[BAD_CLIENT_CERTIFICATE]) => Some(

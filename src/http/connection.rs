@@ -132,7 +132,8 @@ impl Connection {
             None => amount,
         };
         // Before the write: nobody knows how much of a failed write has left.
-        self.attempt.state().progress = Progress::Sending;
+        let mut state = self.attempt.state();
+        (state.progress, state.is_reused) = (Progress::Sending, self.requests > 1);
         Ok(amount)
     }
 }

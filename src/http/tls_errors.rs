@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible, PeerMisbehaved};
 
 use super::attempt::ClientAuth;
 use crate::error::Error;
@@ -24,7 +24,7 @@ pub(super) fn handshake_failure(error: &rustls::Error, host: &str, client_auth: 
     match error {
         rustls::Error::InvalidCertificate(error) => certificate_failure(error),
         // A plain HTTP response cannot be parsed as TLS.
-        rustls::Error::InvalidMessage(_) => safe_to_retry(
+        rustls::Error::InvalidMessage(_) => not_retryable(
             "the server does not use TLS on this port",
             "nothing was sent: use http://, or the server's TLS port",
         ),
@@ -49,6 +49,13 @@ pub(super) fn handshake_failure(error: &rustls::Error, host: &str, client_auth: 
         rustls::Error::PeerIncompatible(error) => {
             not_retryable(&format!("TLS handshake failed: {}", incompatibility(error)), HINT_OFFER)
         }
+        // Go's servers send it where they have no certificate for a name; Caddy may get one later.
+        rustls::Error::AlertReceived(InternalError) => safe_to_retry(
+            format!("TLS handshake failed: {}", text(error)),
+            &format!(
+                "nothing was sent: check the server's TLS configuration, and that it has a certificate for {host}"
+            ),
+        ),
         error => safe_to_retry(
             format!("TLS handshake failed: {}", text(error)),
             "nothing was sent: check the server's TLS configuration",
@@ -80,7 +87,7 @@ pub(super) fn client_rejected(error: &rustls::Error, client_auth: ClientAuth) ->
             Alert::BadCertificate | Alert::CertificateUnknown | Alert::HandshakeFailure | Alert::AccessDenied,
         ) => Some(not_retryable(
             "the server requires a client certificate",
-            "nothing was accepted: give the client a certificate, or use an address that does not require one",
+            "nothing was accepted: configure a client certificate, or use an address that does not require one",
         )),
         (
             ClientAuth::Sent,
@@ -101,15 +108,34 @@ pub(super) fn client_rejected(error: &rustls::Error, client_auth: ClientAuth) ->
     }
 }
 
+/// Whether the server asked for another handshake on a connection with TLS 1.2. rustls refuses with a warning, which OpenSSL
+/// answers with `handshake_failure`; after the handshake nothing else leads to it.
+pub(super) fn is_renegotiation(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::NoRenegotiation)
+            | rustls::Error::PeerMisbehaved(PeerMisbehaved::TooManyRenegotiationRequests)
+    )
+}
+
+pub(super) const RENEGOTIATION: &str = "the server requires TLS renegotiation, which is not supported";
+
+/// Servers renegotiate before they read the request's body, for a path with TLS settings of its own (seen on Apache).
+pub(super) fn renegotiation() -> Error {
+    not_retryable(
+        RENEGOTIATION,
+        "nothing was accepted: on the server, set client certificates and cipher suites for all paths, not only for some",
+    )
+}
+
 /// What rustls says, without the names of its types.
 pub(super) fn text(error: &rustls::Error) -> String {
     match error {
-        rustls::Error::AlertReceived(AlertDescription::NoRenegotiation) => {
-            "the server requires TLS renegotiation, which is not supported".to_owned()
-        }
         rustls::Error::AlertReceived(alert) => format!("the server sent the TLS alert {}", alert_name(*alert)),
         rustls::Error::InvalidMessage(_) => "the server sent an invalid TLS message".to_owned(),
         rustls::Error::DecryptError => "a TLS record cannot be decrypted".to_owned(),
+        rustls::Error::PeerSentOversizedRecord => "the server sent a TLS record that is too large".to_owned(),
+        rustls::Error::NoCertificatesPresented => "the server sent no certificate".to_owned(),
         rustls::Error::PeerMisbehaved(_) | rustls::Error::InappropriateMessage { .. } => {
             "the server violates the TLS protocol".to_owned()
         }
@@ -154,8 +180,9 @@ fn is_mismatch(error: &rustls::Error) -> bool {
 }
 
 /// What a server must have. Its alert is the same whatever is missing.
-const HINT_OFFER: &str = "nothing was sent: the server needs TLS 1.3, or a cipher suite of TLS 1.2 with ECDHE and AES-GCM or \
-     ChaCha20; the curve X25519, P-256 or P-384; and a certificate whose key is RSA (not RSA-PSS), P-256, P-384 or Ed25519";
+const HINT_OFFER: &str = "nothing was sent: the server needs TLS 1.2 or 1.3; a cipher suite with AES-GCM or ChaCha20, in TLS 1.2 with \
+     ECDHE; the curve X25519, P-256 or P-384; a certificate whose key is RSA (not RSA-PSS), P-256, P-384 or Ed25519; and \
+     signatures with SHA-256 or SHA-384";
 
 fn incompatibility(error: &PeerIncompatible) -> &'static str {
     match error {
@@ -174,16 +201,26 @@ pub(super) fn no_roots(problem: Option<&str>) -> Error {
     )
 }
 
-/// An unknown CA, with what may be its cause.
+/// A certificate that no trusted CA has issued.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown CA")]
 pub(super) struct UntrustedIssuer {
-    /// The server sent its own certificate alone, and another one has issued it.
-    pub(super) is_chain_short: bool,
+    pub(super) cause: UntrustedCause,
     /// Whether the environment's or the system's certificates are trusted, and not those that the client was given.
     pub(super) is_system: bool,
     /// Where CA certificates could not be read.
     pub(super) problem: Option<String>,
+}
+
+/// Why it is not trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UntrustedCause {
+    SelfSigned,
+    UnknownCa,
+    /// The server sent its own certificate alone, and another one has issued it.
+    ShortChain,
+    /// The key of the CA with the issuer's name does not verify the signature.
+    OtherKey,
 }
 
 impl From<UntrustedIssuer> for rustls::Error {
@@ -193,16 +230,31 @@ impl From<UntrustedIssuer> for rustls::Error {
 }
 
 fn untrusted_issuer(error: &UntrustedIssuer) -> Error {
+    let (what, file, trusted) = match error.cause {
+        UntrustedCause::SelfSigned => ("is self-signed and not trusted", "its PEM file", "it"),
+        UntrustedCause::UnknownCa | UntrustedCause::ShortChain => {
+            ("is signed by an unknown CA", "the CA's PEM file", "its CA")
+        }
+        UntrustedCause::OtherKey => (
+            "has a signature that does not match its CA's key",
+            "the CA's current PEM file",
+            "its CA's current certificate",
+        ),
+    };
     let problem = error.problem.as_ref().map(|problem| format!(" ({problem})")).unwrap_or_default();
     let trust = if error.is_system {
-        "set SSL_CERT_FILE to the CA's PEM file"
+        format!("set SSL_CERT_FILE to {file}")
     } else {
-        "add its CA to the certificates to trust"
+        format!("add {trusted} to the certificates to trust")
     };
-    let chain = if error.is_chain_short { ", or make the server send its intermediate certificate" } else { "" };
+    let addition = match error.cause {
+        UntrustedCause::ShortChain => ", or make the server send its intermediate certificate",
+        UntrustedCause::OtherKey => " (an RSA key needs 2048 to 8192 bits)",
+        UntrustedCause::SelfSigned | UntrustedCause::UnknownCa => "",
+    };
     certificate_error(
-        &format!("is signed by an unknown CA{problem}"),
-        &format!("nothing was sent: {trust}{chain}, or check the address"),
+        &format!("{what}{problem}"),
+        &format!("nothing was sent: {trust}{addition}, or check the address"),
     )
 }
 
@@ -227,7 +279,7 @@ fn certificate_failure(error: &CertificateError) -> Error {
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => certificate_error(
             "is signed with an unsupported algorithm",
             "nothing was sent: it and its CA need keys of RSA (2048 to 8192 bits), P-256, P-384 or Ed25519, and \
-             signatures with SHA-256, SHA-384 or SHA-512",
+             signatures with SHA-256 or SHA-384",
         ),
         CertificateError::Other(other) if other.0.is::<UntrustedIssuer>() => {
             other.0.downcast_ref().map_or_else(unverifiable, untrusted_issuer)
@@ -237,28 +289,53 @@ fn certificate_failure(error: &CertificateError) -> Error {
             "nothing was sent: an RSA key needs 2048 to 8192 bits",
         ),
         CertificateError::Other(other) => match other.0.downcast_ref() {
-            Some(webpki::Error::CaUsedAsEndEntity) => certificate_error(
-                "is a CA certificate",
-                "nothing was sent: the server needs a certificate issued by a CA, without the CA flag; or trust this one",
-            ),
-            Some(webpki::Error::UnsupportedCriticalExtension) => certificate_error(
-                "has a critical extension that is not supported",
-                "nothing was sent: issue it, or the CA certificate above it, without the extension",
-            ),
-            Some(
-                webpki::Error::UnsupportedNameType
-                | webpki::Error::MalformedNameConstraint
-                | webpki::Error::InvalidNetworkMaskConstraint,
-            ) => certificate_error(
-                "has a CA with a name constraint that is not supported",
-                "nothing was sent: issue the CA certificate without the constraint",
-            ),
-            Some(_) => unverifiable(),
+            Some(error) => invalid_certificate(error),
             // The platform's verifier does not export the type that it uses for this.
             None => wrong_key_usage(),
         },
         _ => unverifiable(),
     }
+}
+
+/// What webpki rejects, and rustls has no words for.
+fn invalid_certificate(error: &webpki::Error) -> Error {
+    use webpki::Error;
+    let (problem, hint) = match error {
+        Error::CaUsedAsEndEntity => (
+            "is a CA certificate",
+            "nothing was sent: the server needs a certificate issued by a CA, without the CA flag; or trust this one",
+        ),
+        Error::EndEntityUsedAsCa => (
+            "is issued by a certificate that is not a CA",
+            "nothing was sent: issue it with a certificate that has the CA flag (basicConstraints CA:TRUE)",
+        ),
+        Error::UnsupportedCertVersion => (
+            "has a version other than X.509 v3",
+            "nothing was sent: issue it again, with a subjectAltName, as X.509 v3",
+        ),
+        Error::NameConstraintViolation => (
+            "has a name that its CA must not certify",
+            "nothing was sent: issue it with names that the name constraints of its CA permit, or by another CA",
+        ),
+        Error::PathLenConstraintViolated => (
+            "has a longer chain than one of its CAs permits",
+            "nothing was sent: issue it with a CA nearer to the root, or the CA certificates with a greater pathlen",
+        ),
+        Error::MaximumPathDepthExceeded => (
+            "has a chain of more than 6 intermediate certificates",
+            "nothing was sent: trust one of the intermediate certificates, or issue it with a CA nearer to the root",
+        ),
+        Error::UnsupportedCriticalExtension => (
+            "has a critical extension that is not supported",
+            "nothing was sent: issue it, or the CA certificate above it, without the extension",
+        ),
+        Error::UnsupportedNameType | Error::MalformedNameConstraint | Error::InvalidNetworkMaskConstraint => (
+            "has a CA with a name constraint that is not supported",
+            "nothing was sent: issue the CA certificate without the constraint",
+        ),
+        _ => return unverifiable(),
+    };
+    certificate_error(problem, hint)
 }
 
 fn wrong_key_usage() -> Error {
@@ -267,8 +344,8 @@ fn wrong_key_usage() -> Error {
 
 fn unverifiable() -> Error {
     certificate_error(
-        "cannot be verified",
-        "nothing was sent: it must be X.509 v3, use a current signature algorithm, and satisfy its CA's name constraints",
+        "is invalid",
+        "nothing was sent: issue it again, with a current version of OpenSSL or another tool",
     )
 }
 

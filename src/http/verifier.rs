@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::tls_errors::{UntrustedIssuer, weak_key};
+use super::tls_errors::{UntrustedCause, UntrustedIssuer, weak_key};
 use crate::server::certificates::CaCertificates;
 
 #[derive(Debug)]
@@ -70,10 +70,15 @@ impl Verifier {
 
     /// Adds to the error of an unknown CA what may be its cause.
     fn explain(&self, error: Error, certificate: &CertificateDer<'_>, is_alone: bool) -> Error {
-        let is_missing = match &error {
-            Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
-            // It comes from an authority that was made anew under its old name.
-            Error::InvalidCertificate(CertificateError::BadSignature) => false,
+        // The CA was made anew under its old name, or its key is too small.
+        let is_other_key = error == CertificateError::BadSignature.into();
+        let cause = match &error {
+            error if (is_other_key || is_only_unissued(error)) && is_self_issued(certificate) => {
+                UntrustedCause::SelfSigned
+            }
+            _ if is_other_key => UntrustedCause::OtherKey,
+            Error::InvalidCertificate(CertificateError::UnknownIssuer) if is_alone => UntrustedCause::ShortChain,
+            Error::InvalidCertificate(CertificateError::UnknownIssuer) => UntrustedCause::UnknownCa,
             _ => return error,
         };
         let (is_system, problem) = match &self.trust {
@@ -81,12 +86,8 @@ impl Verifier {
             Trust::System(certificates) => (true, certificates.problem()),
             Trust::Platform(_) => (true, None),
         };
-        UntrustedIssuer {
-            is_chain_short: is_missing && is_alone && !is_self_issued(certificate),
-            is_system,
-            problem: problem.filter(|_| is_missing).map(ToOwned::to_owned),
-        }
-        .into()
+        let problem = problem.filter(|_| cause != UntrustedCause::OtherKey).map(ToOwned::to_owned);
+        UntrustedIssuer { cause, is_system, problem }.into()
     }
 }
 

@@ -136,7 +136,7 @@ fn problem_with_client_certificate_is_rejected() {
             400,
             "bad request",
             "400 No required SSL certificate was sent",
-            "the server requires a client certificate: give the client a certificate, or use an address that does not \
+            "the server requires a client certificate: configure a client certificate, or use an address that does not \
              require one",
         ),
         (

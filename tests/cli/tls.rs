@@ -1,7 +1,8 @@
 //! TLS with real certificates: which are trusted, messages for the others, and faults during the connection.
 
 use rcgen::{
-    CertificateParams, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, NameConstraints, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CidrSubnet, CustomExtension, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
+    IsCa, NameConstraints, SanType, date_time_ymd,
 };
 
 use crate::support::cli::{Cent, CentOutput, cent};
@@ -128,9 +129,6 @@ fn accepts_tls_1_2_and_1_3() {
     }
 }
 
-const UNTRUSTED_CA: &str = "server certificate is signed by an unknown CA; nothing was sent: \
-                         set SSL_CERT_FILE to the CA's PEM file, or check the address";
-
 const UNTRUSTED_CA_OR_SHORT_CHAIN: &str = "server certificate is signed by an unknown CA; nothing was sent: set \
                          SSL_CERT_FILE to the CA's PEM file, or make the server send its intermediate certificate, or \
                          check the address";
@@ -140,8 +138,25 @@ fn untrusted_ca_is_reported() {
     let (ca, other) = (TestCa::new(), TestCa::with_name("another"));
     assert_rejected(|| ca.issue(&["localhost"]), &other.pem(), "localhost", UNTRUSTED_CA_OR_SHORT_CHAIN);
     // A new CA with the same name.
-    assert_rejected(|| ca.issue(&["localhost"]), &TestCa::new().pem(), "localhost", UNTRUSTED_CA);
-    assert_rejected(|| self_signed(&["localhost"], false).0, &ca.pem(), "localhost", UNTRUSTED_CA);
+    assert_rejected(
+        || ca.issue(&["localhost"]),
+        &TestCa::new().pem(),
+        "localhost",
+        "server certificate has a signature that does not match its CA's key; nothing was sent: set SSL_CERT_FILE to the \
+         CA's current PEM file (an RSA key needs 2048 to 8192 bits), or check the address",
+    );
+}
+
+#[test]
+fn self_signed_certificate_is_reported() {
+    let message = "server certificate is self-signed and not trusted; nothing was sent: set SSL_CERT_FILE to its PEM file, or \
+                   check the address";
+    for is_ca in [true, false] {
+        let identity = || self_signed(&["localhost"], is_ca).0;
+        assert_rejected(identity, &TestCa::new().pem(), "localhost", message);
+        // One that was made anew.
+        assert_rejected(identity, &self_signed(&["localhost"], is_ca).1, "localhost", message);
+    }
 }
 
 #[test]
@@ -216,24 +231,93 @@ fn wrong_usage_certificate_is_reported() {
     );
     let ca_message = "server certificate is a CA certificate; nothing was sent: the server needs a certificate issued by a \
                       CA, without the CA flag; or trust this one";
-    let identity = || self_signed(&["localhost"], true).0;
-    assert_rejected(identity, &ca.pem(), "localhost", ca_message);
+    let with_flag = |params: &mut CertificateParams| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    assert_rejected(|| ca.issue_with(&["localhost"], with_flag), &ca.pem(), "localhost", ca_message);
 }
 
 #[test]
 fn name_constraint_violation_is_reported() {
-    let permitted = vec![GeneralSubtree::DnsName("example.org".to_owned())];
+    let message = "server certificate has a name that its CA must not certify; nothing was sent: issue it with names that the \
+                   name constraints of its CA permit, or by another CA";
+    let dns = |name: &str| GeneralSubtree::DnsName(name.to_owned());
+    for (permitted, excluded) in [(vec![dns("example.org")], vec![]), (vec![], vec![dns("localhost")])] {
+        let ca = TestCa::with_params("authority of the test", |params| {
+            params.name_constraints =
+                Some(NameConstraints { permitted_subtrees: permitted, excluded_subtrees: excluded });
+        });
+        assert_rejected(|| ca.issue(&["localhost"]), &ca.pem(), "localhost", message);
+    }
+}
+
+#[test]
+fn unsupported_name_constraint_is_reported() {
+    // An address with a mask that is not contiguous.
+    let addresses = GeneralSubtree::IpAddress(CidrSubnet::V4([127, 0, 0, 0], [255, 0, 255, 0]));
     let ca = TestCa::with_params("authority of the test", |params| {
         params.name_constraints =
-            Some(NameConstraints { permitted_subtrees: permitted, excluded_subtrees: Vec::new() });
+            Some(NameConstraints { permitted_subtrees: vec![addresses], excluded_subtrees: Vec::new() });
     });
     assert_rejected(
-        || ca.issue(&["localhost"]),
+        || ca.issue(&["127.0.0.1"]),
         &ca.pem(),
-        "localhost",
-        "server certificate cannot be verified; nothing was sent: it must be X.509 v3, use a current \
-         signature algorithm, and satisfy its CA's name constraints",
+        "127.0.0.1",
+        "server certificate has a CA with a name constraint that is not supported; nothing was sent: issue the CA \
+         certificate without the constraint",
     );
+}
+
+/// Publishes to a server that sends intermediate certificates, too; expects this failure.
+#[track_caller]
+fn assert_chain_rejected(ca: &TestCa, intermediates: &[TestCa], message: &str) {
+    let identity = intermediates.last().expect("there is one").issue(&["localhost"]).with_chain(intermediates);
+    let server = serve(V1, identity);
+    let output = publish(with_ca(cent_at("localhost", &server, V1), &ca.pem()));
+    output.assert_output(3, "", &format!("cent: https://localhost:{}/api/: {message}\n", server.port()));
+    assert_eq!((server.connections(), server.requests().len()), (1, 0));
+}
+
+#[test]
+fn invalid_chain_is_reported() {
+    let ca = TestCa::new();
+    let leaf = ca.issue_authority("no authority", |params| params.is_ca = IsCa::ExplicitNoCa);
+    assert_chain_rejected(
+        &ca,
+        &[leaf],
+        "server certificate is issued by a certificate that is not a CA; nothing was sent: issue it with a certificate that \
+         has the CA flag (basicConstraints CA:TRUE)",
+    );
+    let last = ca.issue_authority("last", |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
+    let below = last.issue_authority("below the last", |_| ());
+    assert_chain_rejected(
+        &ca,
+        &[last, below],
+        "server certificate has a longer chain than one of its CAs permits; nothing was sent: issue it with a CA nearer to \
+         the root, or the CA certificates with a greater pathlen",
+    );
+    let critical = ca.issue_authority("with an extension", |params| {
+        let mut extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
+        extension.set_criticality(true);
+        params.custom_extensions.push(extension);
+    });
+    assert_chain_rejected(
+        &ca,
+        &[critical],
+        "server certificate has a critical extension that is not supported; nothing was sent: issue it, or the CA \
+         certificate above it, without the extension",
+    );
+    let mut chain = vec![ca.issue_authority("0", |_| ())];
+    for number in 1..7 {
+        chain.push(chain[number - 1].issue_authority(&number.to_string(), |_| ()));
+    }
+    assert_chain_rejected(
+        &ca,
+        &chain,
+        "server certificate has a chain of more than 6 intermediate certificates; nothing was sent: trust one of the \
+         intermediate certificates, or issue it with a CA nearer to the root",
+    );
+    // The remedy.
+    let server = serve(V1, chain[6].issue(&["localhost"]).with_chain(&chain));
+    assert_published(&publish(with_ca(cent_at("localhost", &server, V1), &chain[3].pem())), &server, V1);
 }
 
 const NO_CA_CERTIFICATES: &str = "no CA certificates found; nothing was sent: check SSL_CERT_FILE or \
@@ -291,7 +375,7 @@ fn required_client_certificate_is_reported() {
             "",
             &format!(
                 "cent: https://localhost:{}/api/: the server requires a client certificate; nothing was accepted: \
-                 give the client a certificate, or use an address that does not require one\n",
+                 configure a client certificate, or use an address that does not require one\n",
                 server.port()
             ),
         );
@@ -307,7 +391,7 @@ fn wrong_scheme_is_reported() {
             Step::Send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n400 Bad Request".to_vec()),
             Step::Close,
         ]);
-        cent_at("localhost", &server, form).args(&["a", "publish", "--params", PARAMS]).run().assert_output(
+        publish(cent_at("localhost", &server, form)).assert_output(
             3,
             "",
             &format!(
@@ -316,6 +400,7 @@ fn wrong_scheme_is_reported() {
                 form.first_url(&https_address("localhost", &server))
             ),
         );
+        assert_eq!(server.connections(), 1);
         let server = Server::version(1).script(plain_http_to_tls_port());
         publish(cent_for(&server.address(), form)).assert_output(
             1,

@@ -1,10 +1,17 @@
 //! CA certificates from unusual files, and servers whose TLS does not match.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::cipher::OutboundPlainMessage;
+use rustls::{
+    ConnectionTrafficSecrets, ContentType, ProtocolVersion, ServerConnection, StreamOwned, SupportedCipherSuite,
+};
 
 use crate::support::cli::{Cent, CentOutput, cent};
 use crate::support::server::{Centrifugo, Server, Socket, Step};
-use crate::support::tls::{TestCa, self_signed};
+use crate::support::tls::{Acceptor, TestCa, self_signed};
 use crate::{PLAIN, V1};
 
 fn cent_at(port: u16) -> Cent {
@@ -90,9 +97,15 @@ fn unknown_ca_names_unreadable_certificates_and_short_chain() {
     assert_fails(trust(server.port(), other.pem() + &indented), server.port(), &message);
     // Nobody has issued a certificate that is self-signed.
     let server = Server::start_with(V1.centrifugo(), self_signed(&["localhost"], false).0.acceptor());
-    let message = "server certificate is signed by an unknown CA; nothing was sent: set SSL_CERT_FILE to the CA's PEM \
-                   file, or check the address";
-    assert_fails(trust(server.port(), other.pem()), server.port(), message);
+    let message = |problem| {
+        format!(
+            "server certificate is self-signed and not trusted{problem}; nothing was sent: set SSL_CERT_FILE to its PEM \
+             file, or check the address"
+        )
+    };
+    assert_fails(trust(server.port(), other.pem()), server.port(), &message(""));
+    let problem = " (ca.pem: 1 of 2 certificates cannot be read)";
+    assert_fails(trust(server.port(), other.pem() + &indented), server.port(), &message(problem));
 }
 
 /// Sends the alert that OpenSSL sends with TLS 1.2 for a missing client certificate.
@@ -122,11 +135,11 @@ fn handshake_failure_after_certificate_request_is_explained() {
     let ca = TestCa::new();
     let config = ca.issue(&["localhost"]).server_config(&[&rustls::version::TLS12], Some(&ca));
     let server = Server::start_with(Centrifugo::version(1), move |socket| {
-        let connection = rustls::ServerConnection::new(config.clone()).map_err(io::Error::other)?;
-        Ok(Box::new(rustls::StreamOwned::new(connection, AlertRewriter(socket))))
+        let connection = ServerConnection::new(config.clone()).map_err(io::Error::other)?;
+        Ok(Box::new(StreamOwned::new(connection, AlertRewriter(socket))))
     });
     let cent = cent_at(server.port()).file("ca.pem", ca.pem()).env("SSL_CERT_FILE", "ca.pem");
-    let message = "the server requires a client certificate; nothing was accepted: give the client a certificate, or use \
+    let message = "the server requires a client certificate; nothing was accepted: configure a client certificate, or use \
                    an address that does not require one";
     assert_fails(cent, server.port(), message);
     assert_eq!((server.connections(), server.requests().len()), (1, 0));
@@ -148,11 +161,100 @@ fn handshake_without_common_ground_names_what_is_supported() {
     for alert in [40, 47, 71] {
         assert_alert(
             alert,
-            "TLS handshake failed: the server rejected what the client offers; nothing was sent: the server needs TLS \
-             1.3, or a cipher suite of TLS 1.2 with ECDHE and AES-GCM or ChaCha20; the curve X25519, P-256 or P-384; and \
-             a certificate whose key is RSA (not RSA-PSS), P-256, P-384 or Ed25519",
+            "TLS handshake failed: the server rejected what the client offers; nothing was sent: the server needs TLS 1.2 \
+             or 1.3; a cipher suite with AES-GCM or ChaCha20, in TLS 1.2 with ECDHE; the curve X25519, P-256 or P-384; a \
+             certificate whose key is RSA (not RSA-PSS), P-256, P-384 or Ed25519; and signatures with SHA-256 or SHA-384",
         );
     }
+}
+
+/// Asks for another handshake when a request arrives after so many responses, and does not accept a refusal.
+struct Renegotiator {
+    stream: Option<StreamOwned<ServerConnection, Socket>>,
+    responses: usize,
+}
+
+impl Renegotiator {
+    fn acceptor(ca: &TestCa, responses: usize) -> Acceptor {
+        let provider = CryptoProvider { cipher_suites: vec![SUITE], ..rustls::crypto::ring::default_provider() };
+        let config = ca.issue(&["localhost"]).server_config_with(provider, &[&rustls::version::TLS12], None);
+        let mut config = Arc::unwrap_or_clone(config);
+        config.enable_secret_extraction = true;
+        let config = Arc::new(config);
+        Box::new(move |socket| {
+            let connection = ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
+            Ok(Box::new(Self { stream: Some(StreamOwned::new(connection, socket)), responses }))
+        })
+    }
+}
+
+const SUITE: SupportedCipherSuite = rustls::crypto::ring::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384;
+
+impl Read for Renegotiator {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(mut stream) = self.stream.take_if(|_| self.responses == 0) else {
+            return self.stream.as_mut().map_or(Ok(0), |stream| stream.read(buffer));
+        };
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        // The request.
+        stream.sock.read_exact(&mut [0])?;
+        let (mut number, secrets) = stream.conn.dangerous_extract_secrets().map_err(io::Error::other)?.tx;
+        let (SupportedCipherSuite::Tls12(suite), ConnectionTrafficSecrets::Aes256Gcm { key, iv }) = (SUITE, secrets)
+        else {
+            return Err(io::Error::other("the server has one cipher suite"));
+        };
+        let (iv, nonce) = iv.as_ref().split_at(4);
+        let mut encrypter = suite.aead_alg.encrypter(key, iv, nonce);
+        let hello_request = (ContentType::Handshake, &[0, 0, 0, 0][..]);
+        let handshake_failure = (ContentType::Alert, &[2, 40][..]);
+        for (typ, payload) in [hello_request, handshake_failure] {
+            let version = ProtocolVersion::TLSv1_2;
+            let message = OutboundPlainMessage { typ, version, payload: payload.into() };
+            let message = encrypter.encrypt(message, number).map_err(io::Error::other)?;
+            stream.sock.write_all(&message.encode())?;
+            number += 1;
+        }
+        io::copy(&mut stream.sock, &mut io::sink())?;
+        Ok(0)
+    }
+}
+
+impl Write for Renegotiator {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.as_mut().map_or(Ok(0), |stream| stream.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.responses = self.responses.saturating_sub(1);
+        self.stream.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+#[test]
+fn renegotiation_is_named() {
+    let ca = TestCa::new();
+    let server = |responses| Server::start_with(V1.centrifugo(), Renegotiator::acceptor(&ca, responses));
+    let trust = |server: &Server| cent_at(server.port()).file("ca.pem", ca.pem()).env("SSL_CERT_FILE", "ca.pem");
+    let first = server(0);
+    assert_fails(
+        trust(&first),
+        first.port(),
+        "the server requires TLS renegotiation, which is not supported; nothing was accepted: on the server, set client \
+         certificates and cipher suites for all paths, not only for some",
+    );
+    assert_eq!((first.connections(), first.requests().len()), (1, 0));
+    // Later on, a server may want fresh keys while it executes a command.
+    let later = server(1);
+    let lines = trust(&later).args(&["a", "publish", "--lines", "--batch=1", "--quiet"]);
+    let output = lines.stdin_bytes(format!("{PLAIN}\n{PLAIN}\n")).run();
+    let url = format!("https://localhost:{}/api/", later.port());
+    let message = "connection lost: the server requires TLS renegotiation, which is not supported; the command may have been \
+                   executed: check before retrying";
+    let summary = "line 1 accepted; line 2 may have been executed: check it (sed -n 2,2p); no lines remain";
+    output.assert_output(4, "", &format!("cent: {url}: {message}\ncent: {summary}\n"));
+    assert_eq!((later.connections(), later.requests().len()), (1, 1));
 }
 
 #[test]

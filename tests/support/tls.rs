@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
@@ -57,6 +58,15 @@ impl TestCa {
         identity(&certificate, &key)
     }
 
+    /// Issues the certificate of another authority.
+    pub fn issue_authority(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> TestCa {
+        let mut params = params(&[]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        change(&mut params);
+        Self(CertifiedIssuer::signed_by(params, key(), &self.0).expect("the certificate is valid"))
+    }
+
     /// Issues a certificate for a client.
     pub fn issue_to_client(&self) -> Identity {
         self.issue_with(&[], |params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth])
@@ -77,6 +87,7 @@ pub fn self_signed(hosts: &[&str], is_ca: bool) -> (Identity, String) {
 fn identity(certificate: &Certificate, key: &KeyPair) -> Identity {
     Identity {
         certificate: certificate.der().clone(),
+        chain: Vec::new(),
         key: PrivateKeyDer::try_from(key.serialize_der()).expect("the key is valid DER"),
         certificate_pem: certificate.pem(),
         key_pem: key.serialize_pem(),
@@ -95,6 +106,8 @@ fn key() -> KeyPair {
 /// A certificate and its key.
 pub struct Identity {
     certificate: CertificateDer<'static>,
+    /// The intermediate certificates that the server sends, too.
+    chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     /// As PEM.
     pub certificate_pem: String,
@@ -105,6 +118,11 @@ pub struct Identity {
 pub type Acceptor = Box<dyn Fn(Socket) -> io::Result<Box<dyn Stream>> + Send + Sync>;
 
 impl Identity {
+    pub fn with_chain(mut self, authorities: &[TestCa]) -> Self {
+        self.chain = authorities.iter().rev().map(|authority| authority.0.der().clone()).collect();
+        self
+    }
+
     pub fn acceptor(self) -> Acceptor {
         self.acceptor_with(rustls::ALL_VERSIONS, None)
     }
@@ -124,7 +142,17 @@ impl Identity {
         versions: &[&'static SupportedProtocolVersion],
         client_ca: Option<&TestCa>,
     ) -> Arc<ServerConfig> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        self.server_config_with(rustls::crypto::ring::default_provider(), versions, client_ca)
+    }
+
+    /// As [`server_config`](Self::server_config), with other cipher suites.
+    pub fn server_config_with(
+        self,
+        provider: CryptoProvider,
+        versions: &[&'static SupportedProtocolVersion],
+        client_ca: Option<&TestCa>,
+    ) -> Arc<ServerConfig> {
+        let provider = Arc::new(provider);
         let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions)
             .expect("the provider has these versions");
@@ -137,7 +165,7 @@ impl Identity {
                 config.with_client_cert_verifier(verifier.expect("there is a root certificate"))
             }
         };
-        let config = config.with_single_cert(vec![self.certificate], self.key);
+        let config = config.with_single_cert([vec![self.certificate], self.chain].concat(), self.key);
         Arc::new(config.expect("key and certificate belong together"))
     }
 
