@@ -152,6 +152,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 
 mod api;
+mod characters;
 mod client;
 mod command;
 mod connection;

@@ -36,10 +36,14 @@ pub enum Remedy {
     CorrectProxy,
     /// The proxy does not connect to the server.
     AvoidProxy,
+    /// The server's certificate, or its CA's, is not among the certificates to trust.
+    TrustCertificate,
+    /// The server requires a client certificate.
+    SetClientCertificate,
 }
 
 impl Remedy {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::UseSecret,
         Self::UseApiKey,
         Self::CorrectApiKey,
@@ -48,6 +52,8 @@ impl Remedy {
         Self::RemoveCredentials,
         Self::CorrectProxy,
         Self::AvoidProxy,
+        Self::TrustCertificate,
+        Self::SetClientCertificate,
     ];
 
     /// The part of the hint that says it.
@@ -61,6 +67,8 @@ impl Remedy {
             Self::RemoveCredentials => "use a secret or an API key instead",
             Self::CorrectProxy => "use http://HOST:PORT, or no proxy",
             Self::AvoidProxy => "the hosts without a proxy",
+            Self::TrustCertificate => "to the certificates to trust",
+            Self::SetClientCertificate => "configure a client certificate",
         }
     }
 }

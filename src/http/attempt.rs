@@ -19,8 +19,8 @@ pub(super) struct State {
     /// For everything from name lookup to the last byte of the response.
     deadline: Instant,
     pub(super) progress: Progress,
-    /// Whether its connection had served a request before.
-    pub(super) is_reused: bool,
+    /// How many requests began on its connection, this one included.
+    pub(super) requests: usize,
     /// Whether a part of the request could not be written: the response arrived, or the connection broke, before.
     pub(super) has_write_failed: bool,
     /// Whether the peer has closed the connection other than by a reset.
@@ -62,7 +62,7 @@ impl Attempt {
         Self(Mutex::new(State {
             deadline: Instant::now(),
             progress: Progress::Connecting,
-            is_reused: false,
+            requests: 0,
             has_write_failed: false,
             has_peer_closed: false,
             foreign_protocol: None,

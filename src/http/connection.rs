@@ -133,7 +133,7 @@ impl Connection {
         };
         // Before the write: nobody knows how much of a failed write has left.
         let mut state = self.attempt.state();
-        (state.progress, state.is_reused) = (Progress::Sending, self.requests > 1);
+        (state.progress, state.requests) = (Progress::Sending, self.requests);
         Ok(amount)
     }
 }

@@ -191,15 +191,15 @@ pub(super) fn sent_error(error: &ureq::Error, timeout: Duration, attempt: &Attem
 /// A server with TLS 1.3 rejects a client certificate when the client has begun to send already, but before it reads the
 /// request (RFC 8446, section 6.2).
 fn tls_failure(error: &rustls::Error, attempt: &Attempt) -> Error {
-    let (progress, client_auth, is_reused, version) = {
+    let (progress, client_auth, requests, version) = {
         let state = attempt.state();
         let version = state.connection.tls.as_ref().map(|tls| tls.version);
-        (state.progress, state.client_auth, state.is_reused, version)
+        (state.progress, state.client_auth, state.requests, version)
     };
     // The verdict on a client certificate is a part of the handshake with TLS 1.2.
     if version == Some("1.2") && tls_errors::is_renegotiation(error) {
         // On a connection that is in use already, it may also be for fresh keys while a command is executed.
-        return if is_reused || progress == Progress::Receiving {
+        return if requests > 1 || progress == Progress::Receiving {
             outcome_unknown(format!("connection lost: {}", tls_errors::RENEGOTIATION))
         } else {
             tls_errors::renegotiation()

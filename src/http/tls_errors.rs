@@ -180,8 +180,8 @@ fn is_mismatch(error: &rustls::Error) -> bool {
 }
 
 /// What a server must have. Its alert is the same whatever is missing.
-const HINT_OFFER: &str = "nothing was sent: the server needs TLS 1.2 or 1.3; a cipher suite with AES-GCM or ChaCha20, in TLS 1.2 with \
-     ECDHE; the curve X25519, P-256 or P-384; a certificate whose key is RSA (not RSA-PSS), P-256, P-384 or Ed25519; and \
+const HINT_OFFER: &str = "nothing was sent: the server needs TLS 1.2 or 1.3; a cipher suite with AES-GCM or ChaCha20, in \
+     TLS 1.2 with ECDHE; the curve X25519, P-256 or P-384; a certificate whose key is RSA (not RSA-PSS), P-256, P-384 or Ed25519; and \
      signatures with SHA-256 or SHA-384";
 
 fn incompatibility(error: &PeerIncompatible) -> &'static str {
@@ -303,7 +303,8 @@ fn invalid_certificate(error: &webpki::Error) -> Error {
     let (problem, hint) = match error {
         Error::CaUsedAsEndEntity => (
             "is a CA certificate",
-            "nothing was sent: the server needs a certificate issued by a CA, without the CA flag; or trust this one",
+            "nothing was sent: the server needs a certificate issued by a CA, without the CA flag; or add this one \
+             to the certificates to trust",
         ),
         Error::EndEntityUsedAsCa => (
             "is issued by a certificate that is not a CA",
@@ -339,7 +340,11 @@ fn invalid_certificate(error: &webpki::Error) -> Error {
 }
 
 fn wrong_key_usage() -> Error {
-    certificate_error("is not valid for servers", "nothing was sent: it needs the extended key usage serverAuth")
+    certificate_error(
+        "is not valid for servers",
+        "nothing was sent: it and its intermediate certificates \
+             need the extended key usage serverAuth",
+    )
 }
 
 fn unverifiable() -> Error {

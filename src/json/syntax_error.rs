@@ -5,6 +5,7 @@ use std::str::Utf8Error;
 use serde_json::value::RawValue;
 
 use super::raw::{RawObject, type_name};
+use crate::characters;
 
 /// Why and where a text is not the JSON it should be.
 #[derive(Debug, PartialEq, Eq)]
@@ -94,16 +95,14 @@ fn syntax_error(error: &serde_json::Error, text: &str, expected: &str) -> Syntax
 /// The error of a character that word processors and web pages put in the place of another one.
 fn typographic_character(text: &str, offset: usize) -> Option<SyntaxError> {
     let c = text.get(offset..)?.chars().next()?;
-    let (name, hint) = match c {
-        '\u{2018}'..='\u{201f}' | '«' | '»' | '‹' | '›' | '′' | '″' => {
-            ("a typographic quote", "use straight quotes (\")")
-        }
-        c if !c.is_ascii() && c.is_whitespace() || ('\u{200b}'..='\u{200f}').contains(&c) || c == '\u{feff}' => {
-            ("white space other than ASCII", "use plain spaces")
-        }
-        _ => return None,
+    let hint = if characters::is_typographic_quote(c) {
+        "use straight quotes (\")"
+    } else if characters::is_unusual_space(c) {
+        "use plain spaces"
+    } else {
+        return None;
     };
-    Some(SyntaxError::new(format!("invalid JSON: {name} (U+{:04X})", u32::from(c)), offset).with_hint(hint))
+    Some(SyntaxError::new(format!("invalid JSON: {}", characters::name(c)), offset).with_hint(hint))
 }
 
 /// The error of a comma before a closing bracket.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::characters;
 use crate::error::Error;
 
 /// Servers and proxies reject request lines that are much longer.
@@ -77,14 +78,18 @@ impl Address {
         let scheme = match scheme.to_ascii_lowercase().as_str() {
             "http" => Scheme::Http,
             "https" => Scheme::Https,
-            _ if scheme.starts_with(['"', '\'']) => {
+            _ if scheme.starts_with(['"', '\'']) || scheme.starts_with(characters::is_typographic_quote) => {
                 return Err(Error::invalid("address starts with a quote").with_hint("remove the quotes"));
             }
             _ => return Err(Error::invalid("unsupported scheme in address").with_hint("use http:// or https://")),
         };
         if let Some(c) = rest.chars().find(|&c| !c.is_ascii_graphic() || "\"<>\\^`{|}".contains(c)) {
-            return Err(Error::invalid(format!("invalid {} in address", describe_char(c)))
-                .with_hint("use punycode for the host and percent-encode the path"));
+            let hint = if characters::is_typographic_quote(c) || characters::is_unusual_space(c) {
+                "remove it"
+            } else {
+                "use punycode for the host and percent-encode the path"
+            };
+            return Err(Error::invalid(format!("address contains {}", characters::name(c))).with_hint(hint));
         }
         // First, so that parts of a password are not reported as a port or a path.
         if rest.contains('@') {
@@ -186,10 +191,6 @@ pub(crate) fn check_host(host: &str) -> Result<(), Error> {
         Err(Error::invalid("invalid host in address")
             .with_hint("use a hostname, an IPv4 address, or an IPv6 address in brackets"))
     }
-}
-
-fn describe_char(c: char) -> String {
-    if c.is_ascii_graphic() { format!("character {c}") } else { format!("character U+{:04X}", u32::from(c)) }
 }
 
 #[cfg(test)]

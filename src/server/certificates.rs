@@ -237,7 +237,7 @@ fn public_key(certificate: &[u8]) -> Option<&[u8]> {
 
 /// The fields of a certificate: serial number, algorithm, issuer, validity, subject, public key and others; and whether the
 /// version is before them, which X.509 v1 has not.
-fn fields(certificate: &[u8]) -> Option<(bool, Vec<(u8, &[u8])>)> {
+fn fields(certificate: &[u8]) -> Option<(bool, Vec<Element<'_>>)> {
     const VERSION: u8 = 0xa0;
     let (_, certificate) = elements(certificate).next()?;
     let (_, content) = elements(certificate).next()?;
@@ -247,8 +247,11 @@ fn fields(certificate: &[u8]) -> Option<(bool, Vec<(u8, &[u8])>)> {
     Some((has_version, fields))
 }
 
-/// The elements of DER that stand one after the other, each with its tag.
-fn elements(mut der: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+/// A tag of DER, and its content.
+type Element<'a> = (u8, &'a [u8]);
+
+/// The elements of DER that stand one after the other.
+fn elements(mut der: &[u8]) -> impl Iterator<Item = Element<'_>> {
     iter::from_fn(move || {
         let [tag, length, rest @ ..] = der else { return None };
         let (length, rest) = match *length {

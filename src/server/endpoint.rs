@@ -1,5 +1,6 @@
 //! A server to send to: address and credential, checked once, here, so that the rest of the crate can rely on them.
 
+use crate::characters;
 use crate::error::Error;
 use crate::methods::{ApiVersion, Method};
 use crate::server::address::Address;
@@ -36,8 +37,7 @@ impl Endpoint {
             return Err(Error::invalid("secret is empty").with_hint("copy it from the server's config"));
         }
         if let Some(c) = secret.chars().find(|c| c.is_control()) {
-            return Err(Error::invalid(format!("secret contains a control character (U+{:04X})", u32::from(c)))
-                .with_hint("copy it from the server's config, on one line"));
+            return Err(Error::invalid(format!("secret contains {}", characters::name(c))).with_hint(HINT_COPY));
         }
         Ok(Self { address, version: ApiVersion::V1, credential: SecretString::new(secret) })
     }
@@ -54,10 +54,14 @@ impl Endpoint {
             return Err(Error::invalid("API key is empty").with_hint("copy it from the server's config"));
         }
         if let Some(c) = api_key.chars().find(|c| !c.is_ascii_graphic()) {
-            let hint = misread_hint(api_key).unwrap_or(
-                "the server accepts only printable ASCII without whitespace: change the key in the server's config",
-            );
-            return Err(Error::invalid(format!("invalid character U+{:04X} in API key", u32::from(c))).with_hint(hint));
+            let hint = misread_hint(api_key).unwrap_or(match c {
+                c if c.is_control() => HINT_COPY,
+                c if characters::is_typographic_quote(c) || characters::is_unusual_space(c) => "remove it",
+                _ => {
+                    "the server accepts only printable ASCII without whitespace: change the key in the server's config"
+                }
+            });
+            return Err(Error::invalid(format!("API key contains {}", characters::name(c))).with_hint(hint));
         }
         if api_key.len() > MAX_KEY_BYTES {
             return Err(Error::invalid(format!("API key longer than {} KB", MAX_KEY_BYTES / 1024))
@@ -104,10 +108,15 @@ impl Endpoint {
     }
 }
 
+const HINT_COPY: &str = "copy it from the server's config, on one line";
+
 /// Credentials are copied with their quotes, or with a comment after them.
 fn misread_hint(credential: &str) -> Option<&'static str> {
-    let is_quoted = |quote| credential.len() > 1 && credential.starts_with(quote) && credential.ends_with(quote);
-    if is_quoted('"') || is_quoted('\'') {
+    let is_between = |quote| credential.len() > 1 && credential.starts_with(quote) && credential.ends_with(quote);
+    let has_typographic_quotes = [credential.chars().next(), credential.chars().last()]
+        .iter()
+        .all(|c| c.is_some_and(characters::is_typographic_quote));
+    if is_between('"') || is_between('\'') || has_typographic_quotes {
         Some("the quotes around it are part of the value: remove them")
     } else if [" ;", " #"].iter().any(|comment| credential.contains(comment)) {
         Some("the text after a ; or # is part of the value: remove it")
@@ -145,7 +154,7 @@ mod tests {
 
     #[test]
     fn quotes_and_comments_in_credential_are_noticed() {
-        for text in ["\"x\"", "'x'", "''", "x ; note", "x #note"] {
+        for text in ["\"x\"", "'x'", "''", "“x”", "«x»", "x ; note", "x #note"] {
             assert!(misread_hint(text).is_some(), "{text}");
         }
         for text in ["x", "\"", "\"x", "x;y", "x#y", "\"x'", ""] {

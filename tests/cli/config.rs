@@ -262,9 +262,14 @@ fn bad_values_report_line() {
         ("api_key = \t", "api_key has no value; add it after the ="),
         (
             "api_key = markéd marked",
-            "invalid character U+00E9 in API key; the server accepts only printable ASCII without whitespace: change the key \
+            "API key contains the character U+00E9; the server accepts only printable ASCII without whitespace: change the key \
              in the server's config",
         ),
+        (
+            "api_key = “marked”",
+            "API key contains a typographic quote (U+201C); the quotes around it are part of the value: remove them",
+        ),
+        ("api_key = marked\u{200b}", "API key contains white space other than ASCII (U+200B); remove it"),
         ("secret_file =", "secret_file has no value; add it after the ="),
     ] {
         assert_rejected(format!("[bananas]\naddress = http://h\n{line}\n"), &format!("line 3: {message}"));
@@ -432,8 +437,8 @@ fn bad_secret_file_names_both_files() {
     for (content, message) in [
         (&b""[..], "secret is empty; copy it from the server's config".to_owned()),
         (b"\r\n", "secret is empty; copy it from the server's config".to_owned()),
-        (b"marked\n\n", format!("secret contains a control character (U+000A); {one_line}")),
-        (b"mar\tked marked", format!("secret contains a control character (U+0009); {one_line}")),
+        (b"marked\n\n", format!("secret contains a line break; {one_line}")),
+        (b"mar\tked marked", format!("secret contains a tab; {one_line}")),
         (b"marked\nmarked\xe9\n", "line 2: invalid UTF-8; save the file as UTF-8".to_owned()),
         (b"\xef\xbb\xbfmarked\n", "starts with a byte order mark; save the file without it".to_owned()),
     ] {
@@ -444,7 +449,7 @@ fn bad_secret_file_names_both_files() {
     dry_run(cent).assert_output(
         2,
         "",
-        "cent: ~/.centrc: line 3: api_key_file: [HOME]/key: invalid character U+0020 in API key; the server accepts only \
+        "cent: ~/.centrc: line 3: api_key_file: [HOME]/key: API key contains a space; the server accepts only \
          printable ASCII without whitespace: change the key in the server's config\n",
     );
 }

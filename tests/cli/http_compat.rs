@@ -136,7 +136,7 @@ fn problem_with_client_certificate_is_rejected() {
             400,
             "bad request",
             "400 No required SSL certificate was sent",
-            "the server requires a client certificate: configure a client certificate, or use an address that does not \
+            "the server requires a client certificate: set client_cert_file, or use an address that does not \
              require one",
         ),
         (
@@ -238,7 +238,7 @@ fn quotes_and_comments_in_credential_are_named() {
         publish(cent().config(config)).run().assert_output(1, "", &message);
     }
     let config = "[bananas]\naddress = http://h\napi_key = x ; note\n";
-    let message = format!("cent: ~/.centrc: line 3: invalid character U+0020 in API key; {comment}\n");
+    let message = format!("cent: ~/.centrc: line 3: API key contains a space; {comment}\n");
     publish(cent().config(config)).run().assert_output(2, "", &message);
 }
 

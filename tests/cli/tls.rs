@@ -226,11 +226,11 @@ fn wrong_usage_certificate_is_reported() {
         },
         &ca.pem(),
         "localhost",
-        "server certificate is not valid for servers; nothing was sent: it needs the extended key usage \
-         serverAuth",
+        "server certificate is not valid for servers; nothing was sent: it and its intermediate certificates need \
+         the extended key usage serverAuth",
     );
     let ca_message = "server certificate is a CA certificate; nothing was sent: the server needs a certificate issued by a \
-                      CA, without the CA flag; or trust this one";
+                      CA, without the CA flag; or add this one to ca_file";
     let with_flag = |params: &mut CertificateParams| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     assert_rejected(|| ca.issue_with(&["localhost"], with_flag), &ca.pem(), "localhost", ca_message);
 }
@@ -375,7 +375,7 @@ fn required_client_certificate_is_reported() {
             "",
             &format!(
                 "cent: https://localhost:{}/api/: the server requires a client certificate; nothing was accepted: \
-                 configure a client certificate, or use an address that does not require one\n",
+                 set client_cert_file, or use an address that does not require one\n",
                 server.port()
             ),
         );

@@ -50,7 +50,7 @@ fn ca_file_is_trusted_instead_of_others() {
     };
     assert_published(with(ca.pem(), other.pem()));
     assert_published(with(format!("\u{feff}note\n{}{}", other.pem(), ca.pem()), String::new()));
-    let hint = "nothing was sent: add its CA to the certificates to trust, or make the server send its intermediate \
+    let hint = "nothing was sent: add its CA to ca_file, or make the server send its intermediate \
                 certificate, or check the address";
     assert_fails(
         &server,
@@ -99,8 +99,8 @@ fn trusted_certificate_vouches_for_itself_while_valid() {
         };
         let identity = ca.issue_with(&["localhost"], for_clients);
         let (pem, server) = (identity.certificate_pem.clone(), serve(identity));
-        let message =
-            "server certificate is not valid for servers; nothing was sent: it needs the extended key usage serverAuth";
+        let message = "server certificate is not valid for servers; nothing was sent: it and its intermediate certificates \
+             need the extended key usage serverAuth";
         assert_fails(&server, trust(&server, "localhost", &pem), message);
     }
 }

@@ -139,7 +139,7 @@ fn handshake_failure_after_certificate_request_is_explained() {
         Ok(Box::new(StreamOwned::new(connection, AlertRewriter(socket))))
     });
     let cent = cent_at(server.port()).file("ca.pem", ca.pem()).env("SSL_CERT_FILE", "ca.pem");
-    let message = "the server requires a client certificate; nothing was accepted: configure a client certificate, or use \
+    let message = "the server requires a client certificate; nothing was accepted: set client_cert_file, or use \
                    an address that does not require one";
     assert_fails(cent, server.port(), message);
     assert_eq!((server.connections(), server.requests().len()), (1, 0));

@@ -157,6 +157,9 @@ fn remedies_are_the_settings_in_the_hint() {
     let moved = Server::version(6).script(server::respond(&moved));
     let with_key = |server: &Server, key: &str| Client::with_api_key(&server.address(), key).unwrap();
     let tunnel = Server::version(6).script(server::respond(&Response::new(403)));
+    let strict = Server::version(6).script(server::respond(
+        &Response::new(400).header("Content-Type", "text/html").body("No required SSL certificate was sent"),
+    ));
     let proxied = Client::with_api_key("https://rt.invalid", API_KEY).unwrap();
     let proxied = proxied.with_proxy(tunnel.address().parse().unwrap());
     for (mut client, remedies) in [
@@ -165,6 +168,7 @@ fn remedies_are_the_settings_in_the_hint() {
         (with_key(&v6, "another"), vec![Remedy::CorrectApiKey]),
         (Client::new(&v1.address(), "x ; y").unwrap(), vec![Remedy::RemoveComment]),
         (with_key(&moved, API_KEY), vec![Remedy::UseFinalUrl]),
+        (with_key(&strict, API_KEY), vec![Remedy::SetClientCertificate]),
         (proxied, vec![Remedy::AvoidProxy]),
     ] {
         let error = client.publish("news", &1).unwrap_err();

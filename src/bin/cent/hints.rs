@@ -26,6 +26,8 @@ fn own_words(remedy: Remedy) -> &'static str {
         Remedy::RemoveCredentials => "set secret or api_key instead",
         Remedy::CorrectProxy => "set http://HOST:PORT, or unset it",
         Remedy::AvoidProxy => "NO_PROXY",
+        Remedy::TrustCertificate => "to ca_file",
+        Remedy::SetClientCertificate => "set client_cert_file",
         other => other.text(),
     }
 }

@@ -91,6 +91,9 @@ fn note(
         {
             Some(format!("{name}: sent as text; to send it as JSON, use {key}:="))
         }
+        _ if takes_any_json(argument, method) && value.starts_with('{') && lost_quotes(value.as_bytes()) => {
+            Some(format!("{name}: sent as text, without the quotes that the shell removed; for JSON, use '{key}:=…'"))
+        }
         _ => None,
     }
 }
@@ -195,6 +198,10 @@ mod tests {
         assert_eq!(
             note("data={\"a\":1}", false).as_deref(),
             Some("data={\"a\":1}: sent as text; to send it as JSON, use data:=")
+        );
+        assert_eq!(
+            note("data={a:1}", false).as_deref(),
+            Some("data={a:1}: sent as text, without the quotes that the shell removed; for JSON, use 'data:=…'")
         );
         for argument in ["data=@other", "data@body", "data:=[1]", "data={a}", "data=1", "data=", "channel=[1]"] {
             assert_eq!(note(argument, true), None, "{argument}");
