@@ -313,6 +313,14 @@ impl Error {
         self
     }
 
+    /// Says that it is about several commands, if it is.
+    pub(crate) fn with_command_count(mut self, count: usize) -> Self {
+        if let Some(hint) = self.0.hint.as_mut().filter(|_| count > 1) {
+            *hint = hint.replace("the command may", "the commands may");
+        }
+        self
+    }
+
     /// For a request of which nothing was executed, though its response does not say so.
     pub(crate) fn into_rejected(mut self, hint: &str) -> Self {
         self.0.kind = ErrorKind::Rejected;

@@ -127,10 +127,11 @@ impl Session {
                 .with_hint("send it with the client that built it"));
         }
         self.attempt_start = Instant::now();
-        match self.negotiate(request) {
+        let result = match self.negotiate(request) {
             Err(error) if request.repeat() == Repeat::Reads => Err(error.into_read_only()),
             result => request.judge(result),
-        }
+        };
+        result.map_err(|error| error.with_command_count(request.commands().len()))
     }
 
     /// Sends a request once.

@@ -372,8 +372,9 @@ fn batch_with_keyless_command_is_not_repeated() {
         let server = Current.server().script(executed_but_failed());
         let url = Current.batch_url(&server.address());
         let text = format!(
-            "cent: {url}: {ERROR_500}; {CHECK}\n\
-             cent: no lines accepted; lines 1-2 may have been executed: check them (sed -n 1,2p); no lines remain\n"
+            "cent: {url}: {ERROR_500}; {}\n\
+             cent: no lines accepted; lines 1-2 may have been executed: check them (sed -n 1,2p); no lines remain\n",
+            CHECK.replace("command", "commands")
         );
         run_commands(&server, &format!("{KEYED}\n{keyless}\n")).assert_output(4, "", &text);
         assert_eq!(paths(&server), ["/api/batch"]);

@@ -11,6 +11,8 @@ const CHOICE: &str = "then run again with --unknown=send or --unknown=skip";
 
 const CHECK: &str = "the command may have been executed: check before retrying";
 
+const CHECK_ALL: &str = "the commands may have been executed: check before retrying";
+
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
@@ -24,7 +26,7 @@ fn unknown_lines_wait_for_decision() {
         first.assert(
             4,
             &format!(
-                "cent: {url}: internal server error (500); {CHECK}\n\
+                "cent: {url}: internal server error (500); {CHECK_ALL}\n\
                  cent: lines 1-2 done; lines 3-4 may have been executed: check them (sed -n 3,4p), {CHOICE}; \
                  line 5 onwards not accepted\n"
             ),
@@ -56,7 +58,7 @@ fn unknown_lines_with_keys_are_repeated_for_4_minutes() {
     first.assert(
         4,
         &format!(
-            "cent: {url}: internal server error (500); {CHECK}\n\
+            "cent: {url}: internal server error (500); {CHECK_ALL}\n\
              cent: lines 1-2 done; lines 3-4 may have been executed: run the same command again within 3 minutes; \
              line 5 onwards not accepted\n"
         ),

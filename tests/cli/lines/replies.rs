@@ -52,7 +52,7 @@ fn unknown_reply_sets_exit_status_4() {
 
 #[test]
 fn wrong_reply_count_is_unknown_and_printed() {
-    let hint = "the command may have been executed: check before retrying, and check the address";
+    let hint = "the commands may have been executed: check before retrying, and check the address";
     let summary = "no lines accepted; lines 1-5 may have been executed: check them (sed -n 1,5p); no lines remain";
     for form in ApiForm::ALL {
         let server = form.server().script_for(form, respond(&form.batch_replies(form.publish_reply(), 2)));
@@ -69,7 +69,10 @@ fn replies_to_other_commands_are_unknown() {
     let summary = "no lines accepted; lines 1-2 may have been executed: check them (sed -n 1,2p); no lines remain";
     let counted = "2 commands: 0 accepted, 2 unknown";
     let unrecognized = |line| format!("cent: line {line}: publish: unrecognized reply; {check}\n");
-    let failed = |reason: &str| format!("cent: URL: {reason}; {check}\ncent: {summary}\n");
+    let failed = |reason: &str| {
+        let check = check.replace("command", "commands");
+        format!("cent: URL: {reason}; {check}\ncent: {summary}\n")
+    };
     let result = "{\"result\":{}}\n";
     for (body, printed, text) in [
         (
