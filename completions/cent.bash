@@ -75,7 +75,7 @@ _cent_parse() {
                 --config=*) config=${word#*=} ;;
                 --completions) option=$word none=1 ;;
                 --lines | --params=*) noparams=1 ;;
-                --params | --config | --timeout | --retry | --batch | --journal | --unknown | --color)
+                --params | --config | --timeout | --retry | --retry-max-time | --batch | --journal | --unknown | --color)
                     option=$word
                     [[ $word == --params ]] && noparams=1
                     ;;
@@ -211,8 +211,8 @@ _cent_key_values() {
 }
 
 _cent_options() {
-    _cent_offer --params= --config= --timeout= --retry= --idempotent --lines --batch= --unordered --journal= \
-        --unknown= --check --compact --quiet --verbose --dry-run --color= --sections --completions= --help --version
+    _cent_offer --params= --config= --timeout= --retry= --retry-max-time= --idempotent --lines --batch= --unordered \
+        --journal= --unknown= --check --compact --quiet --verbose --dry-run --color= --sections --completions= --help --version
 }
 
 _cent() {

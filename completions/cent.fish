@@ -13,7 +13,7 @@ function __cent_arguments
             switch $word
                 case --
                     set plain 1
-                case --params -p --config --timeout --retry --batch --journal --unknown --color --completions
+                case --params -p --config --timeout --retry --retry-max-time --batch --journal --unknown --color --completions
                     set skip 1
                 case '-?*'
                 case '*'
@@ -159,6 +159,7 @@ complete -c cent -s p -l params -x -a '(__cent_params)' -d 'Method params: a JSO
 complete -c cent -l config -r -F -d 'Config file'
 complete -c cent -l timeout -x -d 'Time limit per attempt'
 complete -c cent -l retry -x -d 'Retry up to N times if safe'
+complete -c cent -l retry-max-time -x -d 'With --retry: start no attempt later than this'
 complete -c cent -l idempotent -d 'Add idempotency keys, so that --retry can repeat more'
 complete -c cent -s l -l lines -d 'Send one command per line of standard input'
 complete -c cent -l batch -x -d 'With --lines: at most N commands per request'

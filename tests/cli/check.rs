@@ -439,7 +439,6 @@ fn check_excludes_other_actions() {
         (&["live", "publish", "--check"][..], "METHOD"),
         (&["live", "--check", "--lines"], "--lines"),
         (&["live", "--check", "--dry-run"], "--dry-run"),
-        (&["live", "--check", "--retry=1"], "--retry"),
         (&["live", "--check", "--params={}"], "--params"),
     ] {
         let output = cent().args(args).run();
@@ -449,4 +448,35 @@ fn check_excludes_other_actions() {
     }
     let message = "cent: missing SECTION, a section of the config file; usage: cent SECTION --check\n";
     cent().arg("--check").run().assert_output(2, "", message);
+}
+
+#[test]
+fn retry_waits_until_the_server_is_up() {
+    for (form, compact) in [(V1, false), (Current, false), (Current, true)] {
+        let unavailable = || reject(&Response::new(503));
+        let server = form.server().script(unavailable()).script(unavailable());
+        let (key, credential) = (form.config_key(), form.credential());
+        let section = format!("address = {}\n{key} = {credential}", server.address());
+        let waiting = check(&section).args(&["--retry=5", if compact { "--compact" } else { "--color=never" }]).run();
+        let direct = check(&section).arg(if compact { "--compact" } else { "--color=never" }).run();
+        let port = server.port().to_string();
+        let mask = |output: &CentOutput| {
+            let (status, report, message) = masked(output, &port);
+            let report = report.split_once("\"milliseconds\":").map_or(report.clone(), |(report, _)| report.to_owned());
+            (status, report, message)
+        };
+        let ((status, report, message), (_, expected, _)) = (mask(&waiting), mask(&direct));
+        assert_eq!((status, report), (Some(0), expected));
+        let attempts: Vec<_> = message.lines().filter_map(|line| line.split(" failed: ").next()).collect();
+        assert_eq!(attempts, ["cent: attempt 1 of 6", "cent: attempt 2 of 6"], "{message}");
+    }
+}
+
+#[test]
+fn retries_that_run_out_report_the_last_attempt() {
+    let closed = ClosedPort::bind();
+    let output = check_at(&closed.address()).args(&["--retry=1", "--retry-max-time=60"]).run();
+    let (status, report, message) = masked(&output, &port(&closed.address()).to_string());
+    assert_eq!((status, report.matches("config ").count()), (Some(3), 1), "{report}");
+    assert_eq!(message.matches("connection refused").count(), 2, "{message}");
 }

@@ -182,3 +182,35 @@ fn quiet_error_says_after_how_many_attempts() {
         output.assert_output(3, "", &text);
     }
 }
+
+#[test]
+fn retry_max_time_ends_attempts() {
+    for form in ApiForm::ALL {
+        let error = "service unavailable (503)";
+        let server = form.server().script_for(form, unavailable(503));
+        server.add_script(reject(&Response::new(503).header("Retry-After", "30")));
+        let output = publish(form.cent(&server)).args(&["--retry=9", "--retry-max-time=0.2m"]).run();
+        let url = form.url(&server.address());
+        let text = [
+            retry_notice(form, &server, error, 1, 10),
+            "cent: not retrying: the pause of 30.0 s would end later than --retry-max-time (12 s)\n".to_owned(),
+            format!("cent: {url}: {error}; nothing was accepted: try again later\n"),
+        ];
+        assert_output(&output, 3, "", &text.concat());
+        assert_eq!(server.requests().len(), form.requests_before() + 2);
+    }
+}
+
+#[test]
+fn retry_max_time_counts_for_each_request() {
+    let server = V1.server();
+    for _ in 0..5 {
+        server.add_script(reject(&Response::new(503)));
+        server.add_script(vec![Step::Execute, Step::SendRest]);
+    }
+    // The shortest pauses of five requests take longer, the longest one of a single request does not.
+    let args = ["bananas", "publish", "--lines", "--batch=1", "--retry=1", "--retry-max-time=1200ms", "-q"];
+    let output = V1.cent(&server).args(&args).stdin_bytes(format!("{PLAIN}\n").repeat(5)).run();
+    output.assert_output(0, "", "");
+    assert_eq!(server.requests().len(), 10);
+}

@@ -168,6 +168,11 @@ fn conflicting_options_are_rejected() {
     assert_usage_error(&["bananas", "publish", "--batch", "5"], "--batch requires --lines");
     assert_usage_error(&["bananas", "publish", "--unordered"], "--unordered requires --lines");
     assert_usage_error(&["bananas", "publish", "--unordered", "--params={}"], "--unordered requires --lines");
+    assert_usage_error(&["bananas", "publish", "--retry-max-time=5"], "--retry-max-time requires --retry");
+    assert_usage_error(
+        &["bananas", "publish", "--retry=1", "--retry-max-time=1h"],
+        "invalid value '1h' for --retry-max-time; expected a time above 0, such as 5, 2.5s, 500ms or 2m",
+    );
     assert_usage_error(&["bananas", "publish", "--journal=state"], "--journal requires --lines");
     assert_usage_error(&["bananas", "publish", "--lines", "--journal="], "--journal: missing file name");
     assert_usage_error(&["bananas", "publish", "--lines", "--unknown=send"], "--unknown requires --journal");

@@ -66,7 +66,7 @@ fn run(command_line: &[OsString], console: Console) -> anyhow::Result<ExitStatus
         signals::end_as_process_1();
     }
     if args.check {
-        return Ok(check::run(console, |report| check_call(&args, report)));
+        return Ok(check::run(console, |report| check_call(*args, console, report)));
     }
     let config = read_config(&args)?;
     let Some(name) = &args.section else { return exit_status_of_printing(console.print_names(&config.names())) };
@@ -94,25 +94,26 @@ fn print_method_help(MethodHelp { section, method, config }: MethodHelp) -> anyh
 }
 
 /// Takes the same steps as any call.
-fn check_call(args: &Args, report: &mut Report) -> anyhow::Result<()> {
-    let config = read_config(args)?;
+fn check_call(args: Args, console: Console, report: &mut Report) -> anyhow::Result<()> {
+    let config = read_config(&args)?;
     let name = args.section.as_deref().unwrap_or_default();
     report.set_config(config.path().full());
     if args.verbose {
         print_config(&config, name);
     }
-    let section = find_section(args, &config, name)?;
+    let section = find_section(&args, &config, name)?;
     report.set_section(name);
     config.warnings(name).into_iter().for_each(|warning| report.add_warning(warning));
     let proxy = find_proxy(&section)?;
     let proxy = proxy.map(|(name, proxy)| format!("{} ({name})", proxy.name()));
     report.set_route(section.endpoint.address(), proxy);
-    let tls_files = read_tls_files(args, &config, name, &section)?;
+    let tls_files = read_tls_files(&args, &config, name, &section)?;
     report.set_client_certificate(tls_files.client_certificate(), SystemTime::now());
     if let Some(note) = tls_files.note() {
         report.add_warning(format!("{}: {note}", config.path()));
     }
-    check::call(tls_files.apply(build_client(args, &section)?), report)
+    let client = tls_files.apply(build_client(&args, &section)?);
+    check::call(client, &args.into_options(), console.is_quiet(), report)
 }
 
 fn read_config(args: &Args) -> anyhow::Result<Config> {

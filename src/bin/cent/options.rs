@@ -1,6 +1,7 @@
 //! What the user asked for, apart from the server and from what is printed.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 /// The options of one call, or of a run of `--lines`.
 #[derive(Debug)]
@@ -11,6 +12,8 @@ pub(crate) struct Options {
     pub(crate) params: Option<OsString>,
     pub(crate) key_values: Vec<OsString>,
     pub(crate) max_retries: u32,
+    /// From the first attempt of a request to the start of its last one.
+    pub(crate) retry_max_time: Option<Duration>,
     /// Adds idempotency keys, and relies on them.
     pub(crate) idempotent: bool,
     /// Prints requests instead of sending them.

@@ -4,7 +4,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use cent::{
-    Client, Error, ErrorKind, HttpRequest, IdempotencySupport, NextStep, REPEAT_LIMIT, Repeat, Reply, RetryPolicy,
+    Client, ConnectionInfo, Error, ErrorKind, HttpRequest, IdempotencySupport, NextStep, REPEAT_LIMIT, Repeat, Reply,
+    RetryPolicy,
 };
 
 use crate::clock::{Clock, Timestamp};
@@ -26,8 +27,12 @@ pub(crate) struct Retrier<'a> {
     client: Client,
     policy: RetryPolicy,
     max_attempts: u32,
+    /// From the first attempt of a request to the start of its last one.
+    max_time: Option<Duration>,
     is_quiet: bool,
     clock: Clock,
+    /// When the first attempt of the last request began.
+    start: Instant,
     /// How many attempts of the last request failed.
     failed_attempts: u32,
     /// How long the last attempt of the last request took.
@@ -49,8 +54,10 @@ impl<'a> Retrier<'a> {
             client,
             policy,
             max_attempts,
+            max_time: options.retry_max_time,
             is_quiet,
             clock,
+            start: Instant::now(),
             failed_attempts: 0,
             last_attempt: Duration::ZERO,
             keys_are_ignored: false,
@@ -63,6 +70,10 @@ impl<'a> Retrier<'a> {
         self.clock.now()
     }
 
+    pub(crate) fn connection(&self) -> ConnectionInfo {
+        self.client.connection()
+    }
+
     /// Sends a request, and retries or repeats it as the policy allows. It was sent first at this time, perhaps by an
     /// earlier run, whose outcome is unknown if `is_repetition`.
     pub(crate) fn send(
@@ -71,7 +82,7 @@ impl<'a> Retrier<'a> {
         first: &Timestamp,
         mut is_repetition: bool,
     ) -> Result<Vec<Reply>, Error> {
-        self.failed_attempts = 0;
+        self.begin();
         loop {
             let start = Instant::now();
             let result = if is_repetition {
@@ -115,7 +126,7 @@ impl<'a> Retrier<'a> {
 
     /// Decides about a request that may have been executed, at any time after its first attempt.
     pub(crate) fn may_resend(&mut self, first: &Timestamp) -> Resend {
-        self.failed_attempts = 0;
+        self.begin();
         self.may_repeat(first)
     }
 
@@ -162,8 +173,13 @@ impl<'a> Retrier<'a> {
     }
 
     fn read<T>(&mut self, call: impl Fn(&mut Client) -> Result<T, Error>) -> Result<T, Error> {
-        self.failed_attempts = 0;
+        self.begin();
         self.read_again(call)
+    }
+
+    /// Begins to count attempts and their time.
+    fn begin(&mut self) {
+        (self.start, self.failed_attempts) = (Instant::now(), 0);
     }
 
     /// Makes a call that changes nothing, until it succeeds or no attempts remain. Those that failed before count.
@@ -202,6 +218,12 @@ impl<'a> Retrier<'a> {
             }
             _ => return false,
         };
+        if let Some(max) = self.max_time.filter(|&max| self.start.elapsed() + backoff > max) {
+            let (max, backoff) = (max.as_secs_f64(), backoff.as_secs_f64());
+            let pause = format!("the pause of {backoff:.1} s would end later than --retry-max-time ({max} s)");
+            (self.print)(&format!("not retrying: {pause}"));
+            return false;
+        }
         if !self.is_quiet {
             let (failed, total, seconds) = (self.failed_attempts, self.max_attempts, backoff.as_secs_f64());
             (self.print)(&format!("attempt {failed} of {total} failed: {}; {action} in {seconds:.1} s", text()));

@@ -4,7 +4,8 @@
 
 use std::net::IpAddr;
 use std::slice;
-use std::time::{Instant, SystemTime};
+use std::thread;
+use std::time::SystemTime;
 
 use cent::{Client, Command, Endpoint, Reply, Scheme};
 use serde::Deserialize;
@@ -12,6 +13,8 @@ use serde::Deserialize;
 use crate::console::Console;
 use crate::console::stderr;
 use crate::exit::{Effect, ExitStatus, OutputError, exit_status_for};
+use crate::options::Options;
+use crate::retry::Retrier;
 pub(crate) use report::Report;
 
 mod certificate;
@@ -42,29 +45,35 @@ pub(crate) fn run(console: Console, check: impl FnOnce(&mut Report) -> anyhow::R
 }
 
 /// Calls a method that changes nothing, which every server has, and reports what is known afterwards.
-pub(crate) fn call(mut client: Client, report: &mut Report) -> anyhow::Result<()> {
-    let is_signed = client.requests().endpoint().is_signed();
+pub(crate) fn call(client: Client, options: &Options, is_quiet: bool, report: &mut Report) -> anyhow::Result<()> {
+    let endpoint = client.requests().endpoint().clone();
+    let is_signed = endpoint.is_signed();
     let method = if is_signed { "stats" } else { "info" };
     let command = Command::new(method, "{}")?;
     let mut request = client.requests().request(slice::from_ref(&command))?;
-    let start = Instant::now();
-    let result = client.send_request(&mut request);
-    let elapsed = start.elapsed();
-    report.set_connection(&client.connection(), SystemTime::now());
+    let sleep = Box::new(|backoff| {
+        thread::sleep(backoff);
+        true
+    });
+    let mut retrier = Retrier::new(client, options, is_quiet, Box::new(stderr::print_message), sleep);
+    let first = retrier.now();
+    let result = retrier.send(&mut request, &first, false);
+    let connection = retrier.connection();
+    report.set_connection(&connection, SystemTime::now());
     // The IP addresses may be those of a proxy.
-    let ip_addresses = if report.has_proxy() { Vec::new() } else { client.connection().ip_addresses };
-    if let Some(warning) = unencrypted_key(client.requests().endpoint(), &ip_addresses) {
+    let ip_addresses = if report.has_proxy() { &[][..] } else { &connection.ip_addresses };
+    if let Some(warning) = unencrypted_key(&endpoint, ip_addresses) {
         report.add_warning(warning);
     }
-    let replies = result?;
-    report.set_accepted(is_signed, client.connection().api_form);
+    let replies = result.map_err(|error| retrier.with_attempts(error))?;
+    report.set_accepted(is_signed, connection.api_form);
     for error in replies.iter().flat_map(Reply::errors) {
         report.add_error(format!("{}: {method}: {error}", request.url()), error.kind().into());
     }
     match replies.first().and_then(nodes).filter(|nodes| !nodes.is_empty()) {
         Some(nodes) => {
             report.set_server(&nodes);
-            report.set_time(method, elapsed);
+            report.set_time(method, retrier.last_attempt);
         }
         None if replies.iter().all(|reply| reply.errors().is_empty()) => {
             let problem =

@@ -74,6 +74,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", verbatim_doc_comment, value_parser = parse_retries, allow_negative_numbers = true)]
     pub(super) retry: Option<u32>,
 
+    /// With --retry: start no attempt later than this
+    ///
+    /// Counts from the first attempt of each request: seconds, or with a
+    /// unit: 500ms, 90s, 2m. A pause that would end later is not begun.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        verbatim_doc_comment,
+        hide_short_help = true,
+        value_parser = parse_time,
+        allow_negative_numbers = true
+    )]
+    pub(super) retry_max_time: Option<Duration>,
+
     /// Add idempotency keys, so that --retry can repeat more
     ///
     /// Adds an idempotency_key to publish, broadcast, map_publish and
@@ -137,9 +151,10 @@ pub(crate) struct Args {
     /// Check config, connection, credential and server
     ///
     /// Needs no METHOD. Prints one line for each step as far as it gets,
-    /// with --compact one JSON object. Changes nothing on the server.
+    /// with --compact one JSON object. Changes nothing on the server. With
+    /// --retry, waits until the server is up.
     #[arg(long, verbatim_doc_comment)]
-    #[arg(conflicts_with_all = ["method", "params", "lines", "retry", "dry_run", "sections", "completions"])]
+    #[arg(conflicts_with_all = ["method", "params", "lines", "dry_run", "sections", "completions"])]
     pub(crate) check: bool,
 
     /// Print JSON on one line
@@ -196,6 +211,7 @@ impl Args {
             params: self.params,
             key_values: self.key_values,
             max_retries: self.retry.unwrap_or(0),
+            retry_max_time: self.retry_max_time,
             idempotent: self.idempotent,
             dry_run: self.dry_run,
             batch: self.batch,

@@ -45,6 +45,7 @@ fn find_in_options(args: &Args) -> Option<&'static str> {
     match &args.journal {
         _ if args.batch.is_some() && !args.lines => Some("--batch requires --lines"),
         _ if args.unordered && !args.lines => Some("--unordered requires --lines"),
+        _ if args.retry_max_time.is_some() && args.retry.is_none() => Some("--retry-max-time requires --retry"),
         Some(_) if !args.lines => Some("--journal requires --lines"),
         Some(path) if path.is_empty() => Some("--journal: missing file name"),
         // It reads no journal, so it would print other requests than a real run.
