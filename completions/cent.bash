@@ -59,11 +59,11 @@ _cent_split() {
     done
 }
 
-# Parses words. Sets section, method, config, the option whose value is missing, none if there can be no SECTION, and
-# noparams if there can be no KEY=VALUE.
+# Parses words. Sets section, method, config, the option whose value is missing, none if there can be no SECTION,
+# noparams if there can be no KEY=VALUE, and lines if one of these takes the line.
 _cent_parse() {
     local word plain=''
-    section='' method='' option='' none='' noparams=''
+    section='' method='' option='' none='' noparams='' lines=''
     config=${CENT_CONFIG:-$HOME/.centrc}
     for word in "${words[@]:1}"; do
         if [[ -n $option ]]; then
@@ -74,8 +74,10 @@ _cent_parse() {
                 --) plain=1 ;;
                 --config=*) config=${word#*=} ;;
                 --completions) option=$word none=1 ;;
-                --lines | --params=*) noparams=1 ;;
-                --params | --config | --timeout | --retry | --retry-max-time | --batch | --journal | --unknown | --color)
+                --params=*) noparams=1 ;;
+                --lines) lines=1 ;;
+                --params | --config | --timeout | --retry | --retry-max-time | --batch | --journal | --unknown | \
+                    --color)
                     option=$word
                     [[ $word == --params ]] && noparams=1
                     ;;
@@ -83,7 +85,8 @@ _cent_parse() {
                 --*) ;;
                 # The value follows, unless it is in the same word.
                 -*p) option=--params noparams=1 ;;
-                -*[lp]*) noparams=1 ;;
+                -*p*) noparams=1 ;;
+                -*l*) lines=1 ;;
             esac
         elif [[ -z $section ]]; then
             section=$word
@@ -178,7 +181,11 @@ _cent_methods() {
 _cent_key_values() {
     local params='' list
     if [[ $cur == *@* && $cur != *=* ]]; then
-        _cent_files "${cur%%@*}@"
+        if [[ -n $lines && $cur == *@ ]]; then
+            _cent_offer "$cur-"
+        else
+            _cent_files "${cur%%@*}@"
+        fi
         return
     fi
     case $method in
@@ -207,16 +214,22 @@ _cent_key_values() {
         shared_poll_publish) params='channel= key= version:= data:= b64data= epoch=' ;;
     esac
     IFS=$' \t\n' read -r -d '' -a list <<<"$params"
+    if [[ -n $lines ]]; then
+        # One of them takes the line.
+        list+=("${list[@]/%=/@-}")
+        [[ $params == *' data:='* ]] && list+=(data@-)
+    fi
     _cent_offer "${list[@]}"
 }
 
 _cent_options() {
-    _cent_offer --params= --config= --timeout= --retry= --retry-max-time= --idempotent --lines --batch= --unordered \
-        --journal= --unknown= --check --compact --quiet --verbose --dry-run --color= --sections --completions= --help --version
+    _cent_offer --params= --config= --timeout= --retry= --retry-max-time= --idempotent --lines --batch= \
+        --unordered --journal= --unknown= --check --compact --quiet --verbose --dry-run --color= --sections \
+        --completions= --help --version
 }
 
 _cent() {
-    local words cur quote kept closed redirect section method config option none noparams all
+    local words cur quote kept closed redirect section method config option none noparams lines all
     COMPREPLY=()
     # --config may be after the cursor, too.
     _cent_split "$COMP_LINE "

@@ -29,11 +29,15 @@ function __cent_is_at_argument
     and not string match -qr -- '^--(sections|completions(=.*)?)$' (commandline -opc)
 end
 
-# KEY=VALUE comes after SECTION and METHOD, and not with --params or --lines.
+# KEY=VALUE comes after SECTION and METHOD, and not with --params.
 function __cent_is_at_param
     set -l words (__cent_arguments)
     test (count $words) -ge 2
-    and not string match -qr -- '^(--(params|lines)|-[a-z]*[lp])' (commandline -opc)
+    and not string match -qr -- '^(--params|-[a-z]*p)' (commandline -opc)
+end
+
+function __cent_has_lines
+    string match -qr -- '^(--lines$|-[a-z]*l)' (commandline -opc)
 end
 
 # Runs the program of this command line with its config file. Does nothing if that is a pipe, because the program itself
@@ -99,7 +103,11 @@ end
 function __cent_key_values
     set -l token (string unescape -- (commandline -ct))
     if string match -qr -- '^[^=]*@' $token
-        __cent_files_after $token
+        if __cent_has_lines; and string match -q -- '*@' $token
+            printf '%s-\n' $token
+        else
+            __cent_files_after $token
+        end
         return
     end
     # Fish would offer what contains the token, too.
@@ -149,6 +157,11 @@ function __cent_key_values
             set params channel= key= version:= data:= b64data= epoch=
     end
     printf '%s\n' $params
+    if __cent_has_lines
+        # One of them takes the line.
+        string replace -r '=$' @- -- $params
+        contains -- data:= $params; and printf '%s\n' data@-
+    end
 end
 
 complete -c cent -f

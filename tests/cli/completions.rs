@@ -35,7 +35,7 @@ secret = x
 const OTHER_CONFIG: &str = "[other]\naddress = http://other\napi_key = k\n";
 
 /// Lines to type, with TABs, and the URL and the start of the body that they lead to.
-const TYPED_LINES: [(&str, &str, &str); 19] = [
+const TYPED_LINES: [(&str, &str, &str); 20] = [
     ("cent ban\tpub\t--dr\t--params=@my\t", "http://bananas/api/", r#"[{"method":"publish","params":{"a":1,"#),
     ("cent ban\tpub\t-n --params @dir\tin\t", "http://bananas/api/", r#"[{"method":"publish","params":{"b":1,"#),
     ("cent -n my\tsta\t", "http://mine/api/", r#"[{"method":"stats""#),
@@ -55,6 +55,11 @@ const TYPED_LINES: [(&str, &str, &str); 19] = [
     ("cent -n bas\tbroa\tcha\tx data=\t1", "http://basket/api/broadcast", r#"{"channels":["x"],"data":"1"}"#),
     ("cent -n bas\tpub\tch\tx data:@my\t", "http://basket/api/publish", r#"{"channel":"x","data":{"a":1,"#),
     ("cent -n bas\tpub\tchannel=x data@dir\tin\t", "http://basket/api/publish", r#"{"channel":"x","data":"{\"b\":1,"#),
+    (
+        "echo y | cent -nl bas\tpub\tchannel=x data@\t",
+        "http://basket/api/batch",
+        r#"{"commands":[{"publish":{"channel":"x","data":"y"}}"#,
+    ),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -192,6 +192,9 @@ impl Sandbox {
         for name in ["news.json", "news.jsonl", "message.json", "deployed.json"] {
             sandbox.file(name, "{\"channel\": \"news\", \"data\": 1}\n");
         }
+        for name in ["app.log", "users.txt"] {
+            sandbox.file(name, "42\n");
+        }
         for dir in ["bin", ".config", ".config/fish", ".config/fish/completions"] {
             fs::create_dir(sandbox.home.path().join(dir)).expect("the directory is created");
         }
@@ -542,7 +545,7 @@ fn help_examples_run() {
             _ => scripts.push(Vec::new()),
         }
     }
-    assert_eq!(scripts.len(), 7);
+    assert_eq!(scripts.len(), 8);
     for script in scripts {
         let script = script.join("\n");
         sandbox.run_shell(&if script.starts_with('@') { from_crontab(&script) } else { script }, "");

@@ -69,7 +69,9 @@ fn unexpected_arguments_are_rejected() {
         &["bananas", "publish", "channel=news", "--params={}"],
         "'channel=news' cannot be used with --params",
     );
-    assert_usage_error(&["bananas", "publish", "data:=1", "--lines"], "'data:=1' cannot be used with --lines");
+    let no_line =
+        "no param takes the line; add one with @- for text, such as data@-, or with :@- for JSON, such as data:@-";
+    assert_usage_error(&["bananas", "publish", "data:=1", "--lines"], no_line);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod faults;
 mod file;
+mod key_value;
 mod kills;
 mod resume;
 mod unknown;

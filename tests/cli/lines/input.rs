@@ -78,7 +78,11 @@ fn invalid_command_reports_line_number() {
 #[test]
 fn input_of_another_kind_is_named() {
     let object = "expected one object per line: jq -c .";
-    let method = "for lines of params, use cent SECTION METHOD --lines";
+    let text_lines =
+        "not a JSON object; use KEY=VALUE, with data@- for text or data:@- for JSON: cent live publish --lines \
+                      channel=news data@-"
+            .to_owned();
+    let method = "for lines of params, use cent --lines SECTION METHOD";
     for (args, text, message) in [
         (
             &["publish"][..],
@@ -94,6 +98,9 @@ fn input_of_another_kind_is_named() {
         (&["publish"], b"{\0\"\0a\0", "UTF-16; convert it to UTF-8: iconv -f UTF-16 -t UTF-8".to_owned()),
         (&["publish"], b"\x1f\x8b\x08\0\n", "compressed data (gzip); decompress it: gunzip -c FILE".to_owned()),
         (&[], br#"{"channel": "a", "data": 1}"#, format!("no key \"method\" in command; {method}")),
+        (&["publish"], b"2026-11-30 12:00 started\n", text_lines.clone()),
+        (&["publish"], b"[INFO] started\n", text_lines.clone()),
+        (&[], b"\"a\"\n", text_lines),
     ] {
         let server = Current.server().expect_no_connection();
         let cent = Current.cent(&server).args(&["bananas", "--lines"]).args(args).stdin_bytes(text).run();

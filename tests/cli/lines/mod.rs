@@ -4,6 +4,7 @@ mod batches;
 mod dry_run;
 mod halving;
 mod input;
+mod key_value;
 mod output;
 mod replies;
 mod resume;

@@ -102,8 +102,9 @@ pub(crate) struct Args {
     /// Send one command per line of standard input
     ///
     /// Each line contains the params of METHOD or, without METHOD, a
-    /// complete command: {"method": …, "params": …}. Prints one reply per
-    /// line.
+    /// complete command: {"method": …, "params": …}. With KEY=VALUE, these
+    /// params are the same for all lines, and the line is the value of one
+    /// more: KEY@- as text, KEY:@- as JSON. Prints one reply per line.
     #[arg(short, long, verbatim_doc_comment, conflicts_with_all = ["params", "sections", "completions"])]
     pub(crate) lines: bool,
 

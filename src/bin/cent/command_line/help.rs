@@ -8,7 +8,7 @@ pub(crate) const ABOUT: &str = "Command-line client for Centrifugo, the real-tim
 
 pub(crate) const USAGE: &str = "\
 cent [OPTIONS] SECTION METHOD [KEY=VALUE]...  SECTION: from ~/.centrc
-       cent [OPTIONS] --lines SECTION [METHOD]       METHOD: publish, info, ...";
+       cent [OPTIONS] --lines SECTION [METHOD] [KEY=VALUE]...  METHOD: publish";
 
 const EXAMPLE: &str = "cent live publish channel=news 'data[text]=Hello!' 'data[n]:=1'";
 
@@ -30,7 +30,8 @@ key[sub]=text sets it in an object, key[]=text appends it to a list. Put quotes
 around brackets in zsh. --params takes all params as one JSON object instead.",
     "\
 With --lines, sends one command per line of standard input and prints one reply
-per line. Options may appear anywhere.",
+per line. A line contains the params or, with KEY@- or KEY:@-, the value of one.
+Options may appear anywhere.",
     "\
 Methods of Centrifugo 2 to 6: publish, broadcast, subscribe, unsubscribe,
 disconnect, refresh, presence, presence_stats, history, history_remove,
@@ -67,7 +68,7 @@ pub(crate) const ENVIRONMENT: [HelpEntry; 5] = [
 ];
 
 /// A task, and the text to copy.
-pub(crate) const EXAMPLES: [HelpEntry; 7] = [
+pub(crate) const EXAMPLES: [HelpEntry; 8] = [
     ("See whether it works from here, and if not, where it stops:", "cent live --check"),
     ("Publish a message:", EXAMPLE),
     (
@@ -95,6 +96,12 @@ esac"#,
         "\
 cent live publish --lines < news.jsonl
 tail -n +5001 news.jsonl | cent live publish --lines",
+    ),
+    (
+        "Send lines that are not JSON, such as those of a log or a list of users:",
+        "\
+tail -n 100 app.log | cent live publish --lines channel=log data@-
+cent live disconnect --lines user@- < users.txt",
     ),
 ];
 

@@ -43,10 +43,8 @@ fn write_synopsis(roff: &mut Roff) {
     let method = [italic("SECTION"), roman(" "), italic("METHOD"), roman(" ["), italic("KEY=VALUE"), roman("]...")];
     roff.text([&options()[..], &method].concat());
     roff.control("br", []);
-    roff.text(
-        [&options()[..], &[bold("--lines"), roman(" "), italic("SECTION"), roman(" ["), italic("METHOD"), roman("]")]]
-            .concat(),
-    );
+    let lines = [bold("--lines"), roman(" "), italic("SECTION"), roman(" ["), italic("METHOD")];
+    roff.text([&options()[..], &lines, &[roman("] ["), italic("KEY=VALUE"), roman("]...")]].concat());
     roff.control("br", []);
     roff.text([&options()[..], &[italic("SECTION"), roman(" "), bold("--check")]].concat());
     roff.control("br", []);

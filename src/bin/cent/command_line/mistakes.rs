@@ -33,7 +33,7 @@ pub(crate) fn find(args: &Args, command_line: &[OsString]) -> Option<String> {
     let in_key_values = |conflict| find_in_key_values(&args.key_values, method, conflict, command_line);
     if args.lines {
         // METHOD may be a file that was put after --lines.
-        in_key_values(Some("--lines")).or_else(in_names)
+        in_key_values(None).or_else(in_names)
     } else {
         in_names().or_else(|| in_key_values(args.params.as_ref().map(|_| "--params")))
     }
@@ -100,7 +100,9 @@ fn find_in_names(args: &Args) -> Option<String> {
         .or_else(|| find_lines_file("METHOD", method, lines))
         .or_else(|| find_other_request(section, method))
         .or_else(|| {
-            section.filter(|_| method.contains('=')).map(|section| missing_before_key_value(section, method, args))
+            section
+                .filter(|_| method.contains('=') || lines && method.contains('@'))
+                .map(|section| missing_before_key_value(section, method, args))
         })
 }
 

@@ -1,6 +1,5 @@
 //! A run of `--lines`: requests are sent, replies printed, and the outcome reported.
 
-use std::cell::RefCell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +9,10 @@ use cent::{Client, Error, ErrorKind, IdempotencyKey, Repeat, Reply, ReplyError, 
 
 use super::input::batch::Batch;
 use super::input::batch_size::{BatchSize, INITIAL_SIZE};
-use super::input::line::LineParser;
+use super::input::line::{LineKind, LineParser};
 use super::input::queue::{Queue, StopReason, Stopped};
 use super::input::reader;
-use super::journal::record::Job;
+use super::journal::record::{FixedParams, Job};
 use super::journal::resume::{Decision, KnownInput, decide};
 use super::journal::{Checkpoint, Journal};
 use super::ledger::line_set::LineSet;
@@ -47,7 +46,8 @@ pub(crate) fn run(
     // Before the reader changes the position in it.
     let input_bytes = reader::input_bytes();
     let requests = request_builder(options, &client)?;
-    let (journal, mut ledger) = open_journal(options, &requests, method)?;
+    let kind = LineKind::new(options, method, requests.endpoint(), console)?;
+    let (journal, mut ledger) = open_journal(options, &requests, method, kind.fixed_params())?;
     ledger.begin(options.idempotent);
     let clock = if journal.is_some() { Clock::of_machine() } else { Clock::of_this_run() };
     let now = clock.now();
@@ -62,20 +62,15 @@ pub(crate) fn run(
     let queue = Arc::new(Queue::new(batch_size(options, &requests)));
     signals::stop_on_signals(&queue)?;
     let progress = Progress::new(console, console.shows_progress(), input_bytes);
-    let parser = LineParser {
-        method: method.map(str::to_owned),
-        endpoint: requests.endpoint().clone(),
-        keys: line_keys(options, journal.as_ref())?,
-        unknown_params: RefCell::default(),
-        on_note: {
-            let progress = progress.clone();
-            move |note: &str| {
-                if !console.is_quiet() {
-                    progress.print_message(note);
-                }
+    let on_note = {
+        let progress = progress.clone();
+        move |note: &str| {
+            if !console.is_quiet() {
+                progress.print_message(note);
             }
-        },
+        }
     };
+    let parser = LineParser::new(kind, requests.endpoint(), line_keys(options, journal.as_ref())?, on_note);
     reader::start(&queue, requests.clone(), known, move |text, number| parser.parse(text, number))?;
     if options.dry_run {
         return dry_run::dry_run(console, &queue, &requests);
@@ -127,6 +122,7 @@ fn open_journal(
     options: &Options,
     requests: &RequestBuilder,
     method: Option<&str>,
+    params: Option<FixedParams>,
 ) -> anyhow::Result<(Option<Journal>, Ledger)> {
     let Some(path) = &options.journal else { return Ok((None, Ledger::default())) };
     let path = expand_tilde(Path::new(path), home_dir().as_deref());
@@ -135,6 +131,7 @@ fn open_journal(
         section: options.section.clone(),
         address: requests.endpoint().address().to_string(),
         method: method.map(str::to_owned),
+        params,
     };
     let (journal, ledger) = Journal::open(&path, &job)?;
     Ok((Some(journal), ledger))

@@ -3,80 +3,181 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use anyhow::anyhow;
-use cent::{Command, Endpoint, IdempotencyKey};
+use anyhow::{anyhow, bail};
+use cent::{Command, Endpoint, Error, IdempotencyKey, Method};
 use serde_json::value::RawValue;
 
+use super::super::journal::record::FixedParams;
+use crate::console::Console;
+use crate::options::Options;
 use crate::params::encoding_problem;
+use crate::params::key_value::{self, LineParams};
 use crate::params::unknown::UnknownParams;
+
+/// What a line is.
+pub(in crate::lines) enum LineKind {
+    /// A complete command.
+    Command,
+    /// The params of a method.
+    Params { method: String },
+    /// The value of one param.
+    Value { method: String, params: LineParams },
+}
+
+impl LineKind {
+    /// With KEY=VALUE arguments, these are the params of all lines, and one of them takes the line.
+    ///
+    /// # Errors
+    /// For arguments that no line could make a valid command of.
+    pub(in crate::lines) fn new(
+        options: &Options,
+        method: Option<&str>,
+        endpoint: &Endpoint,
+        console: Console,
+    ) -> anyhow::Result<Self> {
+        let Some(method) = method.map(str::to_owned) else { return Ok(Self::Command) };
+        if options.key_values.is_empty() {
+            return Ok(Self::Params { method });
+        }
+        let params = key_value::read_line_params(&options.key_values, Method::find(&method), console)?;
+        check_fixed_params(options, &method, endpoint, &params)?;
+        Ok(Self::Value { method, params })
+    }
+
+    pub(in crate::lines) fn fixed_params(&self) -> Option<FixedParams> {
+        match self {
+            Self::Value { params, .. } => Some(FixedParams::new(params.keys().to_vec(), &params.hash())),
+            Self::Command | Self::Params { .. } => None,
+        }
+    }
+
+    /// A line, which may end with its newline, as a command; none if it is blank. An error may come with what says more.
+    fn command(&self, text: Vec<u8>) -> Result<Option<Command>, (Error, Option<&'static str>)> {
+        let command = match self {
+            Self::Value { method, params } => {
+                let params = params.with_line(&text);
+                params.and_then(|params| params.map(|params| Command::new(method, params)).transpose())
+            }
+            _ if text.iter().all(u8::is_ascii_whitespace) => Ok(None),
+            Self::Params { method } => Command::new(method, text).map(Some),
+            Self::Command => {
+                return Command::from_json(&text).map(Some).map_err(|error| (error, params_problem(&text)));
+            }
+        };
+        command.map_err(|error| (error, None))
+    }
+
+    /// None where any text is a line.
+    fn shape(&self, text: &[u8]) -> Option<Shape> {
+        match self {
+            Self::Value { .. } => None,
+            Self::Command | Self::Params { .. } => Some(Shape::of_line(text)),
+        }
+    }
+}
 
 /// Makes commands of lines.
 pub(in crate::lines) struct LineParser<OnNote> {
-    /// That of all lines, which then hold its params; without it, each line is a complete command.
-    pub(in crate::lines) method: Option<String>,
-    pub(in crate::lines) endpoint: Endpoint,
+    kind: LineKind,
+    endpoint: Endpoint,
     /// From which the idempotency keys of the lines derive.
-    pub(in crate::lines) keys: Option<IdempotencyKey>,
-    pub(in crate::lines) unknown_params: RefCell<UnknownParams>,
+    keys: Option<IdempotencyKey>,
+    unknown_params: RefCell<UnknownParams>,
     /// Gets what is probably a mistake, though it can be sent.
-    pub(in crate::lines) on_note: OnNote,
+    on_note: OnNote,
 }
 
 impl<OnNote: Fn(&str)> LineParser<OnNote> {
-    /// Parses a line and its number.
+    pub(in crate::lines) fn new(
+        kind: LineKind,
+        endpoint: &Endpoint,
+        keys: Option<IdempotencyKey>,
+        on_note: OnNote,
+    ) -> Self {
+        Self { kind, endpoint: endpoint.clone(), keys, unknown_params: RefCell::default(), on_note }
+    }
+
+    /// Parses a line and its number; none if the line is blank.
     ///
     /// # Errors
     /// For what is no command, and for one that the server would reject or misinterpret.
-    pub(in crate::lines) fn parse(&self, text: Vec<u8>, number: u64) -> anyhow::Result<Command> {
-        let shape = Shape::of_line(&text);
-        let mut problem = None;
-        let command = match &self.method {
-            Some(method) => Command::new(method, text),
-            None => Command::from_json(&text).inspect_err(|_| problem = params_problem(&text)),
-        };
-        let command = command.and_then(|command| command.validated(&self.endpoint)).map_err(|error| {
-            match problem.or_else(|| shape.problem()) {
-                Some(problem) => anyhow!("line {number}: {problem}"),
-                None => error.with_first_line(number).into(),
-            }
+    pub(in crate::lines) fn parse(&self, text: Vec<u8>, number: u64) -> anyhow::Result<Option<Command>> {
+        let shape = self.kind.shape(&text);
+        let validated = |command: Command| command.validated(&self.endpoint).map_err(|error| (error, None));
+        let command = self.kind.command(text).and_then(|command| command.map(validated).transpose());
+        let command = command.map_err(|(error, problem)| match problem.or_else(|| shape?.problem()) {
+            Some(problem) => anyhow!("line {number}: {problem}"),
+            None => error.with_first_line(number).into(),
         })?;
+        let Some(command) = command else { return Ok(None) };
         for problem in self.unknown_params.borrow_mut().find(&command, &self.endpoint) {
             (self.on_note)(&format!("line {number}: {problem}"));
         }
-        Ok(match self.keys {
+        Ok(Some(match self.keys {
             Some(keys) => command.with_idempotency_key(keys.derived(number)),
             None => command,
-        })
+        }))
     }
+}
+
+/// Checks what is the same for all lines before any is read, which may take a while to come.
+fn check_fixed_params(options: &Options, method: &str, endpoint: &Endpoint, params: &LineParams) -> anyhow::Result<()> {
+    let command = Command::new(method, params.example())?;
+    if let Some(problem) = UnknownParams::default().find(&command, endpoint).into_iter().next() {
+        bail!(problem);
+    }
+    let Err(error) = command.validated(endpoint) else { return Ok(()) };
+    if error.param().is_some_and(|param| param.eq_ignore_ascii_case(params.line_param())) {
+        return Ok(());
+    }
+    let param_hint = |param| key_value::param_hint(&options.key_values, Method::find(method)?, param);
+    Err(match error.param().and_then(param_hint) {
+        Some(hint) => anyhow!("{}; {hint}", error.message()),
+        None => error.into(),
+    })
 }
 
 /// What to do where a line holds params, but each should be a command.
 fn params_problem(text: &[u8]) -> Option<&'static str> {
     let members = serde_json::from_slice::<BTreeMap<&str, &RawValue>>(text).ok()?;
     let is_params = !members.is_empty() && !members.contains_key("method") && !members.contains_key("params");
-    is_params.then_some("no key \"method\" in command; for lines of params, use cent SECTION METHOD --lines")
+    is_params.then_some("no key \"method\" in command; for lines of params, use cent --lines SECTION METHOD")
 }
+
+const NO_OBJECT: &str = "not a JSON object; use KEY=VALUE, with data@- for text or data:@- for JSON: \
+                         cent live publish --lines channel=news data@-";
 
 /// What a line begins and ends with, which says more than the error of its JSON.
 struct Shape {
     beginning: [u8; 2],
+    /// The first byte that is no white space.
+    first: u8,
     end: u8,
     has_nul: bool,
 }
 
 impl Shape {
     fn of_line(text: &[u8]) -> Self {
-        let byte = |index: usize| text.get(index).copied().unwrap_or_default();
+        let byte = |text: &[u8], index: usize| text.get(index).copied().unwrap_or_default();
         let end = text.trim_ascii_end().last().copied().unwrap_or_default();
-        Self { beginning: [byte(0), byte(1)], end, has_nul: memchr::memchr(0, text).is_some() }
+        let start = text.trim_ascii_start();
+        Self {
+            beginning: [byte(text, 0), byte(text, 1)],
+            first: byte(start, 0),
+            end,
+            has_nul: memchr::memchr(0, text).is_some(),
+        }
     }
 
     fn problem(&self) -> Option<&'static str> {
-        encoding_problem(&self.beginning).or(match (self.beginning[0], self.end) {
+        encoding_problem(&self.beginning).or(match (self.first, self.end) {
             _ if self.has_nul => Some("a NUL character; end each command with a newline: tr '\\0' '\\n'"),
-            (b'[', _) => Some("an array; expected one JSON object per line: jq -c '.[]'"),
+            (b'[', b'[' | b']' | b'{' | b',') => Some("an array; expected one JSON object per line: jq -c '.[]'"),
             (b'{', b'{' | b'[' | b',' | b':') => Some("JSON over several lines; expected one object per line: jq -c ."),
-            _ => None,
+            (b'{', _) | (0, 0) => None,
+            // Typographic quotes have errors of their own.
+            _ if self.beginning == [0xe2, 0x80] => None,
+            _ => Some(NO_OBJECT),
         })
     }
 }

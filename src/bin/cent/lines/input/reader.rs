@@ -31,7 +31,7 @@ pub(in crate::lines) fn start(
     queue: &Arc<Queue>,
     requests: RequestBuilder,
     known: Option<KnownInput>,
-    parse: impl Fn(Vec<u8>, u64) -> anyhow::Result<Command> + Send + 'static,
+    parse: impl Fn(Vec<u8>, u64) -> anyhow::Result<Option<Command>> + Send + 'static,
 ) -> anyhow::Result<()> {
     let input = blocking::stdin().context(STDIN)?;
     let queue = Arc::clone(queue);
@@ -108,14 +108,14 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
     }
 
     /// Reads up to the end of the input or of the run, or to the first invalid line. What precedes that is queued.
-    fn read_all(&mut self, parse: impl Fn(Vec<u8>, u64) -> anyhow::Result<Command>) -> anyhow::Result<()> {
+    fn read_all(&mut self, parse: impl Fn(Vec<u8>, u64) -> anyhow::Result<Option<Command>>) -> anyhow::Result<()> {
         let result = self.read_lines(parse);
         // Once it was stopped, the queue says so.
         let _ = self.flush();
         result.or_else(|error| if error.is::<Stopped>() { Ok(()) } else { Err(error) })
     }
 
-    fn read_lines(&mut self, parse: impl Fn(Vec<u8>, u64) -> anyhow::Result<Command>) -> anyhow::Result<()> {
+    fn read_lines(&mut self, parse: impl Fn(Vec<u8>, u64) -> anyhow::Result<Option<Command>>) -> anyhow::Result<()> {
         let mut input_end = 0;
         let known_lines = self.input_check.as_ref().map_or(0, |input_check| input_check.known.last_line());
         if known_lines == 0 {
@@ -148,7 +148,7 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
     fn take_known(
         &mut self,
         line: Line,
-        parse: &impl Fn(Vec<u8>, u64) -> anyhow::Result<Command>,
+        parse: &impl Fn(Vec<u8>, u64) -> anyhow::Result<Option<Command>>,
     ) -> anyhow::Result<()> {
         let Some(input_check) = &mut self.input_check else { return Ok(()) };
         let number = line.number;
@@ -174,13 +174,10 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
     fn take_new(
         &mut self,
         line: Line,
-        parse: &impl Fn(Vec<u8>, u64) -> anyhow::Result<Command>,
+        parse: &impl Fn(Vec<u8>, u64) -> anyhow::Result<Option<Command>>,
         origin: Origin,
     ) -> anyhow::Result<()> {
-        if line.text.iter().all(u8::is_ascii_whitespace) {
-            return Ok(());
-        }
-        let command = parse(line.text, line.number).context(STDIN)?;
+        let Some(command) = parse(line.text, line.number).context(STDIN)? else { return Ok(()) };
         let (number, input_end, hasher) = (line.number, line.input_end, line.hasher);
         self.push(command, number, input_end, origin, |batch| {
             if let Some(hasher) = hasher {
@@ -297,7 +294,10 @@ mod tests {
     fn read_all(queue: &Queue, input: impl Read + AsFd) {
         let requests = requests();
         let mut reader = BatchReader::new(input, queue, &requests);
-        queue.close(reader.read_all(|text, _| Ok(Command::new("info", text)?)));
+        queue.close(reader.read_all(|text, _| {
+            let is_blank = text.iter().all(u8::is_ascii_whitespace);
+            if is_blank { Ok(None) } else { Ok(Some(Command::new("info", text)?)) }
+        }));
     }
 
     fn push(reader: &mut BatchReader<'_, PipeReader>, number: u64, bytes: usize) {

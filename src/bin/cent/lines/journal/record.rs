@@ -23,6 +23,23 @@ pub(crate) struct Job {
     pub(crate) address: String,
     /// None if each line is a complete command.
     pub(crate) method: Option<String>,
+    /// None if a line is more than the value of one param.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) params: Option<FixedParams>,
+}
+
+/// The params that are the same for all lines. Their values may be secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FixedParams {
+    /// KEY=VALUE arguments without the value; the one that takes the line as it is.
+    keys: Vec<String>,
+    sha256: Digest,
+}
+
+impl FixedParams {
+    pub(crate) fn new(keys: Vec<String>, values: &Sha256) -> Self {
+        Self { keys, sha256: Digest::of(values) }
+    }
 }
 
 /// The first line. Its names are checked before its values, which depend on the format.
@@ -85,8 +102,17 @@ impl Job {
             [(&found.section, &self.section, "section "), (&found.address, &self.address, "address ")]
                 .map(|(found, ours, what)| (found != ours).then(|| format!("{what}{found}, not {ours}")));
         let method = (found.method != self.method).then(|| format!("{}, not {}", method(found), method(self)));
-        let difference = section.or(address).or(method)?;
+        let difference = section.or(address).or(method).or_else(|| self.params_difference(found))?;
         Some(format!("the journal is for {difference}"))
+    }
+
+    fn params_difference(&self, found: &Self) -> Option<String> {
+        let keys = |job: &Self| job.params.as_ref().map_or("no KEY=VALUE".to_owned(), |params| params.keys.join(" "));
+        let (found_keys, our_keys) = (keys(found), keys(self));
+        if found_keys != our_keys {
+            return Some(format!("{found_keys}, not {our_keys}"));
+        }
+        (found.params != self.params).then(|| format!("other values of {our_keys}"))
     }
 }
 
@@ -155,7 +181,14 @@ mod tests {
             section: "live \"é\"".to_owned(),
             address: "http://localhost:8000".to_owned(),
             method: method.map(str::to_owned),
+            params: None,
         }
+    }
+
+    fn with_params(keys: &[&str], value: &str) -> Job {
+        let keys = keys.iter().map(ToString::to_string).collect();
+        let params = FixedParams::new(keys, &Sha256::new_with_prefix(value));
+        Job { params: Some(params), ..job(Some("publish")) }
     }
 
     fn id() -> IdempotencyKey {
@@ -190,6 +223,24 @@ mod tests {
             format!("the journal is for METHOD publish, not METHOD broadcast; {hint}")
         );
         assert_eq!(error(job(None)), format!("the journal is for METHOD publish, not no METHOD; {hint}"));
+    }
+
+    #[test]
+    fn header_with_other_fixed_params_names_difference() {
+        let ours = with_params(&["channel", "data@-"], "a");
+        let header = ours.header_with(id());
+        let params = r#","method":"publish","params":{"keys":["channel","data@-"],"sha256":"ca978112"#;
+        assert!(header.contains(params), "{header}");
+        assert_eq!(ours.parse_header(&header), Ok(id()));
+        let hint = "repeat the command as it was, or use another file for --journal";
+        for (other, difference) in [
+            (with_params(&["channel", "data@-"], "b"), "other values of channel data@-"),
+            (with_params(&["channel", "data:@-"], "a"), "channel data@-, not channel data:@-"),
+            (job(Some("publish")), "channel data@-, not no KEY=VALUE"),
+        ] {
+            let error = other.parse_header(&header).unwrap_err();
+            assert_eq!(error, format!("the journal is for {difference}; {hint}"));
+        }
     }
 
     #[test]

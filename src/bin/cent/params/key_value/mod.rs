@@ -14,11 +14,15 @@ use crate::quoting::{for_shell, shorten};
 use parser::{KeyValue, Operator, Step, parse};
 use tree::{Tree, quote_from, to_json_string};
 
+mod line_params;
+#[cfg(test)]
+mod line_params_tests;
 mod mistakes;
 mod parser;
 mod suggestions;
 mod tree;
 
+pub(crate) use line_params::LineParams;
 pub(crate) use mistakes::{LOST_QUOTES, lost_quotes};
 pub(crate) use parser::has_operator;
 #[cfg(test)]
@@ -35,11 +39,40 @@ pub(crate) fn read_params(
     method: Option<&Method>,
     console: Console,
 ) -> anyhow::Result<Vec<u8>> {
-    let arguments = arguments.iter().map(parse_argument).collect::<anyhow::Result<Vec<_>>>()?;
+    let arguments = parse_arguments(arguments)?;
+    read(&arguments, method, console, Reader::default()).map(|(json, _)| json)
+}
+
+/// Reads arguments one of which takes each line of `--lines`: `key@-` as text, `key:@-` as JSON.
+///
+/// # Errors
+/// The same, and if none or several of them take the line.
+pub(crate) fn read_line_params(
+    arguments: &[OsString],
+    method: Option<&Method>,
+    console: Console,
+) -> anyhow::Result<LineParams> {
+    let arguments = parse_arguments(arguments)?;
+    LineParams::check(&arguments)?;
+    let (json, reader) = read(&arguments, method, console, Reader { takes_line: true, ..Reader::default() })?;
+    LineParams::new(&arguments, json, reader.line_at)
+}
+
+fn parse_arguments(arguments: &[OsString]) -> anyhow::Result<Vec<KeyValue<'_>>> {
+    arguments.iter().map(parse_argument).collect()
+}
+
+/// The JSON text, and what the reader found.
+fn read<'a>(
+    arguments: &'a [KeyValue<'a>],
+    method: Option<&Method>,
+    console: Console,
+    mut reader: Reader<'a>,
+) -> anyhow::Result<(Vec<u8>, Reader<'a>)> {
     let mut tree = Tree::default();
-    for argument in &arguments {
+    for argument in arguments {
         if let Some(mistake) = mistakes::find(argument, method) {
-            bail!("{}: {mistake}", quoted(argument));
+            bail!("{}: {mistake}", argument.quoted());
         }
         if let Some(note) = note(argument, method, console.shows_notes(), is_file) {
             console.print_message(&note);
@@ -50,12 +83,11 @@ pub(crate) fn read_params(
         }
         tree.insert(argument).map_err(|error| anyhow!("{error}"))?;
     }
-    let mut reader = Reader::default();
     let json = tree.to_json(|argument, json| reader.append(argument, json))?;
     if json.len() as u64 > MAX_PARAMS_BYTES {
         bail!("params are larger than 1 GB; they must be smaller");
     }
-    Ok(json)
+    Ok((json, reader))
 }
 
 fn is_file(path: &Path) -> bool {
@@ -109,18 +141,26 @@ fn takes_any_json(argument: &KeyValue<'_>, method: Option<&Method>) -> bool {
 struct Reader<'a> {
     /// The argument that standard input is for.
     stdin_argument: Option<&'a str>,
+    /// Whether `-` is a line of standard input that is not there yet.
+    takes_line: bool,
+    /// Where in the JSON it goes, in bytes.
+    line_at: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Appends the value of an argument, as JSON text.
     fn append(&mut self, argument: &KeyValue<'a>, json: &mut Vec<u8>) -> anyhow::Result<()> {
         let start = json.len();
+        if self.takes_line && argument.takes_stdin() {
+            self.line_at = start;
+            return Ok(());
+        }
         match argument.operator {
             Operator::Text => json.extend_from_slice(to_json_string(argument.value).as_bytes()),
             Operator::Json => json.extend_from_slice(argument.value.as_bytes().trim_ascii()),
             Operator::TextFile => {
                 self.append_content(argument, json)?;
-                cent::check_utf8(&json[start..]).with_context(|| quoted(argument))?;
+                cent::check_utf8(&json[start..]).with_context(|| argument.quoted())?;
                 quote_from(json, start);
             }
             Operator::JsonFile => {
@@ -136,8 +176,8 @@ impl<'a> Reader<'a> {
 
     /// Appends the content of an argument's file.
     fn append_content(&mut self, argument: &KeyValue<'a>, json: &mut Vec<u8>) -> anyhow::Result<()> {
-        let name = quoted(argument);
-        if argument.value == "-" {
+        let name = argument.quoted();
+        if argument.takes_stdin() {
             if let Some(first) = self.stdin_argument.replace(argument.argument) {
                 bail!("'{}' and {name} both read standard input; keep one of them", shorten(first));
             }
@@ -148,16 +188,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The argument as messages name it.
-fn quoted(argument: &KeyValue<'_>) -> String {
-    format!("'{}'", shorten(argument.argument))
-}
-
 fn check_json(argument: &KeyValue<'_>, text: &[u8]) -> anyhow::Result<()> {
     if let Some(problem) = json_problem(argument, text) {
-        bail!("{}: {problem}", quoted(argument));
+        bail!("{}: {problem}", argument.quoted());
     }
-    cent::check_json(text).with_context(|| quoted(argument))?;
+    cent::check_json(text).with_context(|| argument.quoted())?;
     Ok(())
 }
 

@@ -18,6 +18,8 @@
 //! The first operator outside brackets splits the argument. The value is never interpreted: it has no escapes, and a text
 //! that begins with `@` is that text. So a variable can hold anything, whoever wrote it.
 
+use crate::quoting::shorten;
+
 /// How many brackets a key may have. The JSON is built and read without a limit of its own.
 pub(super) const MAX_DEPTH: usize = 1000;
 
@@ -55,6 +57,18 @@ pub(crate) struct KeyValue<'a> {
     pub(crate) path: Vec<Step>,
     pub(crate) operator: Operator,
     pub(crate) value: &'a str,
+}
+
+impl KeyValue<'_> {
+    /// As messages name it.
+    pub(crate) fn quoted(&self) -> String {
+        format!("'{}'", shorten(self.argument))
+    }
+
+    /// Whether the value is standard input.
+    pub(crate) fn takes_stdin(&self) -> bool {
+        matches!(self.operator, Operator::TextFile | Operator::JsonFile) && self.value == "-"
+    }
 }
 
 /// Why an argument cannot be split.
