@@ -76,7 +76,7 @@ _cent_parse() {
                 --completions) option=$word none=1 ;;
                 --params=*) noparams=1 ;;
                 --lines) lines=1 ;;
-                --params | --config | --timeout | --retry | --retry-max-time | --batch | --journal | --unknown | \
+                --params | --config | --timeout | --retry | --retry-max-time | --batch | --rate | --journal | --unknown | \
                     --color)
                     option=$word
                     [[ $word == --params ]] && noparams=1
@@ -223,7 +223,7 @@ _cent_key_values() {
 }
 
 _cent_options() {
-    _cent_offer --params= --config= --timeout= --retry= --retry-max-time= --idempotent --lines --batch= \
+    _cent_offer --params= --config= --timeout= --retry= --retry-max-time= --idempotent --lines --batch= --rate= \
         --unordered --journal= --unknown= --check --compact --quiet --verbose --dry-run --color= --sections \
         --completions= --help --version
 }

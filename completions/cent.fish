@@ -13,7 +13,7 @@ function __cent_arguments
             switch $word
                 case --
                     set plain 1
-                case --params -p --config --timeout --retry --retry-max-time --batch --journal --unknown --color --completions
+                case --params -p --config --timeout --retry --retry-max-time --batch --rate --journal --unknown --color --completions
                     set skip 1
                 case '-?*'
                 case '*'
@@ -176,6 +176,7 @@ complete -c cent -l retry-max-time -x -d 'With --retry: start no attempt later t
 complete -c cent -l idempotent -d 'Add idempotency keys, so that --retry can repeat more'
 complete -c cent -s l -l lines -d 'Send one command per line of standard input'
 complete -c cent -l batch -x -d 'With --lines: at most N commands per request'
+complete -c cent -l rate -x -d 'With --lines: at most N commands per second'
 complete -c cent -l unordered -d 'With --lines: let the server run commands concurrently'
 complete -c cent -l journal -r -F -d 'With --lines: record progress in FILE, to resume'
 complete -c cent -l unknown -x -a 'send skip' -d 'With --journal: send or skip lines of unknown outcome'

@@ -170,6 +170,12 @@ fn conflicting_options_are_rejected() {
     assert_usage_error(&["bananas", "publish", "--batch", "5"], "--batch requires --lines");
     assert_usage_error(&["bananas", "publish", "--unordered"], "--unordered requires --lines");
     assert_usage_error(&["bananas", "publish", "--unordered", "--params={}"], "--unordered requires --lines");
+    assert_usage_error(&["bananas", "publish", "--rate=5"], "--rate requires --lines");
+    assert_usage_error(&["bananas", "publish", "--rate=5"], "--rate requires --lines");
+    assert_usage_error(
+        &["bananas", "publish", "--lines", "--rate=0"],
+        "invalid value '0' for --rate; expected a number above 0, such as 50 or 0.5",
+    );
     assert_usage_error(&["bananas", "publish", "--retry-max-time=5"], "--retry-max-time requires --retry");
     assert_usage_error(
         &["bananas", "publish", "--retry=1", "--retry-max-time=1h"],

@@ -20,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) dry_run: bool,
     /// How many commands a request has at most.
     pub(crate) batch: Option<usize>,
+    /// How many commands are sent per second at most.
+    pub(crate) rate: Option<f64>,
     /// Lets the server execute the commands of a request in any order.
     pub(crate) unordered: bool,
     /// The file of the journal.

@@ -6,6 +6,7 @@ mod halving;
 mod input;
 mod key_value;
 mod output;
+mod rate;
 mod replies;
 mod resume;
 mod signals;

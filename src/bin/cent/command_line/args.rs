@@ -122,6 +122,20 @@ pub(crate) struct Args {
     )]
     pub(crate) batch: Option<usize>,
 
+    /// With --lines: at most N commands per second
+    ///
+    /// Commands are sent evenly; fractions are allowed. Requests contain
+    /// what is due, pauses are not caught up. Default: no limit.
+    #[arg(
+        long,
+        value_name = "N",
+        verbatim_doc_comment,
+        hide_short_help = true,
+        value_parser = parse_rate,
+        allow_negative_numbers = true
+    )]
+    pub(crate) rate: Option<f64>,
+
     /// With --lines: let the server run commands concurrently
     ///
     /// Several times faster if the server stores messages in Redis, slower
@@ -216,6 +230,7 @@ impl Args {
             idempotent: self.idempotent,
             dry_run: self.dry_run,
             batch: self.batch,
+            rate: self.rate,
             unordered: self.unordered,
             journal: self.journal,
             unknown: self.unknown,
@@ -260,9 +275,20 @@ fn parse_batch_size(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| "a whole number above 0, such as 100".to_owned())
 }
 
+fn parse_rate(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|&number: &f64| number.is_finite() && number > 0.0 && !text.starts_with('+'));
+    number.ok_or_else(|| "a number above 0, such as 50 or 0.5".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rate_is_a_number_above_0() {
+        assert_eq!((parse_rate("50"), parse_rate("0.5"), parse_rate("1e3")), (Ok(50.0), Ok(0.5), Ok(1000.0)));
+        assert!(["", "0", "-1", "+1", "inf", "NaN", "1e999", "5/s"].into_iter().all(|bad| parse_rate(bad).is_err()));
+    }
 
     #[test]
     fn retries_and_batch_size_are_plain_numbers() {

@@ -101,7 +101,7 @@ tail -n +5001 news.jsonl | cent live publish --lines",
         "Send lines that are not JSON, such as those of a log or a list of users:",
         "\
 tail -n 100 app.log | cent live publish --lines channel=log data@-
-cent live disconnect --lines user@- < users.txt",
+cent live disconnect --lines --rate=50 user@- < users.txt",
     ),
 ];
 

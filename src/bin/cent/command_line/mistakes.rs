@@ -44,6 +44,7 @@ pub(crate) fn find(args: &Args, command_line: &[OsString]) -> Option<String> {
 fn find_in_options(args: &Args) -> Option<&'static str> {
     match &args.journal {
         _ if args.batch.is_some() && !args.lines => Some("--batch requires --lines"),
+        _ if args.rate.is_some() && !args.lines => Some("--rate requires --lines"),
         _ if args.unordered && !args.lines => Some("--unordered requires --lines"),
         _ if args.retry_max_time.is_some() && args.retry.is_none() => Some("--retry-max-time requires --retry"),
         Some(_) if !args.lines => Some("--journal requires --lines"),

@@ -21,16 +21,25 @@ pub(super) struct Progress {
     console: Console,
     is_visible: bool,
     input_bytes: Option<u64>,
+    /// With `--rate`.
+    max_rate: Option<f64>,
     start: Instant,
     drawn_at: Option<Instant>,
 }
 
 impl Progress {
     /// Draws nothing yet. With the size of the input, in bytes, it shows a percentage.
-    pub(super) fn new(console: Console, is_visible: bool, input_bytes: Option<u64>) -> Self {
+    pub(super) fn new(console: Console, is_visible: bool, input_bytes: Option<u64>, max_rate: Option<f64>) -> Self {
         // A terminal without escape sequences.
         let is_dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        Self { console, is_visible: is_visible && !is_dumb, input_bytes, start: Instant::now(), drawn_at: None }
+        Self {
+            console,
+            is_visible: is_visible && !is_dumb,
+            input_bytes,
+            max_rate,
+            start: Instant::now(),
+            drawn_at: None,
+        }
     }
 
     /// Shows how many commands have a reply and how far in the input they are, in bytes.
@@ -39,7 +48,7 @@ impl Progress {
             self.drawn_at = Some(Instant::now());
             let bar = self.input_bytes.map_or_else(String::new, |bytes| bar(input_end, bytes));
             let commands = command_count(replies);
-            let rate = rate(replies, self.start.elapsed());
+            let rate = rate(replies, self.start.elapsed(), self.max_rate);
             self.write(&format!("{CLEAR}\x1b[?7l{bar}{commands}, {rate}\x1b[?7h"));
         }
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use cent::{Client, Error, ErrorKind, IdempotencyKey, Repeat, Reply, ReplyError, RequestBuilder};
@@ -11,6 +12,7 @@ use super::input::batch::Batch;
 use super::input::batch_size::{BatchSize, INITIAL_SIZE};
 use super::input::line::{LineKind, LineParser};
 use super::input::queue::{Queue, StopReason, Stopped};
+use super::input::rate::Rate;
 use super::input::reader;
 use super::journal::record::{FixedParams, Job};
 use super::journal::resume::{Decision, KnownInput, decide};
@@ -59,9 +61,11 @@ pub(crate) fn run(
         return Ok(ExitStatus::Unknown);
     }
     let known = journal.as_ref().map(|journal| KnownInput::new(journal.checkpoints(), &ledger, decision));
-    let queue = Arc::new(Queue::new(batch_size(options, &requests)));
+    // Nothing is sent with --dry-run.
+    let rate = options.rate.filter(|_| !options.dry_run).map(Rate::new);
+    let queue = Arc::new(Queue::new(batch_size(options, &requests)).with_rate(rate));
     signals::stop_on_signals(&queue)?;
-    let progress = Progress::new(console, console.shows_progress(), input_bytes);
+    let progress = Progress::new(console, console.shows_progress(), input_bytes, options.rate);
     let on_note = {
         let progress = progress.clone();
         move |note: &str| {
@@ -87,6 +91,7 @@ pub(crate) fn run(
         console,
         idempotent: options.idempotent,
         unknown_choice: options.unknown,
+        max_rate: options.rate,
         max_bytes: usize::MAX,
         queue: &queue,
         requests,
@@ -170,6 +175,7 @@ struct Run<'a> {
     console: Console,
     idempotent: bool,
     unknown_choice: Option<UnknownChoice>,
+    max_rate: Option<f64>,
     /// How large a batch may be, by its estimate, unless it has a single command.
     max_bytes: usize,
     queue: &'a Queue,
@@ -265,6 +271,7 @@ impl Run<'_> {
         if batch.origin == Origin::Unknown && self.decision == Some(Decision::Skip) {
             return Ok(false);
         }
+        let start = Instant::now();
         if self.is_repetition(batch) {
             let first = self.first_sent(batch);
             match self.retrier.may_resend(&first) {
@@ -283,6 +290,7 @@ impl Run<'_> {
         } else {
             self.check_server(batch)?;
         }
+        self.queue.pause(start.elapsed());
         self.announce(batch).map(|()| true).map_err(|error| self.fail(error))
     }
 
@@ -338,8 +346,10 @@ impl Run<'_> {
     /// Sends a batch, and records and prints what becomes of it.
     fn send_part(&mut self, batch: &mut Batch) -> Result<Verdict, Stopped> {
         let (first_sent, is_repetition) = (self.first_sent(batch), self.is_repetition(batch));
+        let start = Instant::now();
         let request = batch.request(&self.requests);
         let result = request.and_then(|request| self.retrier.send(request, &first_sent, is_repetition));
+        self.queue.pause(start.elapsed().saturating_sub(self.retrier.last_attempt));
         if result.is_ok() {
             self.queue.observe(batch.commands().len(), self.retrier.last_attempt);
         }
@@ -538,7 +548,7 @@ impl Run<'_> {
                 ledger.stopped_summary(lines_remain, needs_fix, &self.clock.now())
             ));
         } else {
-            console.print_message(&ledger.finished_summary(self.progress.elapsed()));
+            console.print_message(&ledger.finished_summary(self.progress.elapsed(), self.max_rate));
         }
         lines_status(LinesOutcome {
             has_unknown: ledger.has_unknown() || cause == ExitStatus::Unknown,

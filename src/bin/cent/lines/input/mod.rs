@@ -4,4 +4,5 @@ pub(super) mod batch;
 pub(super) mod batch_size;
 pub(super) mod line;
 pub(super) mod queue;
+pub(super) mod rate;
 pub(super) mod reader;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::ledger::Origin;
 use super::batch::{Batch, MAX_REQUEST_BYTES};
 use super::batch_size::{BatchSize, INITIAL_SIZE};
+use super::rate::Rate;
 
 /// How many batches of a constant size wait, if they are small.
 const MAX_QUEUED_BATCHES: usize = 24;
@@ -54,6 +55,8 @@ pub(in crate::lines) struct Queue {
 struct State {
     /// How many commands go into the next request.
     batch_size: BatchSize,
+    /// With `--rate`.
+    rate: Option<Rate>,
     /// How large its body may be.
     max_bytes: usize,
     /// Batches to be sent, which are put together then.
@@ -96,10 +99,21 @@ impl State {
         self.is_full && self.commands <= self.batch_size.current().max(two_batches)
     }
 
+    /// How much longer the first command waits for others, if there is one. With a rate, for itself.
+    fn remaining_linger(&self, now: Instant) -> Option<Duration> {
+        let first = self.ready.front()?;
+        Some(match &self.rate {
+            Some(rate) => rate.remaining(now),
+            None if self.read_result.is_some() || self.has_full_request() => Duration::ZERO,
+            None => first.remaining_linger(),
+        })
+    }
+
     /// Takes as many of the batches as go into one request; there is one at least.
-    fn take_request(&mut self) -> Option<Batch> {
+    fn take_request(&mut self, now: Instant) -> Option<Batch> {
         let mut request = self.ready.pop_front()?;
         let max_commands = self.batch_size.current();
+        let max_commands = self.rate.as_ref().map_or(max_commands, |rate| rate.due(now, max_commands));
         request.reserve(max_commands.min(self.commands));
         let max_bytes = self.max_bytes;
         while self.ready.front().is_some_and(|next| request.has_room_for_all(next, max_commands, max_bytes)) {
@@ -107,6 +121,9 @@ impl State {
         }
         self.bytes -= request.bytes();
         self.commands -= request.commands().len();
+        if let Some(rate) = &mut self.rate {
+            rate.take(now, request.commands().len());
+        }
         Some(request)
     }
 }
@@ -115,6 +132,7 @@ impl Queue {
     pub(in crate::lines) fn new(batch_size: BatchSize) -> Self {
         let state = State {
             batch_size,
+            rate: None,
             max_bytes: MAX_REQUEST_BYTES,
             ready: VecDeque::new(),
             bytes: 0,
@@ -130,15 +148,30 @@ impl Queue {
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// An empty batch of the smallest size.
+    /// Limits the commands per second.
+    pub(in crate::lines) fn with_rate(self, rate: Option<Rate>) -> Self {
+        self.lock().rate = rate;
+        self
+    }
+
+    /// An empty batch of the smallest size. With a rate, any number of commands may be due.
     pub(super) fn new_batch(&self, origin: Origin) -> Batch {
         let state = self.lock();
-        Batch::new(state.batch_size.min(), state.max_bytes, origin)
+        let max_commands = if state.rate.is_some() { 1 } else { state.batch_size.min() };
+        Batch::new(max_commands, state.max_bytes, origin)
     }
 
     /// Whether batches are sent as they are, because all have the same size.
     pub(super) fn has_constant_size(&self) -> bool {
-        self.lock().batch_size.is_constant()
+        let state = self.lock();
+        state.rate.is_none() && state.batch_size.is_constant()
+    }
+
+    /// Moves the times at which commands are due by a pause.
+    pub(in crate::lines) fn pause(&self, length: Duration) {
+        if let Some(rate) = &mut self.lock().rate {
+            rate.pause(length);
+        }
     }
 
     /// Keeps later batches below this size, which is more than a server accepts.
@@ -195,22 +228,24 @@ impl Queue {
     pub(in crate::lines) fn pop(&self) -> Option<Batch> {
         let mut state = self.lock();
         while state.stop.is_none() {
-            let linger = match state.ready.front() {
-                Some(_) if state.read_result.is_some() || state.has_full_request() => Some(Duration::ZERO),
-                Some(first) => Some(first.remaining_linger()),
-                None if state.read_result.is_some() => return None,
-                None => None,
-            };
-            if linger.is_some_and(|linger| linger.is_zero()) {
-                let request = state.take_request();
-                if state.is_low() {
-                    self.notify(&state);
+            let now = Instant::now();
+            state = match state.remaining_linger(now) {
+                Some(linger) if linger.is_zero() => {
+                    let request = state.take_request(now);
+                    if state.is_low() {
+                        self.notify(&state);
+                    }
+                    return request;
                 }
-                return request;
-            }
-            state = match linger {
                 Some(linger) => self.wait_timeout(state, linger),
-                None => self.wait(state),
+                None if state.read_result.is_some() => return None,
+                None => {
+                    let mut state = self.wait(state);
+                    if let Some(rate) = &mut state.rate {
+                        rate.pause_since(now, Instant::now());
+                    }
+                    state
+                }
             };
         }
         None

@@ -26,11 +26,11 @@ pub(crate) enum Doubt {
 
 impl Ledger {
     /// The summary of a run that reached the end of its input.
-    pub(crate) fn finished_summary(&self, elapsed: Duration) -> String {
+    pub(crate) fn finished_summary(&self, elapsed: Duration, max_rate: Option<f64>) -> String {
         if self.run.replies == 0 {
             return self.finished_earlier().unwrap_or_else(|| "no commands on standard input".to_owned());
         }
-        let (seconds, rate) = (elapsed.as_secs_f64(), rate(self.run.replies, elapsed));
+        let (seconds, rate) = (elapsed.as_secs_f64(), rate(self.run.replies, elapsed, max_rate));
         let (count, outcome) = (command_count(self.run.replies), self.outcome_counts());
         let run = match outcome {
             Some(outcome) => format!("{count} in {seconds:.1} s ({rate}): {outcome}"),
@@ -238,9 +238,10 @@ pub(crate) fn dry_run_summary(commands: u64, requests: u64) -> String {
 }
 
 /// Commands per second, with a decimal if there are few.
-pub(crate) fn rate(commands: u64, elapsed: Duration) -> String {
+pub(crate) fn rate(commands: u64, elapsed: Duration, max: Option<f64>) -> String {
     let tenths = u128::from(commands) * 10_000 / elapsed.as_millis().max(1);
-    if tenths < 100 { format!("{}.{}/s", tenths / 10, tenths % 10) } else { format!("{}/s", tenths / 10) }
+    let rate = if tenths < 100 { format!("{}.{}/s", tenths / 10, tenths % 10) } else { format!("{}/s", tenths / 10) };
+    max.map_or_else(|| rate.clone(), |max| format!("{rate}; at most {max}/s"))
 }
 
 pub(crate) fn command_count(count: u64) -> String {
@@ -331,7 +332,7 @@ mod tests {
     #[test]
     fn finished_summary_counts_commands() {
         let second = Duration::from_secs(1);
-        let finished = |run, elapsed| ledger(0, run).finished_summary(elapsed);
+        let finished = |run, elapsed| ledger(0, run).finished_summary(elapsed, None);
         assert_eq!(finished(totals(0, 0, 0), second), "no commands on standard input");
         assert_eq!(finished(totals(1, 0, 0), second), "1 command accepted in 1.0 s (1.0/s)");
         assert_eq!(
@@ -358,7 +359,7 @@ mod tests {
             add(&mut ledger, earlier);
             ledger.begin(true);
             add(&mut ledger, entries);
-            ledger.finished_summary(Duration::from_secs(1))
+            ledger.finished_summary(Duration::from_secs(1), None)
         };
         // Line 4 is blank.
         let first = [sent(1, 5), answered(5, 4, "2-3"), sent(6, 7)];
