@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cent::{Command, Error, HttpRequest, RequestBuilder};
 
 use super::super::journal::Checkpoint;
-use super::super::journal::resume::InputHasher;
+use super::super::journal::record::Digest;
 use super::super::ledger::Origin;
 
 /// The largest body, unless a single command is larger: nginx rejects more than 1 MiB by default.
@@ -30,8 +30,8 @@ pub(in crate::lines) struct Batch {
     request: Option<HttpRequest<'static>>,
     /// The line number of each command, from 1; blank lines count.
     pub(in crate::lines) lines: Vec<u64>,
-    /// The hash of the input up to the end of each line; empty without a journal.
-    hashers: Vec<InputHasher>,
+    /// The digest of the input up to the end of each line, a third of the hash's state; empty without a journal.
+    digests: Vec<Digest>,
     pub(in crate::lines) origin: Origin,
     /// Where its last line ends in the input, in bytes.
     pub(in crate::lines) input_end: u64,
@@ -48,7 +48,7 @@ impl Batch {
             commands: Vec::with_capacity(capacity),
             request: None,
             lines: Vec::with_capacity(capacity),
-            hashers: Vec::new(),
+            digests: Vec::new(),
             origin,
             input_end: 0,
             bytes: 0,
@@ -63,14 +63,14 @@ impl Batch {
         self.input_end = input_end;
     }
 
-    /// Adds the hash of the input up to the end of the line that was pushed last.
-    pub(in crate::lines) fn push_hasher(&mut self, hasher: InputHasher) {
-        self.hashers.push(hasher);
+    /// Adds the digest of the input up to the end of the line that was pushed last.
+    pub(in crate::lines) fn push_digest(&mut self, digest: Digest) {
+        self.digests.push(digest);
     }
 
     /// Its last line and the digest at the end of that; none without a journal.
     pub(in crate::lines) fn end(&self) -> Option<Checkpoint> {
-        Some(Checkpoint { line: *self.lines.last()?, digest: self.hashers.last()?.digest() })
+        Some(Checkpoint { line: *self.lines.last()?, digest: *self.digests.last()? })
     }
 
     /// Makes room for so many commands: appended ones would double the memory again and again.
@@ -86,7 +86,7 @@ impl Batch {
         self.bytes += other.bytes;
         self.commands.append(&mut other.commands);
         self.lines.append(&mut other.lines);
-        self.hashers.append(&mut other.hashers);
+        self.digests.append(&mut other.digests);
         self.input_end = other.input_end;
     }
 
@@ -107,7 +107,7 @@ impl Batch {
             commands,
             request: None,
             lines: self.lines.split_off(half),
-            hashers: self.hashers.split_off(half.min(self.hashers.len())),
+            digests: self.digests.split_off(half.min(self.digests.len())),
             origin: self.origin,
             input_end: self.input_end,
             bytes,

@@ -8,6 +8,7 @@ use std::thread;
 use anyhow::{Context, anyhow, bail};
 use cent::{Command, RequestBuilder};
 
+use super::super::journal::record::Digest;
 use super::super::journal::resume::{InputHasher, KnownInput};
 use super::super::ledger::Origin;
 use super::batch::{Batch, MAX_REQUEST_BYTES};
@@ -54,7 +55,7 @@ struct Line {
     number: u64,
     /// In bytes.
     input_end: u64,
-    hasher: Option<InputHasher>,
+    digest: Option<Digest>,
 }
 
 /// What a journal has to know of the input.
@@ -66,10 +67,10 @@ struct InputCheck {
 }
 
 impl InputCheck {
-    /// Hashes a line; returns the hash up to its end.
-    fn add(&mut self, line: &[u8]) -> InputHasher {
+    /// Hashes a line; returns the digest up to its end.
+    fn add(&mut self, line: &[u8]) -> Digest {
         self.hasher.add(line);
-        self.hasher.clone()
+        self.hasher.digest()
     }
 
     fn check(&self, line: u64) -> anyhow::Result<()> {
@@ -133,8 +134,8 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
                 );
             }
             input_end += text.len() as u64;
-            let hasher = self.input_check.as_mut().map(|input_check| input_check.add(&text));
-            let line = Line { text, number, input_end, hasher };
+            let digest = self.input_check.as_mut().map(|input_check| input_check.add(&text));
+            let line = Line { text, number, input_end, digest };
             if number <= known_lines {
                 self.take_known(line, &parse)?;
             } else {
@@ -178,10 +179,10 @@ impl<'a, Input: Read + AsFd> BatchReader<'a, Input> {
         origin: Origin,
     ) -> anyhow::Result<()> {
         let Some(command) = parse(line.text, line.number).context(STDIN)? else { return Ok(()) };
-        let (number, input_end, hasher) = (line.number, line.input_end, line.hasher);
+        let (number, input_end, digest) = (line.number, line.input_end, line.digest);
         self.push(command, number, input_end, origin, |batch| {
-            if let Some(hasher) = hasher {
-                batch.push_hasher(hasher);
+            if let Some(digest) = digest {
+                batch.push_digest(digest);
             }
         })
     }
