@@ -193,6 +193,21 @@ fn plain_headers(body: &Body) -> Vec<(&'static str, String)> {
 
 /// Builds requests for one server. Clones can do so on other threads.
 ///
+/// ```
+/// use cent::Command;
+///
+/// # mod doctest { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+/// # let mut client = doctest::client();
+/// let builder = client.requests().clone().unordered();
+/// let building = std::thread::spawn(move || {
+///     let commands = (0..100).map(|number| Command::publish("news", &number)).collect::<Result<Vec<_>, _>>()?;
+///     builder.batch(commands)
+/// });
+/// let mut request = building.join().unwrap()?;
+/// assert_eq!(client.send_request(&mut request)?.len(), 100);
+/// # Ok::<(), cent::Error>(())
+/// ```
+///
 /// With an API key, requests have the form of Centrifugo 5 and later, unless the [`Client`](crate::Client) that the
 /// builder comes from has found that its server has the older one only.
 #[derive(Debug, Clone)]
