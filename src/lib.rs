@@ -44,8 +44,8 @@
 //! ```
 //!
 //! # Batches
-//! Several [`Command`]s go in one request, and each has a [`Reply`], in the same order. Centrifugo 1 accepts 100 of them by
-//! default; later versions have no limit.
+//! Several [`Command`]s go in one request, and each has a [`Reply`], in the same order. The servers do not
+//! limit their number, but a proxy may limit the bytes of a request.
 //!
 //! ```
 //! use cent::Command;
