@@ -10,10 +10,11 @@ use tempfile::TempDir;
 
 use crate::sources::{files, read};
 use crate::support::cli::{cent, start};
-use crate::support::server::{API_KEY, Response, Script, Server, Step, fail_during_response, reject, respond};
+use crate::support::server::{API_KEY, Response, SECRET, Script, Server, Step, fail_during_response, reject, respond};
 
 const README: &str = include_str!("../../README.md");
 const CONTRIBUTING: &str = include_str!("../../CONTRIBUTING.md");
+const MAN_PAGE: &str = include_str!("../../man/cent.1");
 const MAN_SECTIONS: &str = include_str!("../../man/sections.roff");
 
 fn help(option: &str) -> String {
@@ -22,13 +23,13 @@ fn help(option: &str) -> String {
 
 /// The README's section with this heading.
 #[track_caller]
-fn section(heading: &str) -> &'static str {
+pub(crate) fn section(heading: &str) -> &'static str {
     let (_, rest) = README.split_once(&format!("\n## {heading}\n")).expect("the README has this heading");
     rest.split("\n## ").next().unwrap_or_default()
 }
 
 /// The code blocks in this language.
-fn code_blocks(section: &str, language: &str) -> Vec<String> {
+pub(crate) fn code_blocks(section: &str, language: &str) -> Vec<String> {
     let begin = format!("```{language}\n");
     section.split(&begin).skip(1).filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect()
 }
@@ -48,13 +49,19 @@ fn console_commands(block: &str) -> Vec<(&str, String)> {
 
 #[test]
 fn readme_is_short() {
-    assert!(README.lines().count() <= 200, "README.md: at most 200 lines; details belong into man/sections.roff");
-}
-
-#[test]
-fn readme_usage_matches_short_help() {
-    let found = code_blocks(section("Use"), "text").concat();
-    assert!(found == help("-h"), "README.md, ## Use: copy the output of `cargo run -- -h` into the block");
+    assert!(README.lines().count() <= 180, "README.md: at most 180 lines; details belong into man/sections.roff");
+    let is_text = |line: &str| !line.is_empty() && !line.starts_with(['|', '#', '-']);
+    for (index, text) in README.split("\n```").enumerate().filter(|(index, _)| index % 2 == 0) {
+        // The end of a fence belongs to no paragraph.
+        let text = if index == 0 { text } else { text.split_once('\n').map_or("", |(_, text)| text) };
+        let lines: Vec<&str> = text.lines().collect();
+        for paragraph in lines.split(|line| !is_text(line)) {
+            assert!(paragraph.len() <= 4, "README.md: this paragraph has over four lines:\n{}", paragraph.join("\n"));
+        }
+    }
+    for cell in README.lines().filter(|line| line.starts_with('|')).flat_map(|row| row.split(" | ")) {
+        assert!(cell.chars().count() <= 145, "README.md: this table cell is a paragraph: {cell}");
+    }
 }
 
 /// The rows of the exit table in the help: status, one call, `--lines`, advice.
@@ -99,19 +106,30 @@ fn readme_exit_table_matches_help() {
 fn versions(method: &Method) -> String {
     let first_of_2 = |versions: Versions| versions.first.unwrap_or("2");
     match (method.versions(ApiVersion::V1), method.versions(ApiVersion::V2)) {
-        (Some(v1), Some(_)) => v1.first.map_or_else(String::new, |first| format!(" ({first} or later)")),
-        (Some(v1), None) => format!(" ({} only)", v1.first.unwrap_or("1")),
+        (Some(v1), Some(_)) => v1.first.map_or_else(String::new, |first| format!("since {first}: ")),
+        (Some(v1), None) => v1.first.map_or_else(|| "only 1: ".to_owned(), |first| format!("only 1, since {first}: ")),
         (None, Some(v2)) => match v2.last {
-            Some(last) => format!(" ({} to {last})", first_of_2(v2)),
-            None => format!(" ({} or later)", first_of_2(v2)),
+            Some(last) => format!("{} to {last}: ", first_of_2(v2)),
+            None => format!("since {}: ", first_of_2(v2)),
         },
         (None, None) => panic!("{}", method.name),
     }
 }
 
+/// The values of a key, in the order in which the keys come.
+fn entry<T>(map: &mut Vec<(String, Vec<T>)>, key: String) -> &mut Vec<T> {
+    let index = map.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+        map.push((key, Vec::new()));
+        map.len() - 1
+    });
+    &mut map[index].1
+}
+
+type NamesByVersions = (String, Vec<String>);
+
 /// The README's table of methods, by the params that they require.
 fn method_table() -> String {
-    let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+    let mut rows: Vec<(String, Vec<NamesByVersions>)> = Vec::new();
     for method in Method::all().iter().filter(|method| !method.is_pro) {
         let required = method.params.iter().filter(|param| param.is_required(ApiVersion::V2));
         let required: Vec<String> = required.map(|param| format!("`{}`", param.name)).collect();
@@ -119,13 +137,16 @@ fn method_table() -> String {
             none if none.is_empty() => "none".to_owned(),
             required => required,
         };
-        let name = format!("`{}`{}", method.name, versions(method));
-        match rows.iter_mut().find(|(known, _)| *known == required) {
-            Some((_, names)) => names.push(name),
-            None => rows.push((required, vec![name])),
-        }
+        let groups = entry(&mut rows, required);
+        entry(groups, versions(method)).push(format!("`{}`", method.name));
     }
-    let rows = rows.iter().map(|(required, names)| format!("| {required} | {} |\n", names.join(", ")));
+    let cell = |groups: &mut Vec<NamesByVersions>| {
+        // Those that all versions have come first.
+        groups.sort_by_key(|(versions, _)| !versions.is_empty());
+        let groups = groups.iter().map(|(versions, names)| format!("{versions}{}", names.join(", ")));
+        groups.collect::<Vec<_>>().join("; ")
+    };
+    let rows = rows.iter_mut().map(|(required, groups)| format!("| {required} | {} |\n", cell(groups)));
     rows.collect::<Vec<_>>().concat()
 }
 
@@ -139,7 +160,7 @@ fn readme_table_has_all_methods() {
 }
 
 /// Options of other programs in the README's commands.
-const OPTIONS_OF_OTHER_PROGRAMS: [&str; 4] = ["--locked", "--path", "--example", "--arg"];
+const OPTIONS_OF_OTHER_PROGRAMS: [&str; 4] = ["--locked", "--path", "--example", "--unbuffered"];
 
 #[test]
 fn readme_options_exist() {
@@ -170,22 +191,22 @@ fn options(text: &str) -> Vec<&str> {
 }
 
 /// A home directory with the program, a server for [live], and the files of the examples.
-struct Sandbox {
-    home: TempDir,
-    server: Server,
+pub(crate) struct Sandbox {
+    pub(crate) home: TempDir,
+    pub(crate) server: Server,
     /// More variables of the environment.
-    variables: Vec<(&'static str, String)>,
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 /// How a script ended.
-struct ScriptOutput {
-    succeeded: bool,
-    stdout: String,
-    stderr: String,
+pub(crate) struct ScriptOutput {
+    pub(crate) succeeded: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Sandbox {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().expect("a temporary directory is created");
         let sandbox = Self { home, server: Server::version(6), variables: Vec::new() };
         sandbox.configure(&sandbox.server.address());
@@ -202,23 +223,29 @@ impl Sandbox {
         sandbox
     }
 
-    fn configure(&self, address: &str) {
+    /// A home directory whose server need not be called.
+    fn new_without_calls() -> Self {
+        let sandbox = Self::new();
+        Self { server: sandbox.server.allow_no_connection(), ..sandbox }
+    }
+
+    pub(crate) fn configure(&self, address: &str) {
         self.file(".centrc", &format!("[live]\naddress = {address}\napi_key = {API_KEY}\n"));
     }
 
-    fn file(&self, name: &str, text: &str) {
+    pub(crate) fn file(&self, name: &str, text: &str) {
         fs::write(self.home.path().join(name), text).expect("the file is written");
     }
 
     /// Runs a script with this standard input, which must succeed; returns its standard output.
     #[track_caller]
-    fn run_shell(&self, script: &str, input: &str) -> String {
+    pub(crate) fn run_shell(&self, script: &str, input: &str) -> String {
         let output = self.try_shell(script, input);
         assert!(output.succeeded, "this script fails:\n{script}\n{}", output.stderr);
         output.stdout
     }
 
-    fn try_shell(&self, script: &str, input: &str) -> ScriptOutput {
+    pub(crate) fn try_shell(&self, script: &str, input: &str) -> ScriptOutput {
         let mut shell = start(
             Command::new("sh")
                 .args(["-c", script])
@@ -250,7 +277,7 @@ impl Sandbox {
     }
 
     /// The data of all messages in a channel.
-    fn published_data(&self, channel: &str) -> Vec<String> {
+    pub(crate) fn published_data(&self, channel: &str) -> Vec<String> {
         self.server.centrifugo().messages_as_text(channel)
     }
 }
@@ -280,11 +307,48 @@ fn readme_first_example_matches_output() {
 
 #[test]
 fn readme_first_steps_work() {
-    let blocks = code_blocks(section("Configure"), "console");
-    let commands = console_commands(&blocks[0]);
-    let [(check, expected), (publish, nothing)] = &commands[..] else { panic!("the block has two commands") };
-    assert_eq!(nothing, "");
     let mut sandbox = Sandbox::new();
+    let title = "a \"quoted\"\nback\\slash".to_owned();
+    sandbox.variables = vec![("TITLE", title.clone())];
+    sandbox.run_shell("chmod 600 ~/.centrc", "");
+    let output = sandbox.run_shell(&code_blocks(section("Configure"), "sh").concat(), "");
+    assert!(output.starts_with("config  ") && output.lines().last().is_some_and(|line| line.starts_with("time  ")));
+    assert_texts(&sandbox, "news", "title", &[title]);
+}
+
+#[test]
+fn readme_rejected_example_matches_output() {
+    let blocks = code_blocks(section("Configure"), "console");
+    let [(command, expected)] = &console_commands(&blocks[0])[..] else { panic!("the block has one command") };
+    assert!(command.ends_with("; echo $?") && expected.ends_with("\n1\n"), "{expected}");
+    let output = Sandbox::new().run_console(command);
+    assert_eq!(&output, expected, "README.md: put what is printed below $ {command}");
+}
+
+#[test]
+fn readme_call_of_python_matches_output() {
+    let blocks = code_blocks(section("Coming from Python's cent"), "console");
+    let [(show, config), (command, expected)] = &console_commands(&blocks[0])[..] else { panic!("two commands") };
+    assert_eq!(*show, "cat ~/.centrc");
+    let sandbox = Sandbox { server: Server::version(1), ..Sandbox::new_without_calls() };
+    let config = config.replace("http://localhost:8000", &sandbox.server.address());
+    sandbox.file(".centrc", &config.replace("secret-of-the-server", SECRET));
+    assert_eq!(&sandbox.run_console(command), expected, "README.md: put what is printed below $ {command}");
+}
+
+/// The preformatted blocks in a section of the man page.
+fn man_blocks(heading: &str) -> Vec<String> {
+    let (_, section) = MAN_SECTIONS.split_once(&format!("\n.SH {heading}\n")).expect("the page has this heading");
+    let section = section.split("\n.SH ").next().unwrap_or_default();
+    let blocks = section.split("\n.nf\n").skip(1).filter_map(|rest| rest.split(".fi\n").next());
+    blocks.map(|block| block.replace("\\-", "-").replace("\\(aq", "'")).collect()
+}
+
+#[test]
+fn man_page_check_matches_output() {
+    let blocks = man_blocks("CHECK");
+    let [(check, expected)] = &console_commands(&blocks[0])[..] else { panic!("the block has one command") };
+    let sandbox = Sandbox::new();
     sandbox.run_shell("chmod 600 ~/.centrc", "");
     let address = sandbox.server.address().replace("127.0.0.1", "localhost");
     sandbox.configure(&address);
@@ -296,24 +360,8 @@ fn readme_first_steps_work() {
     let output = output.replace("Centrifugo 0.0.0 OSS", "Centrifugo 6.9.1 OSS");
     let without_time =
         |text: &str| text.lines().filter(|line| !line.starts_with("time ")).map(str::to_owned).collect::<Vec<_>>();
-    assert_eq!(without_time(&output), without_time(expected), "README.md: put what is printed below $ {check}");
-    assert!(
-        output.lines().any(|line| line.starts_with("time  "))
-            && expected.lines().any(|line| line.starts_with("time  "))
-    );
-    let title = "a \"quoted\"\nback\\slash".to_owned();
-    sandbox.variables = vec![("TITLE", title.clone())];
-    assert_eq!(sandbox.run_console(publish), "");
-    assert_texts(&sandbox, "news", "title", &[title]);
-}
-
-#[test]
-fn readme_rejected_example_matches_output() {
-    let blocks = code_blocks(section("Configure"), "console");
-    let [(command, expected)] = &console_commands(&blocks[1])[..] else { panic!("the block has one command") };
-    assert!(command.ends_with("; echo $?") && expected.ends_with("\n1\n"), "{expected}");
-    let output = Sandbox::new().run_console(command);
-    assert_eq!(&output, expected, "README.md: put what is printed below $ {command}");
+    assert_eq!(without_time(&output), without_time(expected), "man/sections.roff: put what is printed below $ {check}");
+    assert!([&output, expected].iter().all(|text| text.lines().any(|line| line.starts_with("time  "))));
 }
 
 /// How many requests of the example are accepted, and how many lines there are.
@@ -368,10 +416,9 @@ fn readme_config_file_works() {
 }
 
 #[test]
-fn readme_completion_commands_work() {
+fn man_page_completion_commands_work() {
     let sandbox = Sandbox::new();
-    let block = code_blocks(section("Configure"), "sh").into_iter().find(|block| block.contains("--completions"));
-    sandbox.run_shell(&block.expect("the README has this example"), "");
+    sandbox.run_shell(&man_blocks("COMPLETION").concat(), "");
     let read = |name: &str| fs::read_to_string(sandbox.home.path().join(name)).unwrap_or_default();
     assert_eq!(read(".config/fish/completions/cent.fish"), include_str!("../../completions/cent.fish"));
     assert_eq!(read(".bashrc"), "source <(cent --completions bash)\n");
@@ -390,18 +437,8 @@ fn readme_library_example_is_tested() {
     assert!(documentation.contains(&doctest), "README.md and src/lib.rs differ in the example:\n{doctest}");
 }
 
-/// The lines of the first block of examples, the git hook, and the deployment.
-fn examples() -> (Vec<String>, String, String) {
-    let [lines, scripts] = &code_blocks(section("Examples"), "sh")[..] else { panic!("two blocks of examples") };
-    let (hook, deployment) = scripts.split_once("\n\n").expect("the second block has two scripts");
-    // The command before the pipe needs a database.
-    let lines = lines
-        .replace("psql -XAtc 'select row_to_json(m) from (select channel, data from messages) m'", "cat news.jsonl");
-    (lines.lines().map(str::to_owned).collect(), hook.to_owned(), deployment.to_owned())
-}
-
 /// Texts that end badly where a shell, JSON or cron interprets them. None of them has a newline.
-fn hostile_lines() -> Vec<String> {
+pub(crate) fn hostile_lines() -> Vec<String> {
     let texts = [
         "it's \"quoted\"",
         "$(touch hacked) `touch hacked` $HOME ${HOME}",
@@ -433,33 +470,21 @@ fn assert_texts(sandbox: &Sandbox, channel: &str, key: &str, texts: &[String]) {
 }
 
 #[test]
-fn readme_examples_run() {
+fn readme_job_runs() {
     let sandbox = Sandbox::new();
-    let (lines, ..) = examples();
-    let (titles, lines): (Vec<_>, Vec<_>) =
-        lines.iter().filter(|line| !line.contains("jq ")).partition(|line| line.contains("$TITLE"));
-    assert_eq!((titles.len(), lines.len()), (1, 3));
-    for line in &lines {
-        sandbox.run_shell(line, "");
-    }
-    assert_eq!(sandbox.published_data("news"), ["1", "1", "1"]);
+    let job = code_blocks(section("Many commands"), "sh").concat();
+    assert!(job.contains("--journal"), "{job}");
     // A job that is done changes nothing.
-    let journal = lines.iter().find(|line| line.contains("--journal")).expect("a job with a journal");
-    sandbox.run_shell(journal, "");
-    assert_eq!(sandbox.published_data("news"), ["1", "1", "1"]);
-    let texts = hostile_texts();
-    let mut sandbox = Sandbox::new();
-    for text in &texts {
-        sandbox.variables = vec![("TITLE", text.clone())];
-        sandbox.run_shell(titles[0], "");
+    for _ in 0..2 {
+        sandbox.run_shell(&job, "");
+        assert_eq!(sandbox.published_data("news"), ["1"]);
     }
-    assert_texts(&sandbox, "news", "title", &texts);
 }
 
 #[test]
 fn readme_crontab_runs() {
     let sandbox = Sandbox::new();
-    let crontab = code_blocks(section("Examples"), "cron").concat();
+    let crontab = code_blocks(section("Recipes"), "cron").concat();
     let [_, line] = &crontab.lines().collect::<Vec<_>>()[..] else { panic!("the crontab has a comment and a line") };
     // A command whose output is hostile in the place of uptime.
     sandbox.file("bin/uptime", "#!/bin/sh\ncat \"$HOME/uptime\"\n");
@@ -474,26 +499,9 @@ fn readme_crontab_runs() {
     assert_texts(&sandbox, "clock", "load", &vec!["100%".to_owned(); texts.len()]);
 }
 
-#[test]
-fn readme_git_hook_runs() {
-    let sandbox = Sandbox::new();
-    let (_, hook, _) = examples();
-    let texts = hostile_lines();
-    sandbox.run_shell(&hook, &format!("1 2 {}\n", texts.join("\n1 2 ")));
-    assert_texts(&sandbox, "git", "ref", &texts);
-    assert_texts(&sandbox, "git", "new", &vec!["2".to_owned(); texts.len()]);
-}
-
-#[test]
-#[ignore = "needs jq"]
-fn readme_examples_with_jq_run() {
-    let sandbox = Sandbox::new();
-    sandbox.run_shell("cent live publish channel=news 'data[title]=World Cup'", "");
-    let (lines, ..) = examples();
-    let outputs: Vec<_> =
-        lines.iter().filter(|line| line.contains("jq ")).map(|line| sandbox.run_shell(line, "")).collect();
-    let without_space = |text: &str| text.replace([' ', '\n'], "");
-    assert_eq!(outputs.iter().map(|output| without_space(output)).collect::<Vec<_>>(), [r#"{"title":"WorldCup"}"#]);
+/// The script of a deployment.
+fn deployment() -> String {
+    code_blocks(section("Recipes"), "sh").pop().expect("the README has this example")
 }
 
 /// Runs the deployment under `set -e`, with this script for each request; returns what it prints to standard error.
@@ -503,7 +511,7 @@ fn deploy(script: Option<&Script>, succeeds: bool) -> String {
     for script in iter::repeat_n(script, 4).flatten() {
         sandbox.server.add_script(script.clone());
     }
-    let (.., deployment) = examples();
+    let deployment = deployment();
     let output = sandbox.try_shell(&format!("set -e\n{deployment}\necho deployed"), "");
     assert_eq!(output.succeeded, succeeds, "{}", output.stderr);
     assert_eq!(output.stdout, if succeeds { "deployed\n" } else { "" });
@@ -513,7 +521,7 @@ fn deploy(script: Option<&Script>, succeeds: bool) -> String {
 #[test]
 fn readme_deployment_publishes_any_version() {
     let mut sandbox = Sandbox::new();
-    let (.., deployment) = examples();
+    let deployment = deployment();
     let texts = hostile_texts();
     for text in &texts {
         sandbox.variables = vec![("VERSION", text.clone())];
@@ -533,24 +541,38 @@ fn readme_deployment_handles_each_status() {
     assert_eq!(rejected.lines().count(), 1, "{rejected}");
 }
 
+/// Runs examples, each of which may have several lines.
+fn run_examples(examples: &[String]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    for script in examples {
+        sandbox.run_shell(&if script.starts_with('@') { from_crontab(script) } else { script.clone() }, "");
+    }
+    sandbox
+}
+
 #[test]
 fn help_examples_run() {
-    let sandbox = Sandbox::new();
     let help = help("--help");
     let (_, examples) = help.split_once("\nExamples:\n").expect("the help has examples");
-    let mut scripts: Vec<Vec<&str>> = Vec::new();
+    let mut scripts: Vec<String> = Vec::new();
     for line in examples.lines() {
         match (line.strip_prefix("    "), scripts.last_mut()) {
-            (Some(line), Some(script)) => script.push(line),
-            _ => scripts.push(Vec::new()),
+            (Some(line), Some(script)) => script.extend([line, "\n"]),
+            _ => scripts.push(String::new()),
         }
     }
+    assert_eq!(scripts.len(), 5);
+    run_examples(&scripts);
+}
+
+#[test]
+fn man_page_examples_run() {
+    let (_, examples) = MAN_PAGE.split_once("\n.SH EXAMPLES\n").expect("the page has examples");
+    let scripts = examples.split("\n.nf\n").skip(1).filter_map(|rest| rest.split("\n.fi\n").next());
+    let scripts: Vec<String> =
+        scripts.map(|script| script.replace("\\-", "-").replace("\\*(Aq", "'").replace("\\\\", "\\")).collect();
     assert_eq!(scripts.len(), 8);
-    for script in scripts {
-        let script = script.join("\n");
-        sandbox.run_shell(&if script.starts_with('@') { from_crontab(&script) } else { script }, "");
-    }
-    assert_eq!(sandbox.published_data("a"), [r#""9%""#]);
+    assert_eq!(run_examples(&scripts).published_data("a"), [r#""9%""#]);
 }
 
 #[test]

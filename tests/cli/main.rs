@@ -24,6 +24,7 @@ mod numbers;
 mod output;
 mod params;
 mod proxy;
+mod recipes;
 mod retry;
 mod secrets;
 mod server_versions;

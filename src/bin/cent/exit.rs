@@ -119,7 +119,7 @@ pub(crate) const EXIT_TABLE: [ExitRow; 7] = [
         codes: "1",
         single: "rejected by the server",
         lines: "some lines were rejected, all others accepted; or the server accepts none, as with a wrong key",
-        advice: "read the message; retrying will not help",
+        advice: "fix what the message names; retrying will not help",
     },
     ExitRow {
         codes: "2",
@@ -129,7 +129,7 @@ pub(crate) const EXIT_TABLE: [ExitRow; 7] = [
     },
     ExitRow {
         codes: "3",
-        single: "server unreachable or temporarily unavailable; nothing has changed on it",
+        single: "server unreachable or unavailable for now; nothing has changed",
         lines: "the same; nothing was accepted at all",
         advice: "run it again, it is safe",
     },
@@ -137,19 +137,19 @@ pub(crate) const EXIT_TABLE: [ExitRow; 7] = [
         codes: "4",
         single: "unknown: timed out or connection lost; the command may have been executed",
         lines: "some lines are unknown: the summary names them",
-        advice: "check before retrying",
+        advice: "check whether it was executed, for example in the history, before running it again",
     },
     ExitRow {
         codes: "5",
         single: NOT_SINGLE,
         lines: "stopped part-way: lines before the named one are done, none is unknown",
-        advice: "resume at that line; without --journal, never run it all again",
+        advice: "with --journal, run it again; else resume at that line, and never run it all again",
     },
     ExitRow {
         codes: "129, 130, 143",
-        single: NOT_SINGLE,
-        lines: "ended by SIGHUP, Ctrl-C (SIGINT) or SIGTERM",
-        advice: "resume at the line in the summary",
+        single: "ended by SIGHUP, Ctrl-C or SIGTERM; it may have been executed",
+        lines: "the same; lines before the named one are done, none is unknown",
+        advice: "check before running it again; with --lines, do what the summary says",
     },
 ];
 

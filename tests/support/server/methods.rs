@@ -64,6 +64,8 @@ enum Params<'a> {
     UserAndChannel(String, String),
     History(String, Selection),
     Rpc(String),
+    /// A glob pattern, or nothing for all channels.
+    Channels(String),
     None,
 }
 
@@ -93,6 +95,7 @@ impl<'a> Call<'a> {
             "disconnect" | "refresh" => Params::User(user()?),
             "history" => Params::History(channel()?, Selection::decode(&object, major)?),
             "rpc" => Params::Rpc(object.string("method")?),
+            "channels" if major >= 3 => Params::Channels(object.string("pattern")?),
             "info" | "channels" => Params::None,
             _ => Params::Channel(channel()?),
         };
@@ -195,7 +198,8 @@ fn run(server: &Centrifugo, state: &mut State, call: &Call<'_>) -> Outcome {
         // No RPC proxy is configured.
         (_, Params::Rpc(method)) => Err(if method.is_empty() { ApiError::BadRequest } else { ApiError::NotFound }),
         ("info", Params::None) => result(info(server, state)),
-        (_, Params::None) => channels(server, state),
+        (_, Params::Channels(pattern)) => channels(server, state, pattern),
+        (_, Params::None) => channels(server, state, ""),
     }
 }
 
@@ -343,7 +347,15 @@ fn history_remove(server: &Centrifugo, state: &mut State, channel: &str) -> Outc
     no_data(4, server.major)
 }
 
-fn channels(server: &Centrifugo, state: &State) -> Outcome {
+/// Whether a name matches a pattern with at most one `*`; without a pattern, all do.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        Some((start, end)) => name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end),
+        None => pattern.is_empty() || name == pattern,
+    }
+}
+
+fn channels(server: &Centrifugo, state: &State, pattern: &str) -> Outcome {
     // Later versions ask the nodes, not the engine.
     if server.engine_down && server.major < 5 {
         return Err(ApiError::Internal);
@@ -353,6 +365,7 @@ fn channels(server: &Centrifugo, state: &State) -> Outcome {
         let names: Vec<String> = names.iter().map(|name| quote(name)).collect();
         return result(format!("{{\"channels\":[{}]}}", names.join(",")));
     }
+    names.retain(|name| matches(pattern, name));
     names.sort();
     let counted = |name: &String| format!("{}:{{\"num_clients\":{}}}", quote(name), state.subscribers(name).count());
     let names: Vec<String> = names.iter().map(counted).collect();

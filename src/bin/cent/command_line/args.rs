@@ -88,7 +88,7 @@ pub(crate) struct Args {
     )]
     pub(super) retry_max_time: Option<Duration>,
 
-    /// Add idempotency keys, so that --retry can repeat more
+    /// Add idempotency keys, so that --retry repeats more
     ///
     /// Adds an idempotency_key to publish, broadcast, map_publish and
     /// map_remove, unless the params have one. Centrifugo 5.2 and later then
@@ -96,7 +96,7 @@ pub(crate) struct Args {
     /// commands if they may have been executed, for up to 4 minutes. The
     /// call begins with info: an older server gets nothing else. Requires
     /// --retry or --journal. Not with a NATS broker, which ignores keys.
-    #[arg(long, verbatim_doc_comment, hide_short_help = true)]
+    #[arg(long, verbatim_doc_comment)]
     pub(crate) idempotent: bool,
 
     /// Send one command per line of standard input
@@ -117,6 +117,7 @@ pub(crate) struct Args {
         long,
         value_name = "N",
         verbatim_doc_comment,
+        hide_short_help = true,
         value_parser = parse_batch_size,
         allow_negative_numbers = true
     )]
@@ -136,7 +137,7 @@ pub(crate) struct Args {
     )]
     pub(crate) rate: Option<f64>,
 
-    /// With --lines: let the server run commands concurrently
+    /// With --lines: have commands executed concurrently
     ///
     /// Several times faster if the server stores messages in Redis, slower
     /// if it stores them in memory. Messages are delivered out of order;
@@ -152,10 +153,10 @@ pub(crate) struct Args {
     /// goes on. With --idempotent, lines that may have been executed are
     /// sent again for up to 4 minutes. Otherwise the exit status is 4: see
     /// --unknown.
-    #[arg(long, value_name = "FILE", verbatim_doc_comment, hide_short_help = true)]
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     pub(crate) journal: Option<OsString>,
 
-    /// With --journal: send or skip lines of unknown outcome
+    /// With --journal: send or skip unknown lines
     ///
     /// WHAT is send or skip, and applies to all lines that an earlier run
     /// sent without learning the outcome. Check them first.
@@ -195,7 +196,7 @@ pub(crate) struct Args {
     /// Applies to printed JSON and to error messages. With auto, color is
     /// used on a terminal, unless NO_COLOR is set. [default: auto]
     #[arg(long, value_name = "WHEN", verbatim_doc_comment, default_value = "auto", hide_default_value = true)]
-    #[arg(value_enum, hide_possible_values = true)]
+    #[arg(value_enum, hide_possible_values = true, hide_short_help = true)]
     pub(crate) color: ColorChoice,
 
     /// List the sections of the config file

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use clap::{Arg, Command};
+
 use crate::exit;
 
 pub(crate) const ABOUT: &str = "Command-line client for Centrifugo, the real-time messaging server";
@@ -18,7 +20,7 @@ const EXIT_SUMMARY: &str = "Exit: 0 success, 1 rejected, 2 usage, 3 safe to retr
 const MAX_WIDTH: usize = 80;
 
 /// What the program does, in paragraphs.
-pub(crate) const DESCRIPTION: [&str; 4] = [
+pub(crate) const DESCRIPTION: [&str; 3] = [
     "\
 Sends one command to a Centrifugo server and pretty-prints its reply, as a list
 of one. SECTION is a section of the config file: it has the server's address and
@@ -32,12 +34,6 @@ around brackets in zsh. --params takes all params as one JSON object instead.",
 With --lines, sends one command per line of standard input and prints one reply
 per line. A line contains the params or, with KEY@- or KEY:@-, the value of one.
 Options may appear anywhere.",
-    "\
-Methods of Centrifugo 2 to 6: publish, broadcast, subscribe, unsubscribe,
-disconnect, refresh, presence, presence_stats, history, history_remove,
-channels, info, rpc and others. Methods of Centrifugo 1: publish, broadcast,
-unsubscribe, disconnect, presence, history, channels, stats and node. A method
-that cent does not know is sent unchecked.",
 ];
 
 /// A name and its description, in lines of at most 64 characters.
@@ -51,24 +47,20 @@ One section per server:
   address = http://localhost:8000
   api_key = key-of-the-server
   timeout = 5
-For Centrifugo 1, use secret instead of api_key. The timeout is
-optional. api_key_file or secret_file read the credential from a
-file.",
+For Centrifugo 1, use secret instead of api_key. timeout is optional.
+The man page has the other keys: credentials in files, certificates.",
 )];
 
 pub(crate) const ENVIRONMENT: [HelpEntry; 5] = [
     ("CENT_CONFIG", "Config file to use instead of ~/.centrc; --config overrides it."),
-    (
-        "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY",
-        "Proxy for http:// addresses, https:// addresses, or both.\nLowercase names work too and take precedence.",
-    ),
+    ("HTTP_PROXY, HTTPS_PROXY, ALL_PROXY", "Proxy for http:// addresses, https:// addresses, or both."),
     ("NO_PROXY", "Comma-separated hosts to connect to directly; * for all."),
     ("SSL_CERT_FILE, SSL_CERT_DIR", "CA certificates (file, directory) to trust instead of the system's."),
     ("NO_COLOR, CLICOLOR_FORCE", "Disable color; force color without a terminal. --color overrides both."),
 ];
 
 /// A task, and the text to copy.
-pub(crate) const EXAMPLES: [HelpEntry; 8] = [
+pub(crate) const EXAMPLES: [HelpEntry; 5] = [
     ("See whether it works from here, and if not, where it stops:", "cent live --check"),
     ("Publish a message:", EXAMPLE),
     (
@@ -80,28 +72,31 @@ pub(crate) const EXAMPLES: [HelpEntry; 8] = [
         r#"cent live publish --params=@news.json
 echo '{"channel": "news", "limit": 10}' | cent live history --compact"#,
     ),
-    (r"In a crontab (escape % as \%):", r"@daily cent live publish -q channel=a 'data=9\%'"),
-    (
-        "In a deploy script:",
-        r#"rc=0; cent live publish -q --retry=3 channel=news "data=$VERSION" || rc=$?
-case $rc in
-  0) ;;
-  3) echo "not accepted: safe to retry" >&2; exit 1 ;;
-  4) echo "may have been executed: check first" >&2; exit 1 ;;
-  *) exit 1 ;;
-esac"#,
-    ),
     (
         "Send many commands, and resume at the line given in the summary:",
         "\
 cent live publish --lines < news.jsonl
 tail -n +5001 news.jsonl | cent live publish --lines",
     ),
+];
+
+/// More examples, for the man page only.
+#[cfg(test)]
+pub(crate) const MORE_EXAMPLES: [HelpEntry; 3] = [
     (
         "Send lines that are not JSON, such as those of a log or a list of users:",
         "\
 tail -n 100 app.log | cent live publish --lines channel=log data@-
 cent live disconnect --lines --rate=50 user@- < users.txt",
+    ),
+    (r"In a crontab (escape % as \%):", r"@daily cent live publish -q channel=a 'data=9\%'"),
+    (
+        "In a deploy script:",
+        r#"cent live publish -q --retry=3 channel=news "data=$VERSION" || case $? in
+  3) echo "not accepted: safe to retry" >&2; exit 1 ;;
+  4) echo "may have been executed: check first" >&2; exit 1 ;;
+  *) exit 1 ;;
+esac"#,
     ),
 ];
 
@@ -110,12 +105,57 @@ pub(crate) fn short_footer() -> String {
     format!("Example: {EXAMPLE}\n{EXIT_SUMMARY}")
 }
 
-pub(crate) fn long_header() -> String {
-    format!("{ABOUT}\n\n{}", DESCRIPTION.join("\n\n"))
+/// Options that belong together: a heading, their long names, and what to know besides.
+struct OptionGroup {
+    heading: &'static str,
+    options: &'static [&'static str],
+    text: &'static str,
 }
 
-pub(crate) fn long_footer() -> String {
-    let mut text = "Exit status:\n".to_owned();
+const OPTION_GROUPS: [OptionGroup; 5] = [
+    OptionGroup {
+        heading: "Call",
+        options: &["params", "config", "timeout", "dry-run"],
+        text: "Without params on the command line, a pipe or file on standard input is read.",
+    },
+    OptionGroup {
+        heading: "Retries",
+        options: &["retry", "retry-max-time", "idempotent"],
+        text: "Only what has status 3 is retried. With --idempotent also what may have been \
+               executed, for 4 minutes: Centrifugo 5.2 and later execute it once.",
+    },
+    OptionGroup {
+        heading: "Many commands",
+        options: &["lines", "batch", "rate", "unordered", "journal", "unknown"],
+        text: "A line has the params of METHOD or, without METHOD, a complete command: \
+               {\"method\": ..., \"params\": ...}. For a job that must finish, use --journal and \
+               --idempotent, and run the same command until it exits with 0 or 1.",
+    },
+    OptionGroup { heading: "Output", options: &["compact", "quiet", "verbose", "color"], text: "" },
+    OptionGroup {
+        heading: "Instead of a call",
+        options: &["check", "sections", "completions", "help", "version"],
+        text: "cent METHOD --help explains a method and its params.",
+    },
+];
+
+/// All about the program, in sections; shorter than the man page, which has the details of the options.
+pub(crate) fn long_help(command: &Command) -> String {
+    let mut text = format!("{ABOUT}\n\n{}\n\nUsage: {USAGE}\n", DESCRIPTION.join("\n\n"));
+    for group in &OPTION_GROUPS {
+        let _ = write!(text, "\n{}:\n", group.heading);
+        let options = group.options.iter();
+        options.filter_map(|name| command.get_arguments().find(|arg| arg.get_long() == Some(name))).for_each(|arg| {
+            let usage = usage(arg);
+            // Below a usage that is wider than its column.
+            let end = if usage.chars().count() > 27 { format!("\n{:29}", "") } else { "  ".to_owned() };
+            let _ = writeln!(text, "{usage:27}{end}{}", wrap(&summary(arg), 29));
+        });
+        if !group.text.is_empty() {
+            let _ = writeln!(text, "  {}", wrap(group.text, 2));
+        }
+    }
+    text.push_str("\nExit status:\n");
     for row in &exit::EXIT_TABLE {
         let [first, rest @ ..] = &row.paragraphs()[..] else { continue };
         let _ = writeln!(text, "  {:<13}  {}", row.codes, wrap(first, 17));
@@ -123,16 +163,42 @@ pub(crate) fn long_footer() -> String {
             let _ = writeln!(text, "{:17}{}", "", wrap(paragraph, 17));
         }
     }
-    for (heading, entries) in [("Files", &FILES[..]), ("Environment", &ENVIRONMENT), ("Examples", &EXAMPLES)] {
-        let _ = write!(text, "\n{heading}:\n");
-        for (name, lines) in entries {
-            let _ = writeln!(text, "  {name}");
-            for line in lines.lines() {
-                let _ = writeln!(text, "    {line}");
-            }
+    text.push_str("\nFiles:\n");
+    write_below(&mut text, &FILES);
+    text.push_str("\nEnvironment:\n");
+    for (name, meaning) in ENVIRONMENT {
+        let line = format!("  {name}  {meaning}");
+        if line.chars().count() <= MAX_WIDTH {
+            let _ = writeln!(text, "{line}");
+        } else {
+            write_below(&mut text, &[(name, meaning)]);
         }
     }
-    text.trim_end().to_owned()
+    text.push_str("\nExamples:\n");
+    write_below(&mut text, &EXAMPLES);
+    text
+}
+
+/// Writes the lines of each entry below its name.
+fn write_below(text: &mut String, entries: &[HelpEntry]) {
+    for (name, lines) in entries {
+        let _ = writeln!(text, "  {name}");
+        for line in lines.lines() {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
+}
+
+/// An option as it is typed.
+fn usage(arg: &Arg) -> String {
+    let short = arg.get_short().map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
+    let value = arg.get_value_names().filter(|_| arg.get_action().takes_values());
+    let value = value.map_or_else(String::new, |names| format!(" <{}>", names.join(" ")));
+    format!("  {short}--{}{value}", arg.get_long().unwrap_or_default())
+}
+
+fn summary(arg: &Arg) -> String {
+    arg.get_help().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Breaks a text at spaces into lines that start at this column; the first one is there already.
@@ -157,6 +223,26 @@ pub(super) fn wrap(text: &str, column: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command_line;
+
+    #[test]
+    fn each_option_is_in_one_group() {
+        let command = command_line::command();
+        let mut options: Vec<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
+        let mut grouped: Vec<&str> = OPTION_GROUPS.iter().flat_map(|group| group.options).copied().collect();
+        options.sort_unstable();
+        grouped.sort_unstable();
+        assert_eq!(grouped, options, "OPTION_GROUPS");
+    }
+
+    #[test]
+    fn long_help_is_short_enough() {
+        let help = long_help(&command_line::command());
+        assert!(help.lines().count() <= 120, "{help}\n{} lines", help.lines().count());
+        for line in help.lines() {
+            assert!(line.chars().count() <= MAX_WIDTH, "{line}");
+        }
+    }
 
     #[test]
     fn wraps_at_spaces() {

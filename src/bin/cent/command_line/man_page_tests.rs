@@ -2,10 +2,12 @@
 
 use std::fs;
 
+use cent::{ApiVersion, Method};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
 use super::help::{self, HelpEntry};
+use super::method_help;
 use crate::{command_line, exit};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man/cent.1");
@@ -33,6 +35,7 @@ fn page(version: &str) -> String {
     Man::new(command).render_options_section(&mut page).expect("writing to a vector cannot fail");
     page.extend(exit_status().render().into_bytes());
     page.extend(SECTIONS.as_bytes());
+    page.extend(methods().render().into_bytes());
     page.extend(footer().render().into_bytes());
     String::from_utf8(page).expect("it was made of strings")
 }
@@ -77,12 +80,49 @@ fn exit_status() -> Roff {
     roff
 }
 
+/// The methods of open-source servers with their params, from the library's table.
+fn methods() -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["METHODS"]);
+    roff.text([roman(
+        "These are the methods of open-source servers, and their params in Centrifugo 2 and later. Servers before the \
+         version that is given ignore a param.",
+    )]);
+    for method in Method::all().iter().filter(|method| !method.is_pro) {
+        let availability = |version| method.availability(version);
+        let versions = match (method.versions(ApiVersion::V1), method.versions(ApiVersion::V2)) {
+            (Some(_), None) => Some("only Centrifugo 1".to_owned()),
+            (None, Some(_)) => availability(ApiVersion::V2).or_else(|| Some("Centrifugo 2 or later".to_owned())),
+            _ => availability(ApiVersion::V1),
+        };
+        roff.control("SS", [method.name]);
+        let mut meaning = method.meaning.to_owned();
+        meaning[..1].make_ascii_uppercase();
+        let versions = versions.map(|versions| format!(" ({versions})")).unwrap_or_default();
+        roff.text([roman(format!("{meaning}{versions}."))]);
+        roff.control("PD", ["0"]);
+        for param in method.params.iter().filter(|param| param.versions(ApiVersion::V2).is_some()) {
+            roff.control("TP", ["18"]);
+            roff.text([bold(param.name)]);
+            roff.text([roman(method_help::describe(param, ApiVersion::V2))]);
+        }
+        roff.control("PD", []);
+        let in_v1 = method.params.iter().filter(|param| param.versions(ApiVersion::V1).is_some());
+        let in_v1: Vec<&str> = in_v1.map(|param| param.name).collect();
+        if !in_v1.is_empty() {
+            roff.control("PP", []);
+            roff.text([roman(format!("Centrifugo 1: {}.", in_v1.join(", ")))]);
+        }
+    }
+    roff
+}
+
 fn footer() -> Roff {
     let mut roff = Roff::new();
     write_entries(&mut roff, "FILES", &help::FILES);
     write_entries(&mut roff, "ENVIRONMENT", &help::ENVIRONMENT);
     roff.control("SH", ["EXAMPLES"]);
-    for (job, text) in help::EXAMPLES {
+    for (job, text) in help::EXAMPLES.into_iter().chain(help::MORE_EXAMPLES) {
         roff.control("PP", []);
         roff.text([roman(job)]);
         write_verbatim(&mut roff, text);

@@ -78,7 +78,7 @@ fn params(method: &Method, version: ApiVersion, heading: &str) -> String {
 }
 
 /// The meaning, the type, and the versions of a param.
-fn describe(param: &Param, version: ApiVersion) -> String {
+pub(super) fn describe(param: &Param, version: ApiVersion) -> String {
     let required = if param.is_required(version) { "required: " } else { "" };
     let alternative = param.alternative.filter(|_| version == ApiVersion::V2);
     let alternative = alternative.map(|name| format!(", or {name}")).unwrap_or_default();

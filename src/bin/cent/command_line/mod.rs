@@ -57,6 +57,9 @@ pub(crate) fn parse(command_line: &[OsString]) -> anyhow::Result<Invocation> {
     let parsed = match parse(parser) {
         Err(error) if error.kind() == ErrorKind::DisplayHelp => match method_help(command_line) {
             Some(help) => return Ok(help),
+            None if command_line.iter().any(|word| word == "--help") => {
+                return Ok(Invocation::Print(help::long_help(&Args::command())));
+            }
             None => parse(command()),
         },
         parsed => parsed,
@@ -101,13 +104,9 @@ fn method_help(command_line: &[OsString]) -> Option<Invocation> {
     method_help::suggestion(&second?).map(Invocation::Print)
 }
 
-/// The parser with the texts around the help.
+/// The parser with the texts around the short help.
 pub(crate) fn command() -> clap::Command {
-    Args::command()
-        .before_help(help::ABOUT)
-        .after_help(help::short_footer())
-        .before_long_help(help::long_header())
-        .after_long_help(help::long_footer())
+    Args::command().before_help(help::ABOUT).after_help(help::short_footer())
 }
 
 /// The value of `--color`, read without the parser, so that it applies to usage errors too.
