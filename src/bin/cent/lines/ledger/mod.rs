@@ -194,7 +194,7 @@ pub(crate) struct NamedLines {
 impl NamedLines {
     fn add(&mut self, lines: &LineSet) {
         self.count = self.count.saturating_add(lines.count());
-        if lines.is_empty() || self.first.count() >= MAX_NAMED as u64 {
+        if self.first.count() >= MAX_NAMED as u64 {
             return;
         }
         let mut first = LineSet::default();
@@ -635,6 +635,7 @@ mod tests {
     fn rejections_are_withdrawn_if_nothing_is_accepted() {
         let start = [sent("1-2", 10), done(2, "1", "")];
         let rejections = [sent("3", 10), done(3, "3", ""), sent("4", 10), done(4, "4", ""), sent("5", 10)];
+        assert_eq!(ledger(&[&start[..], &rejections].concat()).kept_end(), 2);
         let all = [&start[..], &rejections, &[not_accepted(2)]].concat();
         assert_eq!((ledger(&all).done(), ledger(&all).rejected), (2, NamedLines { first: set("1"), count: 1 }));
         assert_eq!((ledger(&all).unsent(), ledger(&all).unknown()), (&set(""), None));
@@ -650,6 +651,66 @@ mod tests {
         let mut kept = ledger(&[&rejections[..], &[done(5, "", ""), sent("6", 10)]].concat());
         assert_eq!(kept.add(&not_accepted(2)), Err(Contradiction));
         assert_eq!((kept.add(&not_accepted(5)), kept.done()), (Ok(()), 5));
+    }
+
+    #[test]
+    fn entries_know_their_last_line() {
+        let entries = [sent("3-9", 1), done(9, "", ""), not_accepted(9), skipped("1-2", 9), released("1-2", 9)];
+        assert!(entries.iter().all(|entry| entry.last_line() == 9));
+    }
+
+    #[test]
+    fn rejected_request_was_not_accepted_unless_it_is_a_repetition() {
+        let result = Err(cent::Command::new("publish", "[]").unwrap_err());
+        let entry = |is_repetition| Entry::from_result(&[3, 4], &result, is_repetition, 2);
+        assert_eq!((entry(false), entry(true)), (Some(not_accepted(2)), None));
+        let answered = Answered { done: 4, ..Answered::default() };
+        assert_eq!(Entry::from_result(&[3, 4], &Ok(Vec::new()), true, 2), Some(Entry::Answered(answered)));
+    }
+
+    /// The ledger of a run after earlier ones.
+    fn run_after(is_journaled: bool, earlier: &[Entry], entries: &[Entry]) -> Ledger {
+        let mut ledger = Ledger { is_journaled, ..Ledger::default() };
+        earlier.iter().try_for_each(|entry| ledger.add(entry)).unwrap();
+        ledger.begin(true);
+        entries.iter().try_for_each(|entry| ledger.add(entry)).unwrap();
+        ledger
+    }
+
+    #[test]
+    fn run_has_progress_once_a_line_is_settled_or_unknown() {
+        let earlier = [sent("1-3", 1), done(3, "", "2")];
+        let reply = |failed| {
+            let answered = Answered { done: 3, replies: 1, failed: set(failed), ..Answered::default() };
+            [sent("2", 1), Entry::Answered(answered)]
+        };
+        let progress = |entries: &[Entry]| run_after(true, &earlier, entries).has_progress();
+        assert!(!progress(&[]));
+        assert!(!progress(&[sent("2", 1)]));
+        assert!(progress(&[sent("2", 1), done(3, "", ""), sent("4", 1)]));
+        assert_eq!((progress(&reply("")), progress(&reply("2"))), (true, false));
+        let first = |entries: &[Entry]| run_after(false, &[], entries).has_progress();
+        assert_eq!((first(&[]), first(&[sent("1", 1), done(1, "", "")])), (false, true));
+        // Without a journal, lines that failed for now are sent again with those after them.
+        let failed = Answered { done: 1, replies: 1, failed: set("1"), ..Answered::default() };
+        let reads = Entry::Sent(Sent::new(set("1"), self::first(1), Repeat::Reads));
+        assert!(!first(&[reads, Entry::Answered(failed)]));
+    }
+
+    #[test]
+    fn lines_that_only_read_are_never_unknown() {
+        let reads = |lines: &str| Entry::Sent(Sent::new(set(lines), first(1), Repeat::Reads));
+        let state = |entries: &[Entry]| {
+            let ledger = run_after(true, &[], entries);
+            (ledger.is_read_only(), ledger.has_unknown())
+        };
+        assert_eq!(state(&[]), (true, false));
+        assert_eq!(state(&[reads("1")]), (true, false));
+        assert_eq!(state(&[sent("1", 1)]), (false, true));
+        assert_eq!(state(&[sent("1", 1), done(1, "", ""), reads("2")]), (false, false));
+        assert!(run_after(true, &[sent("1", 1), done(1, "", "")], &[reads("2")]).is_read_only());
+        let unknown = Answered { done: 1, replies: 1, unknown: set("1"), ..Answered::default() };
+        assert!(run_after(false, &[], &[sent("1", 1), Entry::Answered(unknown)]).has_unknown());
     }
 
     #[test]
