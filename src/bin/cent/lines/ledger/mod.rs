@@ -556,6 +556,8 @@ mod tests {
         let reads = Entry::Sent(Sent::new(set("1-2"), first(20), Repeat::Reads));
         let all = [sent("1-4", 10), reads.clone()];
         assert_eq!(ledger(&all).unknown.unwrap().repeat, Repeat::Keys);
+        let changes = Entry::Sent(Sent::new(set("1-2"), first(20), Repeat::Nothing));
+        assert_eq!(ledger(&[sent("1-4", 10), changes]).unknown.unwrap().repeat, Repeat::Nothing);
         // All that is left is judged by itself.
         let rest = [sent("1-4", 10), sent("3-4", 10), done(4, "", ""), reads];
         assert_eq!(ledger(&rest).unknown.unwrap().repeat, Repeat::Reads);
@@ -640,10 +642,13 @@ mod tests {
         assert_eq!((ledger(&all).done(), ledger(&all).rejected), (2, NamedLines { first: set("1"), count: 1 }));
         assert_eq!((ledger(&all).unsent(), ledger(&all).unknown()), (&set(""), None));
         assert_eq!(ledger(&[all, vec![sent("3-5", 20), done(5, "", "")]].concat()).done(), 5);
+        // Those that were rejected stay so if only the next request is not accepted.
+        let next = [&start[..], &[sent("3", 10), done(3, "3", ""), sent("4", 10), not_accepted(3)]].concat();
+        assert_eq!((ledger(&next).done(), ledger(&next).rejected.count), (3, 2));
         // Nor while others of the same request are unknown.
         let others = [&start[..], &[sent("3-5", 10), sent("3", 10), done(3, "3", ""), sent("4", 10)]].concat();
         assert_eq!(ledger(&others).add(&not_accepted(2)), Err(Contradiction));
-        // Not those before an accepted line, and not a part of them.
+        // Nor those before an accepted line, nor a part of them.
         for line in [0, 1, 3] {
             let mut ledger = ledger(&[&start[..], &rejections].concat());
             assert_eq!(ledger.add(&not_accepted(line)), Err(Contradiction));
@@ -695,6 +700,8 @@ mod tests {
         let failed = Answered { done: 1, replies: 1, failed: set("1"), ..Answered::default() };
         let reads = Entry::Sent(Sent::new(set("1"), self::first(1), Repeat::Reads));
         assert!(!first(&[reads, Entry::Answered(failed)]));
+        let parts = [reply("2"), reply("2")].concat();
+        assert!(!progress(&parts));
     }
 
     #[test]

@@ -409,6 +409,11 @@ mod tests {
             after(Repeat::Keys, true, 0, InvalidLine),
             format!("{done}fix it, then {again} within 3 minutes{rest}")
         );
+        let keys = Unknown { lines: LineSet::range(3, 4), first: at(0), repeat: Repeat::Keys, end: 4 };
+        let mut useless = Ledger { done: 2, unknown: Some(keys), keys_help: true, ..Ledger::journaled() };
+        assert_eq!(stopped(&useless, Nothing), format!("{done}{again} within 3 minutes"));
+        useless.set_keys_are_useless();
+        assert_eq!(stopped(&useless, Nothing), format!("{done}{choice}"));
         let journaled = |done| Ledger { done, ..Ledger::journaled() };
         assert_eq!(stopped(&journaled(0), Lines), format!("no lines done; line 1 onwards not accepted: {again}"));
         assert_eq!(
@@ -422,7 +427,9 @@ mod tests {
     fn lost_journal_is_not_relied_on() {
         let lost = |unsent: &str| {
             let unsent = if unsent.is_empty() { LineSet::default() } else { unsent.parse().unwrap() };
-            Ledger { done: 9, unsent, is_journal_lost: true, ..Ledger::journaled() }
+            let mut ledger = Ledger { done: 9, unsent, ..Ledger::journaled() };
+            ledger.set_journal_is_lost();
+            ledger
         };
         let resume = "line 10 onwards not accepted: resume with tail -n +10 and another file for --journal";
         assert_eq!(stopped(&lost(""), Lines), format!("lines 1-9 done; {resume}"));
