@@ -345,6 +345,11 @@ impl Client {
     /// Asks the server whether it recognizes idempotency keys: with `info`, and where that does not say a version, with a
     /// publish that no server accepts. To ask once is not enough: another server may take its place.
     ///
+    /// After the answer that it does, in the current form of the API, a request that can be repeated only because of
+    /// [its keys](crate::Repeat::Keys) is not sent to a server that has no more than the older form, such as one that has
+    /// taken its place: it would ignore the keys. Such a request fails with [`ErrorKind::SafeToRetry`]. So ask before the
+    /// first attempt, too.
+    ///
     /// It cannot detect whether the server's broker keeps them: NATS does not.
     ///
     /// ```
@@ -357,7 +362,11 @@ impl Client {
     /// # let mut client = doctest::client();
     /// let command = Command::publish("news", &1)?.with_idempotency_key(IdempotencyKey::random()?);
     /// let mut request = client.requests().request(vec![command])?;
-    /// let (policy, start, mut failed) = (RetryPolicy::new(5).with_keys(), Instant::now(), 0);
+    /// let mut policy = RetryPolicy::new(5);
+    /// if client.idempotency_support()?.is_supported() {
+    ///     policy = policy.with_keys();
+    /// }
+    /// let (start, mut failed) = (Instant::now(), 0);
     /// let replies = loop {
     ///     let result = client.send_request(&mut request);
     ///     failed += 1;
@@ -386,9 +395,12 @@ impl Client {
         if self.requests().endpoint().is_signed() {
             return Err(Error::invalid("idempotency keys require an API key and Centrifugo 5.2 or later"));
         }
-        let support = IdempotencySupport::from_info(self.info()?.get());
-        let ask = || Ok(IdempotencySupport::UnknownVersion { is_supported: self.session.knows_idempotency_keys()? });
-        support.map_or_else(ask, Ok)
+        let support = match IdempotencySupport::from_info(self.info()?.get()) {
+            Some(support) => support,
+            None => IdempotencySupport::UnknownVersion { is_supported: self.session.knows_idempotency_keys()? },
+        };
+        self.session.rely_on_keys(support.is_supported());
+        Ok(support)
     }
 }
 

@@ -28,8 +28,8 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 pub enum Repeat {
     /// Whatever happened: none of its commands changes anything.
     Reads,
-    /// To a server that [recognizes idempotency keys](crate::Client::idempotency_support): each command that changes
-    /// anything has one. Within [`REPEAT_LIMIT`](crate::REPEAT_LIMIT) after the first attempt, it is executed once.
+    /// To a server that [recognizes idempotency keys](crate::Client::idempotency_support), as the one of the first attempt
+    /// did: each command that changes anything has one. Within [`REPEAT_LIMIT`](crate::REPEAT_LIMIT) after the first attempt, it is executed once.
     Keys,
     /// No: it would be executed twice.
     Nothing,
@@ -91,7 +91,8 @@ impl RetryPolicy {
         Self { max_retries, uses_keys: false }
     }
 
-    /// Repeats requests that [have idempotency keys](Repeat::Keys), too.
+    /// Repeats requests that [have idempotency keys](Repeat::Keys), too. Only after the server has said, before the first
+    /// attempt, that it [recognizes them](crate::Client::idempotency_support).
     #[must_use]
     pub fn with_keys(self) -> Self {
         Self { uses_keys: true, ..self }

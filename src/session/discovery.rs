@@ -3,7 +3,8 @@
 //! With an API key, the form of Centrifugo 5 and later comes first. Where a server does not have it, nothing was executed,
 //! and the older form is used from then on. A page of a proxy is no proof of that: the server is asked, with requests that
 //! execute nothing. Once the form is known, only the server's own 404 lets it be found out anew: another server has taken
-//! the place of the one before.
+//! the place of the one before. Commands whose idempotency keys the caller relies on stay in the form in which the server
+//! has said that it recognizes keys.
 
 use super::Session;
 use crate::api::{Form, HINT_SECRET, HttpRequest, HttpResponse, Order, Probe, is_single_error};
@@ -17,14 +18,18 @@ impl Session {
     /// Sends a request in the form that is known, or finds out which one.
     pub(super) fn negotiate(&mut self, request: &mut HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
         let known = self.requests.server_form().get();
-        if known == Some(ApiForm::Legacy) && request.form().is_current() {
-            encode_legacy(request)?;
+        let needs_keys = self.keys_form == Some(ApiForm::Current) && request.repeat() == Repeat::Keys;
+        match request.form() {
+            Form::Legacy if needs_keys => encode_current(request),
+            form if known == Some(ApiForm::Legacy) && form.is_current() && !needs_keys => encode_legacy(request)?,
+            _ => {}
         }
         let response = self.exchange(request)?;
         if response.is_missing_path() && (known.is_none() || is_known(request)) {
             match request.form() {
                 Form::V1 => {}
                 Form::Legacy => return self.send_current(request),
+                Form::Method | Form::Batch(_) if needs_keys => return self.decline_to_fall_back(request, response),
                 Form::Method | Form::Batch(_) => return self.fall_back(request, response),
             }
         }
@@ -121,9 +126,23 @@ impl Session {
         result
     }
 
+    /// Sends nothing in the older form after the server's own 404, because servers that have no other ignore idempotency
+    /// keys: the caller would send the commands again to one that recognizes them.
+    fn decline_to_fall_back(&mut self, request: &HttpRequest<'_>, response: HttpResponse) -> Result<Vec<Reply>, Error> {
+        const MESSAGE: &str = "the server no longer has the API that recognizes idempotency keys (404)";
+        // The method may be unknown, and not the API missing.
+        if request.form() == Form::Method && self.is_confirmed(Probe::CurrentApi) {
+            return response.into_replies(request);
+        }
+        Err(Error::new(ErrorKind::SafeToRetry, MESSAGE)
+            .with_subject(request.url())
+            .with_hint("nothing was accepted: try again when Centrifugo 5.2 or later responds")
+            .with_status(response.status))
+    }
+
     /// Sends the commands in the current form, to a server which has taken the place of one with the older form.
     fn send_current(&mut self, request: &mut HttpRequest<'_>) -> Result<Vec<Reply>, Error> {
-        request.reencode(if request.commands().len() == 1 { Form::Method } else { Form::Batch(Order::Kept) });
+        encode_current(request);
         let result = self.exchange(request)?.into_replies(request);
         if result.is_ok() {
             self.requests.server_form().set(ApiForm::Current);
@@ -150,6 +169,10 @@ enum Origin {
     Between,
     /// Something else than Centrifugo.
     ForeignAddress,
+}
+
+fn encode_current(request: &mut HttpRequest<'_>) {
+    request.reencode(if request.commands().len() == 1 { Form::Method } else { Form::Batch(Order::Kept) });
 }
 
 fn encode_legacy(request: &mut HttpRequest<'_>) -> Result<(), Error> {

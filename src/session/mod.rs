@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::api::{HttpRequest, HttpResponse, RequestBuilder};
 use crate::command::Command;
-use crate::connection::ConnectionInfo;
+use crate::connection::{ApiForm, ConnectionInfo};
 use crate::error::Error;
 use crate::http::{Settings, Transport};
 use crate::reply::Reply;
@@ -60,6 +60,8 @@ pub(crate) struct Session {
     transport: Transport,
     /// When the attempt began: finding out the form of the API takes its time, too.
     attempt_start: Instant,
+    /// In which form the server has said that it recognizes idempotency keys, if that was its last answer.
+    keys_form: Option<ApiForm>,
     log: Option<Log>,
 }
 
@@ -75,7 +77,15 @@ impl fmt::Debug for Session {
 impl Session {
     pub(crate) fn new(requests: RequestBuilder) -> Self {
         let transport = Transport::new(requests.endpoint().address(), Settings::default());
-        Self { requests, timeout: None, time_limit: Duration::MAX, transport, attempt_start: Instant::now(), log: None }
+        Self {
+            requests,
+            timeout: None,
+            time_limit: Duration::MAX,
+            transport,
+            attempt_start: Instant::now(),
+            keys_form: None,
+            log: None,
+        }
     }
 
     pub(crate) fn with_timeout(self, timeout: Duration) -> Self {

@@ -39,6 +39,12 @@ impl Session {
         }
     }
 
+    /// Remembers whether the caller relies on idempotency keys from now on: because the server has just said that it
+    /// recognizes them.
+    pub(crate) fn rely_on_keys(&mut self, is_supported: bool) {
+        self.keys_form = self.requests.server_form().get().filter(|_| is_supported);
+    }
+
     /// Asks whether the server knows the param `idempotency_key`, with one of another type, so that nothing is executed.
     pub(crate) fn knows_idempotency_keys(&mut self) -> Result<bool, Error> {
         if self.requests.server_form().get() != Some(ApiForm::Current) {

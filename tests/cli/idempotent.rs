@@ -236,6 +236,68 @@ fn server_that_is_replaced_by_an_older_one_gets_no_repetition() {
     assert_eq!(received(&server), [1]);
 }
 
+/// After the question for its version, an older server takes the place of the one that recognizes keys, for two requests:
+/// it would execute commands in the older form.
+fn server_replaced_for_two_requests() -> Server {
+    let older = vec![Step::Replace(3, Some("3.2.3")), Step::Respond];
+    let newer = vec![Step::Replace(6, Some("6.9.1")), Step::Respond];
+    server_with([older, vec![Step::Execute, Step::Close], newer])
+}
+
+const NO_KEYS: &str = "the server no longer has the API that recognizes idempotency keys (404); nothing was accepted: try \
+                       again when Centrifugo 5.2 or later responds";
+
+#[test]
+fn older_server_for_a_while_executes_nothing_in_the_older_form() {
+    let server = server_replaced_for_two_requests();
+    let url = Current.url(&server.address());
+    let text = format!("cent: attempt 1 of 2 failed: {url}: {NO_KEYS}; retrying\n");
+    assert_output(&publish(Current, &server).run(), 0, OK, &text);
+    assert_eq!(paths(&server), ["/api/info", "/api/publish", "/api/batch", "/api/publish"]);
+    assert_eq!(received(&server), [1]);
+
+    let server = server_replaced_for_two_requests();
+    let url = Current.batch_url(&server.address());
+    let args = ["bananas", "publish", "--lines", "--idempotent", "--retry=2"];
+    let output = Current.cent(&server).args(&args).stdin_bytes(lines(1..=3)).run();
+    let text = format!("cent: attempt 1 of 3 failed: {url}: {NO_KEYS}; retrying\n")
+        + &failed_attempt(&url, "connection closed before the response was complete", 2, 3)
+        + "cent: 3 commands accepted\n";
+    assert_eq!((output.exit_code(), without_duration(&without_pauses(&output.stderr()))), (Some(0), text));
+    assert_eq!(paths(&server), ["/api/info", "/api/batch", "/api/batch", "/api/info", "/api/batch"]);
+    assert_eq!(received(&server), [1, 2, 3]);
+}
+
+#[test]
+fn older_server_between_two_runs_executes_nothing_in_the_older_form() {
+    let server = server_replaced_for_two_requests();
+    let directory = tempfile::tempdir().unwrap();
+    let run = || {
+        let args = ["bananas", "publish", "--lines", "--idempotent", "--journal"];
+        let cent = Current.cent(&server).args(&args).arg(directory.path().join("state"));
+        cent.stdin_bytes(lines(1..=3)).run()
+    };
+    let first = run();
+    let url = Current.batch_url(&server.address());
+    let text = format!(
+        "cent: {url}: {NO_KEYS}\ncent: no lines done; line 1 onwards not accepted: run the same command again\n"
+    );
+    assert_output(&first, 3, "", &text);
+    assert_eq!((run().exit_code(), run().exit_code()), (Some(3), Some(0)));
+    assert_eq!(paths(&server), ["/api/info", "/api/batch", "/api/info", "/api/info", "/api/batch"]);
+    assert_eq!(received(&server), [1, 2, 3]);
+}
+
+#[test]
+fn method_of_a_later_version_is_named_beside_keys() {
+    let server = server_with([vec![Step::ReadAll, Step::respond(&Response::plain(404, "404 page not found"))]]);
+    let args = ["bananas", "map_remove", "channel=plain:a", "key=b", "--idempotent", "--retry=1"];
+    let url = format!("{}/api/map_remove", server.address());
+    let text = format!("cent: {url}: not found (404); map_remove needs Centrifugo 6.8 or later\n");
+    Current.cent(&server).args(&args).run().assert_output(1, "", &text);
+    assert_eq!(paths(&server), ["/api/info", "/api/map_remove", "/api/batch"]);
+}
+
 #[test]
 fn new_releases_get_repetition() {
     for (major, release) in [(5, "5.2.0"), (5, "5.4.9"), (6, "6.9.1 OSS")] {

@@ -84,6 +84,57 @@ fn support_of_keys_depends_on_version() {
     }
 }
 
+/// Requests whose keys are relied on go to no server that has only the older form; others go on to.
+#[test]
+fn keys_that_are_relied_on_keep_the_form() {
+    let key = "000102030405060708090a0b0c0d0e0f".parse().unwrap();
+    let [plain] = publishes(["a"]);
+    let keyed = plain.clone().with_idempotency_key(key);
+    let replaced = |asks: bool| {
+        let server = Server::start(Centrifugo::version(6).with_release("6.9.1"));
+        let mut client = client_for(6, &server.address());
+        if asks {
+            assert!(client.idempotency_support().unwrap().is_supported());
+        } else {
+            client.info().unwrap();
+        }
+        server.add_script(vec![Step::Replace(4, Some("4.1.3")), Step::Respond]);
+        (server, client)
+    };
+    for commands in [&[keyed.clone()][..], &[keyed.clone(), keyed.clone()], &[keyed.clone(), command("channels", "{}")]]
+    {
+        let (server, mut client) = replaced(true);
+        let error = client.send_commands(commands).unwrap_err();
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::SafeToRetry, true));
+        assert_eq!(server.centrifugo().executed(), ["info"]);
+        // The older form is known by then.
+        client.send_commands(std::slice::from_ref(&plain)).unwrap();
+        assert_eq!(client.send_commands(commands).unwrap_err().kind(), ErrorKind::SafeToRetry);
+        assert_eq!(server.centrifugo().executed(), ["info", "publish"]);
+        server.add_script(vec![Step::Replace(6, Some("6.9.1")), Step::Respond]);
+        client.send_commands(commands).unwrap();
+        assert_eq!(server.centrifugo().executed().len(), 2 + commands.len());
+
+        let (server, mut client) = replaced(false);
+        client.send_commands(commands).unwrap();
+        assert_eq!(server.centrifugo().executed().len(), 1 + commands.len());
+    }
+    // One of these would not be sent again.
+    let (server, mut client) = replaced(true);
+    client.send_commands(&[keyed.clone(), plain.clone()]).unwrap();
+    // The last answer counts.
+    assert!(!client.idempotency_support().unwrap().is_supported());
+    client.send_commands(std::slice::from_ref(&keyed)).unwrap();
+    assert_eq!(server.centrifugo().executed(), ["info", "publish", "publish", "info", "publish"]);
+    // A later version, of which a proxy passes the older path only.
+    let not_found = || vec![Step::ReadAll, Step::respond(&Response::plain(404, "404 page not found"))];
+    let server = Server::start(Centrifugo::version(6).with_release("6.9.1")).script(not_found());
+    let mut client = client_for(6, &server.address());
+    assert!(client.idempotency_support().unwrap().is_supported());
+    client.send_commands(&[keyed]).unwrap();
+    assert_eq!(paths(&server), ["/api/info", "/api", "/api"]);
+}
+
 #[test]
 fn question_about_keys_has_two_answers() {
     let error = |code: u16| Response::json(format!(r#"{{"error":{{"code":{code},"message":"bad request"}}}}"#));
