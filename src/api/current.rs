@@ -17,7 +17,7 @@ use super::method_hints;
 use super::response::HttpResponse;
 use crate::command::Command;
 use crate::error_kind::ErrorKind;
-use crate::json::{self, Elements, ElementsSeed};
+use crate::json::{self, Elements, ElementsSeed, RawObject};
 use crate::methods::ApiVersion;
 use crate::reply::ReplyError;
 use crate::server::address::Address;
@@ -132,21 +132,31 @@ fn push_unwrapped(text: &mut String, reply: &str, command: &Command) -> bool {
     let members = json::as_object(reply);
     let only = members.as_ref().and_then(|members| members.iter().next().filter(|_| members.len() == 1));
     match only {
-        Some((name, result)) if name == command.canonical_name() => {
+        Some((name, result)) if name == command.canonical_name() && is_object(result) => {
             let _ = write!(text, r#"{{"result":{result}}}"#);
             true
         }
         _ => {
             text.push_str(reply);
-            members.is_some_and(|members| members.get_last("error").is_some())
+            members.is_some_and(|members| has_error(&members))
         }
     }
+}
+
+/// Whether this JSON is an object, as all results are (seen on 5.0.0 to 6.9.1).
+fn is_object(result: &str) -> bool {
+    result.starts_with('{')
+}
+
+/// Whether a reply has an error; one that is null is none.
+fn has_error(reply: &RawObject<'_>) -> bool {
+    reply.get_last("error").is_some_and(|error| error != "null")
 }
 
 /// The errors in a reply; `None` where it is no reply of this form.
 pub(super) fn reply_errors(text: &str, command: &Command) -> Option<Vec<ReplyError>> {
     let reply = json::as_object(text)?;
-    let is_reply = ["result", "error"].iter().any(|name| reply.get_last(name).is_some());
+    let is_reply = has_error(&reply) || reply.get_last("result").is_some();
     if is_reply { api_key::errors_in(&reply, command, true) } else { None }
 }
 

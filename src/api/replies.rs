@@ -277,6 +277,10 @@ mod tests {
         for response in [r#"{"message":"hi"}"#, r#"{"error":"x"}"#, r#"{"error":{}}"#, r#"{"error":{"code":"107"}}"#] {
             assert_eq!(error_kinds(Form::Legacy, response), [ErrorKind::OutcomeUnknown], "{response}");
         }
+        for response in [r#"{"error":null}"#, r#"{"error":null,"publish":{}}"#, r#"{"id":1,"error":null}"#, "{}"] {
+            assert_eq!(error_kinds(Form::Method, response), [ErrorKind::OutcomeUnknown], "{response}");
+        }
+        assert_eq!(error_kinds(Form::Method, r#"{"result":{},"error":null}"#), []);
     }
 
     #[test]
@@ -411,10 +415,18 @@ mod tests {
             r#"{"broadcast":{}}"#,
             "{}",
             r#"{"publish":1,"x":2}"#,
+            r#"{"error":null}"#,
+            r#"{"broadcast":{},"error":null}"#,
         ] {
             let (kinds, texts) = kinds([foreign; 3]);
             assert_eq!(kinds, [Some(unknown), Some(ErrorKind::SafeToRetry), Some(unknown)], "{foreign}");
             assert_eq!(texts, [foreign; 3]);
+        }
+        for result in ["null", "5", r#""x""#, "[]", "true"] {
+            let replies = ["publish", "history", "quux"].map(|method| format!(r#"{{"{method}":{result}}}"#));
+            let (kinds, texts) = kinds(replies.each_ref().map(String::as_str));
+            assert_eq!(kinds, [Some(unknown), Some(ErrorKind::SafeToRetry), Some(unknown)], "{result}");
+            assert_eq!(texts, replies);
         }
         // The same text is fine for one of them.
         assert_eq!(kinds([r#"{"publish":{}}"#; 3]).0, [None, Some(ErrorKind::SafeToRetry), Some(unknown)]);
@@ -484,7 +496,7 @@ mod tests {
         r#"{"error":"x","error":null}"#,
     ];
     const RESULTS: [&str; 3] =
-        [r#"{"result":{"a":"}{"}}"#, r#"{"error":{"code":102,"message":"x"}}"#, r#"{"result":null}"#];
+        [r#"{"result":{"a":"}{"}}"#, r#"{"error":{"code":102,"message":"x"}}"#, r#"{"result":{}}"#];
     const V2_REPLIES: [&str; 4] = [
         "{}",
         r#"{"result":{"a":"}{"},"error":null}"#,

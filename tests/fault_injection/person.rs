@@ -341,6 +341,8 @@ fn pages() -> Vec<(String, Script)> {
         ("an empty object", json(200, "{}")),
         ("seven replies", json(200, &format!(r#"{{"replies":[{}]}}"#, [publish; 7].join(",")))),
         ("replies of another method", json(200, r#"{"replies":[{"broadcast":{}},{"broadcast":{}}]}"#)),
+        ("null errors", json(200, r#"{"replies":[{"error":null},{"history":{},"error":null}]}"#)),
+        ("null results", json(200, r#"{"replies":[{"publish":null},{"publish":5}]}"#)),
         ("messages", json(200, r#"{"replies":[{"message":"internal error"},{"message":"internal error"}]}"#)),
         (
             "an error beside replies",

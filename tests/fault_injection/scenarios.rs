@@ -172,6 +172,18 @@ fn status_outcome(status: u16, body: &str, spec: RequestSpec) -> (Expected, Vec<
     (expected.on_connections(2), vec![])
 }
 
+/// Replies that say nothing of the command: in the current form, also those without a result.
+fn unrecognized_replies(spec: RequestSpec) -> Vec<&'static str> {
+    let mut replies = vec![r#"{"message":"hello"}"#, r#"{"error":1}"#, r#"{"error":{"code":"timeout"}}"#];
+    if spec.form() == ApiForm::Current {
+        replies.push(r#"{"error":null}"#);
+        if spec.commands > 1 {
+            replies.extend([r#"{"result":null}"#, r#"{"result":5}"#, r#"{"result":"x"}"#]);
+        }
+    }
+    replies
+}
+
 /// A 200 with this Content-Length, whatever the size of the body.
 fn with_length(length: impl std::fmt::Display, body: &[u8]) -> Vec<u8> {
     [format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").as_bytes(), body].concat()
@@ -659,7 +671,7 @@ impl Scenarios {
             self.add(format!("the body {body}"), spec, script, unknown(NOT_REPLIES).on_connections(1));
         }
         // Unrecognized replies; for several commands one reply is also too few, or no batch.
-        for reply in ["{\"message\":\"hello\"}", "{\"error\":1}", "{\"error\":{\"code\":\"timeout\"}}"] {
+        for reply in unrecognized_replies(spec) {
             let mut bodies = vec![reply.to_owned(), spec.form().batch_response_body(&[reply])];
             bodies.dedup();
             for body in bodies {
@@ -723,12 +735,17 @@ impl Scenarios {
             unknown(INVALID_JSON).on_connections(1),
         );
         let unusual = [b"\xff\xfe", "\u{2028}\u{1f600}".as_bytes()].concat();
+        let (start, end) = match (spec.form(), spec.commands) {
+            (ApiForm::V1 | ApiForm::Legacy, _) => (r#"{"error":null,"body":""#, r#""}"#),
+            (ApiForm::Current, 1) => (r#"{"result":{"body":""#, r#""}}"#),
+            (ApiForm::Current, _) => (r#"{"publish":{"body":""#, r#""}}"#),
+        };
         let unusual =
             spec.form().replies("REPLY", spec.commands).body.split(|&byte| byte == b'R').map(<[u8]>::to_vec).fold(
                 Vec::new(),
                 |mut bytes: Vec<u8>, part| {
                     if let Some(rest) = part.strip_prefix(b"EPLY") {
-                        bytes.extend([b"{\"error\":null,\"body\":\"", unusual.as_slice(), b"\"}", rest].concat());
+                        bytes.extend([start.as_bytes(), unusual.as_slice(), end.as_bytes(), rest].concat());
                     } else {
                         bytes.extend(part);
                     }

@@ -99,3 +99,18 @@ fn replies_to_other_commands_are_unknown() {
         assert_eq!(received(&server), [1, 2], "{body}");
     }
 }
+
+#[test]
+fn reply_without_error_and_result_is_unknown() {
+    for replies in [
+        [r#"{"error":null}"#, r#"{"error":null}"#],
+        [r#"{"history":{},"error":null}"#, r#"{"publish":{}}"#],
+        [r#"{"publish":"x"}"#, r#"{"publish":5}"#],
+    ] {
+        let body = format!(r#"{{"replies":[{}]}}"#, replies.join(","));
+        let server = Current.server().script(respond(&Response::json(body)));
+        let output = publish_lines(Current, &server).stdin_bytes(lines(1..=2)).run();
+        assert_eq!(output.exit_code(), Some(4), "{replies:?} {}", output.stderr());
+        assert!(output.stderr().starts_with("cent: line 1: publish: unrecognized reply; "), "{}", output.stderr());
+    }
+}
