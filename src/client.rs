@@ -296,14 +296,14 @@ impl Client {
     ///
     /// # Errors
     /// - [`ErrorKind::Invalid`]: the request was built for another server or credential;
-    /// - [`ErrorKind::Rejected`]: redirects, the server's own 404, and statuses from 400 to 499 except those named
-    ///   elsewhere. Where a batch was rejected because of one of its commands, the error
-    ///   [says so](Error::rejects_whole_batch);
+    /// - [`ErrorKind::Rejected`]: a redirect that an empty request to the same path gets, too, before the server has answered
+    ///   any commands; the server's own 404; and statuses from 400 to 499 except those named elsewhere. Where a batch was
+    ///   rejected because of one of its commands, the error [says so](Error::rejects_whole_batch);
     /// - [`ErrorKind::SafeToRetry`]: nothing was sent: name lookup, connect, TLS or proxy failed, or timed out; or 408,
     ///   425, 429, 407 of a proxy, 503 without a body, or with the page of a proxy that has no server;
-    /// - [`ErrorKind::OutcomeUnknown`]: the connection was lost or timed out after that; other statuses, among them 403, 404
-    ///   and 405 with a page of a proxy, which may have come in the place of a response; 400 for several
-    ///   commands in the older forms of the API; a response that cannot be parsed, exceeds
+    /// - [`ErrorKind::OutcomeUnknown`]: the connection was lost or timed out after that; other statuses, among them other
+    ///   redirects, and 403, 404 and 405 with a page of a proxy, which may have come in the place of a response; 400 for
+    ///   several commands in the older forms of the API; a response that cannot be parsed, exceeds
     ///   [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES) or arrived before the request was fully sent; and the wrong
     ///   number of replies, which come with the [error](Error::replies). If all commands only read, such a failure is
     ///   [`ErrorKind::SafeToRetry`].

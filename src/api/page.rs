@@ -2,8 +2,8 @@
 //!
 //! A page proves nothing: nginx with `error_page 502 504 =404`, for example, sends a 404 after the command was executed.
 
-use super::current;
 use super::response::HttpResponse;
+use super::{current, legacy};
 
 impl HttpResponse {
     /// Whether this is the 404 of Go's own router, in front of everything that executes commands: Centrifugo has no such
@@ -35,6 +35,12 @@ impl HttpResponse {
             200 => self.body.trim_ascii().is_empty(),
             _ => false,
         }
+    }
+
+    /// Whether this is a redirect. It may be a page, too: nginx with `error_page 502 https://…`, for example, sends one after
+    /// the command was executed. Centrifugo 1 redirects from the older path itself.
+    pub(crate) fn is_redirect(&self) -> bool {
+        matches!(self.status, 300..=399) && !legacy::is_centrifugo_1(self)
     }
 
     /// Whether a proxy says that it passed nothing on: haproxy without a server, Cloudflare without a connection to one.
@@ -112,6 +118,20 @@ mod tests {
         ] {
             assert_eq!(response(status, "text/html", body).is_page(), is_page, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn centrifugo_1_redirects_from_the_older_path() {
+        let moved = |status, location: &str| {
+            let location = Some(location.to_owned());
+            HttpResponse { status, location, ..HttpResponse::default() }
+        };
+        for status in [300, 301, 304, 307, 308, 399] {
+            assert!(moved(status, "https://status.example.org/").is_redirect(), "{status}");
+        }
+        assert!([301, 307, 308].iter().all(|&status| !moved(status, "/api/").is_redirect()));
+        assert!(moved(302, "/api/").is_redirect() && moved(301, "http://h/api/").is_redirect());
+        assert!(!moved(299, "/").is_redirect() && !moved(400, "/").is_redirect());
     }
 
     #[test]

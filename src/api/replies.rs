@@ -22,7 +22,7 @@ impl HttpResponse {
     /// The replies are in the order of the commands, one for each; errors in them are no error of this function.
     ///
     /// # Errors
-    /// - [`ErrorKind::Rejected`]: redirects, and statuses from 400 to 499 except those named below;
+    /// - [`ErrorKind::Rejected`]: statuses from 400 to 499 except those named below;
     /// - [`ErrorKind::SafeToRetry`]: 408, 425, 429, 407 of a proxy, 503 without a body;
     /// - [`ErrorKind::OutcomeUnknown`]: other statuses, 400 for several commands, a response that cannot be parsed or
     ///   arrived before the request was fully sent, and the wrong number of replies; those received come with the

@@ -13,6 +13,7 @@ pub(super) fn status_error(response: &HttpResponse, request: &HttpRequest<'_>) -
     let runs_before_400 = runs_before_400 && response.tls_problem().is_none();
     let kind = match response.status {
         403..=405 if response.is_page() => ErrorKind::OutcomeUnknown,
+        300..=399 if response.is_redirect() => ErrorKind::OutcomeUnknown,
         _ if response.is_outage() => ErrorKind::SafeToRetry,
         status => status_kind(status, runs_before_400, response.proxy.is_some(), response.body.is_empty()),
     };
@@ -113,7 +114,7 @@ fn hint(response: &HttpResponse, request: &HttpRequest<'_>, kind: ErrorKind) -> 
     }
     match response.status {
         403..=405 if response.is_page() => HINT_PAGE_BETWEEN.to_owned(),
-        300..=399 if !legacy::is_centrifugo_1(response) => redirect_hint(response, request.url()).to_owned(),
+        300..=399 if response.is_redirect() => HINT_PAGE_BETWEEN.to_owned(),
         400 if several && !request.form().is_current() => {
             "some commands may have been executed: check before retrying, and check their methods and params".to_owned()
         }
@@ -154,19 +155,22 @@ fn login_hint(challenge: &str) -> String {
     format!("a proxy in front of the server requires a login ({scheme}): use an address that does not require one")
 }
 
-/// What to do about a redirect.
-fn redirect_hint(response: &HttpResponse, url: &str) -> &'static str {
-    let target = response.redirect_target();
-    let is_login =
-        || ["login", "signin", "sign-in", "/sso", "sso.", "/auth", "oauth"].iter().any(|word| target.contains(word));
-    if path_of(&target).strip_suffix('/') == Some(path_of(url)) {
-        "a proxy adds a slash: make it pass the path without one"
-    } else if url.starts_with("http://") && target.starts_with("https://") && host_of(&target) == host_of(url) {
-        "the server requires TLS: use https:// in the address"
-    } else if is_login() {
-        "a proxy in front of the server requires a login: use an address that does not require one"
-    } else {
-        "redirects are not followed: use the final URL as the address"
+impl HttpResponse {
+    /// What to do about a redirect of everything at this URL.
+    pub(crate) fn redirect_hint(&self, url: &str) -> &'static str {
+        let target = self.redirect_target();
+        let is_login = || {
+            ["login", "signin", "sign-in", "/sso", "sso.", "/auth", "oauth"].iter().any(|word| target.contains(word))
+        };
+        if path_of(&target).strip_suffix('/') == Some(path_of(url)) {
+            "a proxy adds a slash: make it pass the path without one"
+        } else if url.starts_with("http://") && target.starts_with("https://") && host_of(&target) == host_of(url) {
+            "the server requires TLS: use https:// in the address"
+        } else if is_login() {
+            "a proxy in front of the server requires a login: use an address that does not require one"
+        } else {
+            "redirects are not followed: use the final URL as the address"
+        }
     }
 }
 
@@ -205,7 +209,7 @@ mod tests {
     fn redirects_have_hints_by_target() {
         let hint = |location: &str| {
             let response = HttpResponse { location: Some(location.to_owned()), ..HttpResponse::default() };
-            redirect_hint(&response, "http://h:8000/rt/api")
+            response.redirect_hint("http://h:8000/rt/api")
         };
         for (location, expected) in [
             ("http://h:8000/rt/api/", "a proxy adds a slash"),

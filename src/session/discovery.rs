@@ -38,6 +38,9 @@ impl Session {
 
     /// Reads a response of a server whose form is not known yet.
     fn read_first(&mut self, request: &mut HttpRequest<'_>, response: HttpResponse) -> Result<Vec<Reply>, Error> {
+        if response.is_redirect() {
+            return self.question_redirect(request, response);
+        }
         if is_page(request, &response) {
             return self.question_page(request, response);
         }
@@ -81,6 +84,16 @@ impl Session {
         result.map_err(|error| error.with_status(status))
     }
 
+    /// Decides about a redirect: nothing was executed if an empty request gets the same, and no Centrifugo has responded
+    /// before. Otherwise it may have come in the place of a response.
+    fn question_redirect(&mut self, request: &HttpRequest<'_>, redirect: HttpResponse) -> Result<Vec<Reply>, Error> {
+        let (status, hint) = (redirect.status, redirect.redirect_hint(request.url()));
+        let is_same = |again: HttpResponse| again.is_redirect() && again.status == status;
+        let is_path = !self.has_answered && self.exchange(&request.without_commands()).is_ok_and(is_same);
+        let result = redirect.into_replies(request);
+        if is_path { result.map_err(|error| error.into_rejected(hint)) } else { result }
+    }
+
     /// Where a page came from, by what responds to nothing at the same path. `has_api` is whether Centrifugo responds at
     /// another one.
     fn origin(&mut self, page: &HttpResponse, has_api: bool, request: &HttpRequest<'_>) -> Origin {
@@ -102,6 +115,9 @@ impl Session {
         let is_method = request.form() == Form::Method;
         encode_legacy(request)?;
         let legacy = self.exchange(request)?;
+        if legacy.is_redirect() {
+            return self.question_redirect(request, legacy);
+        }
         // The method may be unknown, and not the API missing.
         let mut has_current_api = || is_method && self.is_confirmed(Probe::CurrentApi);
         let is_unknown_method = if is_page(request, &legacy) {

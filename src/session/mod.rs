@@ -62,6 +62,8 @@ pub(crate) struct Session {
     attempt_start: Instant,
     /// In which form the server has said that it recognizes idempotency keys, if that was its last answer.
     keys_form: Option<ApiForm>,
+    /// Whether a server has answered commands.
+    has_answered: bool,
     log: Option<Log>,
 }
 
@@ -84,6 +86,7 @@ impl Session {
             transport,
             attempt_start: Instant::now(),
             keys_form: None,
+            has_answered: false,
             log: None,
         }
     }
@@ -137,7 +140,9 @@ impl Session {
                 .with_hint("send it with the client that built it"));
         }
         self.attempt_start = Instant::now();
-        let result = match self.negotiate(request) {
+        let result = self.negotiate(request);
+        self.has_answered |= result.is_ok();
+        let result = match result {
             Err(error) if request.repeat() == Repeat::Reads => Err(error.into_read_only()),
             result => request.judge(result),
         };

@@ -19,7 +19,7 @@ impl Session {
         match self.send(&mut request) {
             Ok(_) => Ok(()),
             // A proxy may pass nothing but the path of the requests that follow.
-            Err(page) if matches!(page.status(), Some(200 | 403..=405)) => self.check_path(page),
+            Err(page) if matches!(page.status(), Some(200 | 300..=399 | 403..=405)) => self.check_path(page),
             Err(error) => Err(error),
         }
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::ApiForm::Current;
+use crate::numbers::{lines, received};
 use crate::support::cli::{Cent, cent};
 use crate::support::server::{
     API_KEY, Centrifugo, ClosedPort, GARBAGE, HangingServer, Response, SECRET, Script, Server, Step,
@@ -214,13 +215,44 @@ fn api_key_for_version_1_names_secret() {
 #[test]
 fn redirects_are_reported_without_query() {
     let hint = "redirects are not followed: set address to the final URL";
+    // An empty request to the same path gets the same.
+    let assert_redirected = |form: ApiForm, response: &Response, message: &str| {
+        let script = vec![Step::ReadAll, Step::respond(response)];
+        let server = form.server().script_for(form, script.clone()).script(script);
+        let url = form.url(&server.address());
+        publish(form.cent(&server)).run().assert_output(1, "", &format!("cent: {url}: {message}\n"));
+        assert!(server.centrifugo().executed().is_empty());
+    };
     for form in ApiForm::ALL {
         for code in [301, 302, 303, 307, 308] {
             let moved = status(code).header("Location", "https://user:marked@elsewhere.example/x?token=marked#marked");
             let message = format!("redirected ({code}) to https://elsewhere.example/x; {hint}");
-            assert_response_fails(form, &moved, 1, &message);
+            assert_redirected(form, &moved, &message);
         }
-        assert_response_fails(form, &status(304), 1, &format!("redirected (304) without a Location header; {hint}"));
+        assert_redirected(form, &status(304), &format!("redirected (304) without a Location header; {hint}"));
+    }
+}
+
+#[test]
+fn redirect_after_execution_is_unknown() {
+    let page = "this is a page of a proxy: the command may have been executed: check before retrying";
+    let moved = status(302).header("Location", "https://status.example.org/?from=api");
+    let message = format!("redirected (302) to https://status.example.org/; {page}");
+    for form in ApiForm::ALL {
+        let server = form.server().script_for(form, respond(&moved));
+        let url = form.url(&server.address());
+        publish(form.cent(&server)).run().assert_output(4, "", &format!("cent: {url}: {message}\n"));
+        let server = form.server().script_for(form, respond(&moved));
+        let url = form.batch_url(&server.address());
+        let summary = "no lines accepted; lines 1-2 may have been executed: check them (sed -n 1,2p); no lines remain";
+        let output = form.cent(&server).args(&["bananas", "publish", "--lines"]).stdin_bytes(lines(1..=2)).run();
+        let message = message.replace("the command may", "the commands may");
+        output.assert_output(4, "", &format!("cent: {url}: {message}\ncent: {summary}\n"));
+        assert_eq!(received(&server), [1, 2]);
+        let server = form.server().script_for(form, respond(&moved));
+        let output = form.cent(&server).args(&["bananas", "history", "channel=plain:a"]).run();
+        assert_eq!(output.exit_code(), Some(3), "{}", output.stderr());
+        assert!(output.stderr().ends_with("; the method only reads: safe to retry\n"), "{}", output.stderr());
     }
 }
 

@@ -237,6 +237,60 @@ fn check_asks_at_the_path_of_batches_behind_a_page() {
     assert_eq!((error.kind(), paths(&server)), (ErrorKind::Rejected, vec!["/api/info".to_owned()]));
 }
 
+/// A redirect of an empty request to the same path, too, proves that nothing was executed.
+#[test]
+fn redirect_is_questioned_once() {
+    use ErrorKind::{OutcomeUnknown, Rejected};
+    let moved = |status| Response::new(status).header("Location", "https://status.example.org/");
+    let decline = |response: &Response| vec![Step::ReadAll, Step::respond(response)];
+    let answer = vec![Step::Execute, Step::SendRest];
+    for major in ALL_VERSIONS {
+        let form = ApiForm::of_version(major);
+        for (question, kind) in [
+            (decline(&moved(302)), Rejected),
+            (decline(&moved(301)), OutcomeUnknown),
+            (answer.clone(), OutcomeUnknown),
+            (decline(&Response::new(401)), OutcomeUnknown),
+            (decline(&Response::new(502)), OutcomeUnknown),
+            (decline(&Response::new(404)), OutcomeUnknown),
+            (vec![Step::ReadAll, Step::Close], OutcomeUnknown),
+        ] {
+            for commands in [&publishes(["a"])[..], &publishes(["a", "b"])] {
+                let first = if kind == Rejected { decline(&moved(302)) } else { replace_response(&moved(302)) };
+                let server = Server::version(major).script_for(form, first).script(question.clone());
+                let error = client_for(major, &server.address()).send_commands(commands).unwrap_err();
+                assert_eq!((error.kind(), error.status()), (kind, Some(302)), "{major} {question:?}");
+                assert!(error.message().starts_with("redirected (302) to https://status.example.org/"), "{error}");
+                let asked = paths(&server);
+                assert_eq!(asked.len(), form.requests_before() + 2, "{asked:?}");
+                assert_eq!(asked[asked.len() - 1], asked[asked.len() - 2]);
+                assert_eq!(server.requests()[asked.len() - 1].body(), b"");
+            }
+        }
+        // Centrifugo has answered before.
+        let (server, mut client) = start(major);
+        client.publish("news", &1).unwrap();
+        let requests = server.requests().len();
+        server.add_script(replace_response(&moved(302)));
+        assert_eq!(publish(&mut client), Err(OutcomeUnknown));
+        server.add_script(replace_response(&moved(302)));
+        assert_eq!(client.history("news").unwrap_err().kind(), ErrorKind::SafeToRetry);
+        assert_eq!(server.requests().len(), requests + 2, "{major}");
+    }
+}
+
+/// As behind a proxy that redirects all paths but that of batches.
+#[test]
+fn check_asks_at_the_path_of_batches_behind_a_redirect() {
+    let moved = vec![Step::ReadAll, Step::respond(&Response::new(302).header("Location", "https://www.example.org/"))];
+    let server = Server::version(6).script(moved.clone()).script(moved.clone());
+    assert_eq!(client_for(6, &server.address()).check_server().map_err(|error| error.kind()), Ok(()));
+    assert_eq!(paths(&server), ["/api/info", "/api/info", "/api/batch"]);
+    let server = Server::version(6).script(moved.clone()).script(moved.clone()).script(moved);
+    let error = client_for(6, &server.address()).check_server().unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Rejected, Some(302)));
+}
+
 /// Nothing but an answer of Centrifugo and the page again prove that nothing was executed.
 #[test]
 fn lost_question_about_a_page_proves_nothing() {

@@ -333,6 +333,7 @@ fn pages() -> Vec<(String, Script)> {
         ("403 in HTML", html(403)),
         ("404 in HTML", html(404)),
         ("405 in HTML", html(405)),
+        ("a redirect", Response::new(302).header("Location", "https://status.example.org/")),
         ("502 in HTML", html(502)),
         ("503 in HTML", html(503)),
         ("an empty 200", Response::new(200)),
@@ -436,7 +437,9 @@ fn failed_requests() -> Vec<Scenario> {
     let faults: Vec<(String, Script)> = faults().into_iter().map(|fault| (fault.name, fault.script)).collect();
     let faults = [faults, pages(), refusals()].concat();
     let scenario = |job: &Job, index, fault: &(String, Script)| {
-        [Scenario::new(job, index, fault), Scenario::twice(job, index, fault)]
+        // A redirect of the question, too, is no page after execution.
+        let twice = (fault.0 != "a redirect, executed").then(|| Scenario::twice(job, index, fault));
+        [Scenario::new(job, index, fault)].into_iter().chain(twice)
     };
     let mut scenarios = Vec::new();
     for job in jobs() {

@@ -154,6 +154,14 @@ fn status_outcome(status: u16, body: &str, spec: RequestSpec) -> (Expected, Vec<
             let expected = if questions == 0 { expected } else { expected.not_executed() };
             return (expected, vec![no_fault(); questions]);
         }
+        // Until a server has answered, the client asks whether the path is redirected; the response ends the connection.
+        (300..400, ..) => {
+            let questions = usize::from(spec.is_first);
+            let expected =
+                unknown(&["without a Location header; this is a page of a proxy"]).on_connections(2 + questions);
+            let expected = if questions == 0 { expected } else { expected.not_executed() };
+            return (expected, vec![no_fault(); questions]);
+        }
         // The client asks for Centrifugo 1, and then which command is invalid: the last one, where no other is.
         (400, ApiForm::Current, commands) => {
             let requests = usize::from(spec.is_first) + commands - 1;
@@ -165,7 +173,6 @@ fn status_outcome(status: u16, body: &str, spec: RequestSpec) -> (Expected, Vec<
         (408 | 425 | 429, ..) => not_accepted(&["nothing was accepted: try again later"]),
         (503, ..) if body.is_empty() => not_accepted(&["nothing was accepted: try again later"]),
         (400, _, 2..) => unknown(&["some commands may have been executed"]),
-        (300..400, ..) => rejected(&["without a Location header; redirects are not followed"]),
         (400..500, ..) => rejected(&["; "]),
         _ => unknown(&["may have been executed"]),
     };
@@ -457,13 +464,16 @@ impl Scenarios {
         }
         for location in ["https://elsewhere/api/?token=x", "/login", ""] {
             let response = Response::new(302).header("Location", location);
+            let name = format!("redirected to {location:?}");
             let script = vec![read.clone(), Step::respond(&response)];
-            self.add(
-                format!("redirected to {location:?}"),
-                spec,
-                script,
-                rejected(&["redirected (302) to "]).on_connections(2),
-            );
+            let message: &[&str] = &["redirected (302) to "];
+            if spec.is_first {
+                // The question, too.
+                let scripts = vec![script, faults::decline(&response)];
+                self.add_after_fallback(LONG_TIMEOUT, name, spec, scripts, rejected(message).on_connections(3));
+            } else {
+                self.add(name, spec, script, unknown(message).not_executed().on_connections(2));
+            }
         }
     }
 
@@ -834,7 +844,7 @@ impl Scenarios {
                 (401, rejected(&["unauthorized (401)"])),
                 (404, status_outcome(404, "", spec).0),
                 (413, rejected(&["bytes is too large (413)"])),
-                (301, rejected(&["redirected (301)"])),
+                (301, status_outcome(301, "", spec).0),
                 (503, not_accepted(&["nothing was accepted"])),
                 (500, unknown(&["internal server error (500)"]).not_executed()),
                 (200, unknown(EARLY).not_executed()),
@@ -842,9 +852,11 @@ impl Scenarios {
                 let response = Response::new(status);
                 let response =
                     if status == 200 { spec.form().replies("{\"error\":null}", spec.commands) } else { response };
-                let rest = if status == 404 { status_outcome(404, "", spec).1 } else { vec![] };
+                let is_questioned = matches!(status, 301 | 404);
+                let rest = if is_questioned { status_outcome(status, "", spec).1 } else { vec![] };
                 // This 404 ends its connection, as a 403 does.
-                let connections = status_outcome(403, "", spec).0.connections.filter(|_| status == 404);
+                let like = if status == 404 { 403 } else { status };
+                let connections = status_outcome(like, "", spec).0.connections.filter(|_| is_questioned);
                 let expected = expected.on_connections(connections.unwrap_or(2));
                 for (end, step) in [("closed", Step::Close), ("left open", Step::Hang)] {
                     let mut scripts = vec![vec![Step::Read(bytes), Step::respond(&response), step]];

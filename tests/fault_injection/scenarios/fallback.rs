@@ -114,10 +114,20 @@ impl Scenarios {
             let invalid = if spec.commands == 1 { rejected(&["; "]) } else { unknown(SOME).not_executed() };
             let invalid = Fault::declined("status 400", &Response::new(400), invalid);
             for fault in faults().into_iter().chain([invalid]) {
+                // The client asks whether the path is redirected.
+                let questions = usize::from(fault.name == "status 301");
                 let (timeout, name) = (fault.timeout(), format!("{name}, then {}", fault.name));
-                let expected = fault.expected.on_connections(connections + 1);
-                self.add_conversation(timeout, name, spec, then(&[fault.script]), expected);
+                let expected = fault.expected.on_connections(connections + 1 + questions);
+                let scripts = [vec![fault.script], vec![no_fault(); questions]].concat();
+                self.add_conversation(timeout, name, spec, then(&scripts), expected);
             }
+            let moved = Response::new(302).header("Location", "https://status.example.org/");
+            let redirected = rejected(&["redirects are not followed"]).on_connections(connections + 2);
+            let scripts = then(&[decline(&moved), decline(&moved)]);
+            self.add_conversation(LONG_TIMEOUT, format!("{name}, then redirected"), spec, scripts, redirected);
+            let scripts = then(&[vec![Step::Execute, Step::respond(&moved)], no_fault()]);
+            let page = unknown(&["this is a page of a proxy"]).on_connections(connections + 2);
+            self.add_conversation(LONG_TIMEOUT, format!("{name}, then a redirect"), spec, scripts, page);
             // The client asks whether the method is unknown.
             let questions = vec![no_fault(); usize::from(spec.commands == 1)];
             let mut scripts = then(&[decline(&not_found())]);

@@ -59,7 +59,7 @@ pub(crate) fn faults() -> Vec<Fault> {
     }
     let later: &[&str] = &["nothing was accepted: try again later"];
     for (status, expected) in [
-        (301, rejected(&["redirects are not followed"])),
+        (301, unknown(SOME).not_executed()),
         (401, rejected(&["unauthorized (401)"])),
         (408, not_accepted(later)),
         (413, rejected(&["is too large (413)"])),

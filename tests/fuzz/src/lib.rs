@@ -283,7 +283,7 @@ pub fn replies(data: &[u8]) {
             400 if commands.len() == 1 => ErrorKind::Rejected,
             // An error of the API, in transport mode.
             404 if contains(body, b"\"code\"") => return,
-            301 | 401 | 407 | 413 => ErrorKind::Rejected,
+            401 | 407 | 413 => ErrorKind::Rejected,
             _ => ErrorKind::OutcomeUnknown,
         };
         assert_eq!(result.unwrap_err().kind(), kind, "{status}");
