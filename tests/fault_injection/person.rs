@@ -38,6 +38,7 @@ struct Job {
     invalid: Option<usize>,
     is_idempotent: bool,
     has_journal: bool,
+    retries: usize,
     /// Short where it has to expire, else long enough for a busy machine.
     timeout: String,
 }
@@ -52,6 +53,7 @@ impl Job {
             invalid: None,
             is_idempotent,
             has_journal: true,
+            retries: 0,
             timeout: LONG.to_owned(),
         }
     }
@@ -66,6 +68,7 @@ impl Job {
             invalid: Some(line),
             is_idempotent,
             has_journal: true,
+            retries: 0,
             timeout: LONG.to_owned(),
         }
     }
@@ -162,6 +165,7 @@ impl<'a> Person<'a> {
         let cent = cent.args(&["bananas", "publish", "--lines", &self.job.timeout, &batch]);
         let cent = if self.job.has_journal { cent.arg("--journal").arg(self.path()) } else { cent };
         let cent = if self.uses_keys { cent.arg("--idempotent") } else { cent };
+        let cent = cent.arg(format!("--retry={}", self.job.retries));
         let cent = match &self.faketime {
             Some(library) => cent
                 .env("LD_PRELOAD", library)
@@ -469,6 +473,30 @@ fn failed_halves() -> Vec<Scenario> {
     scenarios
 }
 
+/// A request is lost and repeated in the same run; the repetition fails, or the server finds an invalid line in it.
+fn failed_repetitions() -> Vec<Scenario> {
+    let lost = [("lost", vec![Step::ReadAll, Step::Close]), ("lost, executed", vec![Step::Execute, Step::Close])];
+    let faults = lost.iter().map(|(name, script)| ((*name).to_owned(), script.clone()));
+    let faults = faults.chain([("nothing".to_owned(), no_fault()), ("busy".to_owned(), decline(&Response::new(503)))]);
+    let faults: Vec<(String, Script)> = faults.chain(refusals()).collect();
+    let invalid = (1..=5).map(|line| Job::with_invalid(line, true));
+    let jobs = invalid.chain([Job { batch: 4, ..Job::new(6, true) }]);
+    let jobs = jobs.flat_map(|job| [Job { has_journal: false, ..job.clone() }, job]);
+    let mut scenarios = Vec::new();
+    for job in jobs.map(|job| Job { retries: 2, ..job }) {
+        for ((first, script), (fault, repetition)) in
+            lost.iter().flat_map(|lost| faults.iter().map(move |fault| (lost, fault)))
+        {
+            for index in 1..4 {
+                let scripts = (0..index).map(|_| no_fault()).chain([script.clone(), no_fault(), repetition.clone()]);
+                let name = format!("{first} in request {}, repeated, then {fault}: {job:?}", index + 1);
+                scenarios.push(Scenario { name, job: job.clone(), scripts: scripts.collect() });
+            }
+        }
+    }
+    scenarios
+}
+
 /// Versions that differ in form, or in whether they know idempotency keys.
 const VERSIONS: [Version; 6] =
     [(3, None), (4, Some("4.1.3")), (5, Some("5.1.0")), (5, Some("v5.1.0")), (6, None), (7, Some("7.0.0"))];
@@ -696,13 +724,19 @@ fn too_large_batches_are_halved() {
 }
 
 fn all() -> Vec<Scenario> {
-    [failed_requests(), failed_halves(), replaced_servers(), silent_closes()].into_iter().flatten().collect()
+    let kinds = [failed_requests(), failed_halves(), failed_repetitions(), replaced_servers(), silent_closes()];
+    kinds.into_iter().flatten().collect()
 }
 
 #[test]
 fn person_finishes_sampled_jobs() {
     // A prime, so that each kind of fault and each request is among them.
     try_all(&all().into_iter().step_by(13).collect::<Vec<_>>(), Scenario::run);
+}
+
+#[test]
+fn person_finishes_job_whose_repetition_fails() {
+    try_all(&failed_repetitions(), Scenario::run);
 }
 
 #[test]

@@ -364,9 +364,13 @@ impl Run<'_> {
                     self.max_bytes = self.max_bytes.min(batch.bytes() / 2);
                     self.queue.limit_bytes(self.max_bytes);
                 }
-                // A single one is found rejected, or not, below.
-                if let Some(entry) = entry.filter(|_| batch.commands().len() > 1) {
-                    self.record_result(entry, None)?;
+                match entry {
+                    // A single one is found rejected, or not, below.
+                    Some(entry) if batch.commands().len() > 1 => self.record_result(entry, None)?,
+                    Some(_) => {}
+                    None if was_unknown => {}
+                    // An earlier attempt may have been executed: the parts are repetitions.
+                    None => (batch.origin, self.decision) = (Origin::Unknown, Some(Decision::Repeat)),
                 }
                 Ok(Verdict::Divide(error))
             }
@@ -438,7 +442,8 @@ impl Run<'_> {
             return Err(self.stop());
         }
         self.invalid_lines += 1;
-        if self.invalid_lines == MAX_INVALID_AT_START && self.ledger.replies() + 1 == MAX_INVALID_AT_START {
+        let is_first_reply = self.ledger.replies() + 1 == MAX_INVALID_AT_START && !self.ledger.has_earlier_acceptance();
+        if self.invalid_lines == MAX_INVALID_AT_START && is_first_reply {
             self.record_result(Entry::NotAccepted(NotAccepted { done: self.ledger.kept_end() }), None)?;
             (self.has_unsent, self.needs_fix) = (true, true);
             return Err(self.stop());

@@ -114,6 +114,9 @@ impl Journal {
         let sha256 = end.context("the journal does not fit the input")?.digest;
         let record = Record { entry, sha256 };
         let text = record.text();
+        // Before anything is written: the next run must be able to read it.
+        let mut next = ledger.clone();
+        next.add(&record.entry)?;
         self.check_unchanged()?;
         if let Err(error) = self.write(text.as_bytes()) {
             // A record that is cut off counts as not written in any case.
@@ -121,7 +124,7 @@ impl Journal {
             return Err(error).context("cannot write the journal");
         }
         self.end += text.len() as u64;
-        ledger.add(&record.entry)?;
+        *ledger = next;
         keep_ends(&mut self.checkpoints, ledger);
         Ok(())
     }

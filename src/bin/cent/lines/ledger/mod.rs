@@ -306,6 +306,11 @@ impl Ledger {
         self.run.replies
     }
 
+    /// Whether the server accepted a command in an earlier run.
+    pub(crate) fn has_earlier_acceptance(&self) -> bool {
+        self.settled_earlier > self.rejected_earlier.count
+    }
+
     /// Whether all commands of this run were read-only.
     pub(crate) fn is_read_only(&self) -> bool {
         !self.run.has_changes
@@ -390,6 +395,10 @@ impl Ledger {
         self.settled = self.settled.saturating_add(replies.saturating_sub(open.count()));
         let open = if self.is_journaled { open } else { LineSet::default() };
         self.settle_in_flight(&open);
+        // Those that failed for now only read, whatever the others of the request do.
+        if let Some(unknown) = self.unknown.as_mut().filter(|unknown| unknown.lines == *failed) {
+            unknown.repeat = Repeat::Reads;
+        }
         self.done = *done;
         self.rejected.add(rejected);
         let run = &mut self.run;
@@ -407,10 +416,13 @@ impl Ledger {
     fn add_not_accepted(&mut self, not_accepted: &NotAccepted) -> Result<(), Contradiction> {
         let sent = self.in_flight.as_ref().ok_or(Contradiction)?;
         let (kept, rejected) = &self.kept_rejections;
+        // Of others that are unknown, an earlier attempt may have been executed.
+        if self.unknown.as_ref().is_some_and(|unknown| unknown.lines != *sent) {
+            return Err(Contradiction);
+        }
         if not_accepted.done < self.done {
             // The server accepts nothing, so the lines before these are not to blame either.
-            let is_only_request = self.unknown.as_ref().is_none_or(|unknown| unknown.lines == *sent);
-            if not_accepted.done != *kept || !is_only_request || !self.unsent.is_empty() {
+            if not_accepted.done != *kept || !self.unsent.is_empty() {
                 return Err(Contradiction);
             }
             let withdrawn = self.rejected.count.saturating_sub(rejected.count);
@@ -620,6 +632,7 @@ mod tests {
             (&first, released("1-100", 100)),
             (&unknown, done(100, "101", "")),
             (&unknown, done(100, "", "101")),
+            (&[sent("1-100", 10), sent("1-50", 20)], not_accepted(0)),
             (&unknown, Entry::Answered(Answered { done: 100, replies: 101, ..Answered::default() })),
             (&unknown, skipped("1-99", 100)),
             (&unknown, skipped("1-100", 99)),
@@ -702,6 +715,32 @@ mod tests {
         assert!(!first(&[reads, Entry::Answered(failed)]));
         let parts = [reply("2"), reply("2")].concat();
         assert!(!progress(&parts));
+    }
+
+    #[test]
+    fn lines_that_failed_for_now_only_read() {
+        let answered = |failed, unknown| {
+            Entry::Answered(Answered { done: 4, failed: set(failed), unknown: set(unknown), ..Answered::default() })
+        };
+        let repeat = |failed, unknown| ledger(&[sent("1-4", 1), answered(failed, unknown)]).unknown.unwrap().repeat;
+        assert_eq!((repeat("1,3", ""), repeat("1", "3"), repeat("", "3")), (Repeat::Reads, Repeat::Keys, Repeat::Keys));
+        // Others are unknown, too.
+        let parts = [sent("1-6", 1), sent("1-4", 1), answered("1", "")];
+        assert_eq!(ledger(&parts).unknown.unwrap().repeat, Repeat::Keys);
+    }
+
+    #[test]
+    fn acceptance_in_an_earlier_run_is_known() {
+        let answered = |replies, rejected| {
+            [
+                sent("1-2", 1),
+                Entry::Answered(Answered { done: 2, replies, rejected: set(rejected), ..Answered::default() }),
+            ]
+        };
+        let has_acceptance =
+            |replies, rejected| run_after(true, &answered(replies, rejected), &[]).has_earlier_acceptance();
+        assert_eq!((has_acceptance(2, "1-2"), has_acceptance(2, "2"), has_acceptance(2, "")), (false, true, true));
+        assert!(!run_after(true, &[], &answered(2, "")).has_earlier_acceptance());
     }
 
     #[test]
