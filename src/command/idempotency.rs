@@ -52,15 +52,16 @@ impl IdempotencyKey {
         Ok(Self(bits))
     }
 
-    /// The key of one of many commands, always the same for the same number: the first 16 bytes of HMAC-SHA256, whose key
-    /// is this one and whose message is the number in decimal digits.
+    /// The key of one of many commands, always the same for the same number and params: the first 16 bytes of HMAC-SHA256,
+    /// whose key is this one, and whose message is the number in decimal digits, a space and the params.
     #[must_use]
-    pub fn derived(&self, number: u64) -> Self {
+    pub fn derived(&self, number: u64, params: &str) -> Self {
         // HMAC pads shorter keys with zeros.
         let mut block = [0; 64];
         block.iter_mut().zip(self.0).for_each(|(to, from)| *to = from);
         let mut mac = Hmac::<Sha256>::new(&block.into());
-        mac.update(number.to_string().as_bytes());
+        mac.update(format!("{number} ").as_bytes());
+        mac.update(params.as_bytes());
         let digest = mac.finalize().into_bytes();
         let mut bits = [0; 16];
         bits.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
@@ -182,9 +183,9 @@ mod tests {
 
     /// As `printf 17 | openssl dgst -sha256 -mac HMAC -macopt hexkey:…` prints it.
     #[test]
-    fn derived_key_is_hmac_of_number() {
-        let derived = key("000102030405060708090a0b0c0d0e0f").derived(17).to_string();
-        assert_eq!(derived, "0ff585ccdb550db1a4d16a7a2b5e0bb7");
+    fn derived_key_is_hmac_of_number_and_params() {
+        let derived = key("000102030405060708090a0b0c0d0e0f").derived(17, r#"{"channel":"news"}"#).to_string();
+        assert_eq!(derived, "7ef339dcadd871ba7ad7112ef31bb1dd");
     }
 
     #[test]

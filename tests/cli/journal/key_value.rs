@@ -17,7 +17,7 @@ fn fixed_params_belong_to_the_job() {
     run(&server, &ARGS, "a\n\nb\nc\n", Some(&first.journal))
         .assert(0, "cent: 1 command accepted; in all runs: 3 accepted\n");
     assert_eq!(server.centrifugo().messages_as_text("plain:a"), ["\"a\"", "\"b\"", "\"c\""]);
-    let hint = "repeat the command as it was, or use another file for --journal";
+    let hint = "repeat the command as it was; another file for --journal would send all lines again";
     for (args, difference) in [
         (&["publish", "channel=plain:b", "data@-"][..], "other values of channel data@-"),
         (&["publish", "channel=plain:a", "data:@-"], "channel data@-, not channel data:@-"),

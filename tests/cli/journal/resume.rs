@@ -11,7 +11,7 @@ use crate::support::cli::cent;
 use crate::support::server::{Response, Server, Step, reject, respond};
 use crate::{ApiForm, Current, Legacy, V1};
 
-const SAME_INPUT: &str = "use the same input, or another file for --journal";
+const SAME_INPUT: &str = "use the same input; another file for --journal would send all lines again";
 
 #[test]
 fn finished_journal_leaves_nothing_to_do() {
@@ -262,7 +262,8 @@ fn journal_of_another_job_is_an_error() {
         run.assert(
             2,
             &format!(
-                "cent: state: the journal is for {problem}; repeat the command as it was, or use another file for --journal\n"
+                "cent: state: the journal is for {problem}; repeat the command as it was; another file for --journal \
+                 would send all lines again\n"
             ),
         );
         assert_eq!(run.journal, first.journal);
@@ -272,8 +273,8 @@ fn journal_of_another_job_is_an_error() {
     run.assert(
         2,
         &format!(
-            "cent: state: the journal is for address {address}, not {address}/rt; repeat the command as it was, or use \
-             another file for --journal\n"
+            "cent: state: the journal is for address {address}, not {address}/rt; repeat the command as it was; another \
+             file for --journal would send all lines again\n"
         ),
     );
 }

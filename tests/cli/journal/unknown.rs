@@ -404,6 +404,21 @@ fn invalid_line_in_lost_batch_is_found_by_next_run() {
 }
 
 #[test]
+fn released_line_that_was_changed_has_a_key_of_its_own() {
+    let server = Current.server();
+    let first = unknown_run(Current, &server, &["publish", "--batch=1", "--idempotent"]);
+    assert_eq!(received(&server), numbers(1..=2));
+    let changed = lines(1..=6).replace("\"data\": 2", "\"data\": 7");
+    let sent = run(&server, &["publish", "--unknown=send", "--idempotent"], &changed, Some(&first.journal));
+    sent.assert(0, "cent: 5 commands accepted; in all runs: 6 accepted\n");
+    assert_eq!(received(&server), [1, 2, 7, 3, 4, 5, 6]);
+    // One that was not changed is executed once.
+    let same = run(&server, &["publish", "--unknown=send", "--idempotent"], &lines(1..=6), Some(&first.journal));
+    same.assert(0, "cent: 5 commands accepted; in all runs: 6 accepted\n");
+    assert_eq!(received(&server), [1, 2, 7, 3, 4, 5, 6]);
+}
+
+#[test]
 fn released_line_can_be_fixed_or_rejected() {
     let server = Current.server();
     let first = unknown_run(Current, &server, &["publish", "--batch=1"]);

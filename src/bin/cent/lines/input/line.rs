@@ -114,7 +114,10 @@ impl<OnNote: Fn(&str)> LineParser<OnNote> {
             (self.on_note)(&format!("line {number}: {problem}"));
         }
         Ok(Some(match self.keys {
-            Some(keys) => command.with_idempotency_key(keys.derived(number)),
+            Some(keys) => {
+                let key = keys.derived(number, command.params());
+                command.with_idempotency_key(key)
+            }
             None => command,
         }))
     }

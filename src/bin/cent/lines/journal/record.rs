@@ -90,7 +90,9 @@ impl Job {
         }
         let header = serde_json::from_str::<Header>(text).map_err(|_| DAMAGED_HEADER)?;
         if let Some(difference) = self.difference_from(&header.job) {
-            return Err(format!("{difference}; repeat the command as it was, or use another file for --journal"));
+            return Err(format!(
+                "{difference}; repeat the command as it was; another file for --journal would send all lines again"
+            ));
         }
         let id = header.id.parse().map_err(|_| DAMAGED_HEADER)?;
         if self.header_with(id) == text { Ok(id) } else { Err(DAMAGED_HEADER.to_owned()) }
@@ -212,7 +214,7 @@ mod tests {
     fn header_of_another_job_names_difference() {
         let header = job(Some("publish")).header_with(id());
         let error = |other: Job| other.parse_header(&header).unwrap_err();
-        let hint = "repeat the command as it was, or use another file for --journal";
+        let hint = "repeat the command as it was; another file for --journal would send all lines again";
         let section = Job { section: "test".to_owned(), ..job(Some("publish")) };
         assert_eq!(error(section), format!("the journal is for section live \"é\", not test; {hint}"));
         let address = Job { address: "http://other".to_owned(), ..job(Some("publish")) };
@@ -232,7 +234,7 @@ mod tests {
         let params = r#","method":"publish","params":{"keys":["channel","data@-"],"sha256":"ca978112"#;
         assert!(header.contains(params), "{header}");
         assert_eq!(ours.parse_header(&header), Ok(id()));
-        let hint = "repeat the command as it was, or use another file for --journal";
+        let hint = "repeat the command as it was; another file for --journal would send all lines again";
         for (other, difference) in [
             (with_params(&["channel", "data@-"], "b"), "other values of channel data@-"),
             (with_params(&["channel", "data:@-"], "a"), "channel data@-, not channel data:@-"),

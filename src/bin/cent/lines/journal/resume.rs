@@ -109,7 +109,7 @@ impl KnownInput {
     }
 }
 
-const SAME_INPUT_HINT: &str = "use the same input, or another file for --journal";
+const SAME_INPUT_HINT: &str = "use the same input; another file for --journal would send all lines again";
 
 /// Hashes the input line by line.
 #[derive(Debug, Clone, Default)]
