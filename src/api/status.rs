@@ -23,7 +23,13 @@ pub(super) fn status_error(response: &HttpResponse, request: &HttpRequest<'_>) -
         status => with_name(status),
     };
     let proxy = response.proxy.as_deref().filter(|_| !matches!(response.status, 300..=399 | 401 | 413));
-    let is_batch = matches!(request.form(), Form::Batch(_)) && response.is_bad_request();
+    // In the older forms the commands before an invalid one were executed, and a method has a path of its own.
+    let may_be_divided = match request.form() {
+        Form::Batch(_) => true,
+        Form::Method => false,
+        Form::Legacy | Form::V1 => request.commands().len() == 1,
+    };
+    let is_batch = may_be_divided && response.is_bad_request();
     // Nothing is executed before the complete body has arrived.
     let is_too_large = response.status == 413 && request.commands().len() > 1;
     let error = Error::new(kind, message)

@@ -27,7 +27,7 @@ impl Session {
                     start += part;
                 }
                 Err(error) if error.rejects_whole_batch() && error.status() == Some(413) => max = part / 2,
-                Err(error) if error.rejects_whole_batch() => {
+                Err(error) if error.rejects_whole_batch() && commands > 1 => {
                     end = start + part;
                     rejection = Some(error);
                 }

@@ -122,6 +122,7 @@ struct Person<'a> {
     /// Lines that the person sends at the end: of those that were skipped, they were not executed.
     left: Vec<usize>,
     uses_keys: bool,
+    batch: usize,
     /// A library that changes what time it is.
     faketime: Option<PathBuf>,
     runs: Vec<String>,
@@ -139,6 +140,7 @@ impl<'a> Person<'a> {
             journal,
             left: Vec::new(),
             uses_keys: job.is_idempotent,
+            batch: job.batch,
             faketime: None,
             runs: Vec::new(),
         }
@@ -160,7 +162,7 @@ impl<'a> Person<'a> {
     fn call(&self, choice: Option<&str>) -> Cent {
         let form = ApiForm::of_version(self.job.major);
         let (address, key, credential) = (self.server.address(), form.config_key(), form.credential());
-        let batch = format!("--batch={}", self.job.batch);
+        let batch = format!("--batch={}", self.batch);
         let cent = cent().config(format!("[bananas]\naddress = {address}\n{key} = {credential}\n"));
         let cent = cent.args(&["bananas", "publish", "--lines", &self.job.timeout, &batch]);
         let cent = if self.job.has_journal { cent.arg("--journal").arg(self.path()) } else { cent };
@@ -252,7 +254,12 @@ impl<'a> Person<'a> {
                     self.journal.push('x');
                 }
                 Advice::RunAgain => {}
-                Advice::Choose(unknown) => choice = Some(self.choose(&unknown)),
+                Advice::Choose(unknown) => {
+                    if ended.text.contains("run again with --batch=1,") {
+                        self.batch = 1;
+                    }
+                    choice = Some(self.choose(&unknown));
+                }
                 Advice::WithoutKeys => self.uses_keys = false,
                 Advice::AnotherFile => {
                     let is_left = |line: &usize| !self.job.is_valid(*line) || self.executed(*line) == 0;
@@ -461,6 +468,8 @@ fn failed_halves() -> Vec<Scenario> {
     let faults = lost.into_iter().chain([busy]).map(|(name, script)| (name.to_owned(), script));
     let faults: Vec<(String, Script)> = faults.chain(pages()).chain(refusals()).collect();
     let mut scenarios = Vec::new();
+    let older = (1..=5).flat_map(|line| [1, 4].map(|major| Job { major, ..Job::with_invalid(line, false) }));
+    scenarios.extend(older.map(|job| Scenario { name: format!("{job:?}"), job, scripts: Vec::new() }));
     for job in (1..=5).flat_map(|line| [Job::with_invalid(line, false), Job::with_invalid(line, true)]) {
         for fault in &faults {
             scenarios.extend((0..2 * REQUESTS).map(|index| Scenario::new(&job, index, fault)));
@@ -732,6 +741,13 @@ fn all() -> Vec<Scenario> {
 fn person_finishes_sampled_jobs() {
     // A prime, so that each kind of fault and each request is among them.
     try_all(&all().into_iter().step_by(13).collect::<Vec<_>>(), Scenario::run);
+}
+
+#[test]
+fn person_finishes_job_with_an_invalid_line_on_an_older_server() {
+    let jobs: Vec<Scenario> = failed_halves().into_iter().filter(|scenario| scenario.job.major < 5).collect();
+    assert_eq!(jobs.len(), 10);
+    try_all(&jobs, Scenario::run);
 }
 
 #[test]

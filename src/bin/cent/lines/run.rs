@@ -35,6 +35,9 @@ use crate::retry::{self, KEY_LIFETIME, Resend, Retrier};
 /// So many invalid commands in a row, without an answer to any other, are no accident: the server takes none.
 const MAX_INVALID_AT_START: u64 = 3;
 
+/// The status of a response to a request with an invalid command.
+const BAD_REQUEST: u16 = 400;
+
 /// The status of a response to a request that is too large for the server, or for a proxy.
 const TOO_LARGE: u16 = 413;
 
@@ -400,6 +403,9 @@ impl Run<'_> {
         self.print(batch, retry::replies(&result), &open, is_unknown);
         match result {
             Err(error) => {
+                if error.status() == Some(BAD_REQUEST) && batch.commands().len() > 1 {
+                    self.ledger.set_has_invalid_line();
+                }
                 let error = self.retrier.with_attempts(error);
                 Err(self.fail(error))
             }

@@ -253,6 +253,8 @@ pub(crate) struct Ledger {
     is_journal_lost: bool,
     /// Whether another run may rely on idempotency keys.
     keys_help: bool,
+    /// Whether the server executed the commands before an invalid one, so that nobody knows which it is.
+    has_invalid_line: bool,
     /// Lines that earlier runs found rejected.
     rejected_earlier: NamedLines,
     /// How many commands they found accepted or rejected.
@@ -341,6 +343,11 @@ impl Ledger {
     /// commands.
     pub(crate) fn set_keys_are_useless(&mut self) {
         self.keys_help = false;
+    }
+
+    /// Lets the summary recommend to send lines by themselves: one of those that are unknown is invalid.
+    pub(crate) fn set_has_invalid_line(&mut self) {
+        self.has_invalid_line = true;
     }
 
     /// Adds an entry.

@@ -81,7 +81,7 @@ impl Ledger {
         let with_keys = minutes_left(first, now).filter(|_| doubt == Doubt::KeysNotUsed);
         let with_keys = with_keys
             .map_or_else(String::new, |minutes| format!("run again with --idempotent {}, or ", time_left(minutes)));
-        let (hint, lines) = (choice_hint(lines), name_lines(lines));
+        let (hint, lines) = (self.choice_hint(lines), name_lines(lines));
         Some(format!("{lines} may have been executed by an earlier run{why}: {with_keys}{hint}"))
     }
 
@@ -171,8 +171,13 @@ impl Ledger {
         let has_keys = unknown.repeat == Repeat::Keys && self.keys_help;
         match minutes_left(&unknown.first, now).filter(|_| has_keys) {
             Some(minutes) => format!("{fix}run the same command again {}", time_left(minutes)),
-            None => choice_hint(&unknown.lines),
+            None => self.choice_hint(&unknown.lines),
         }
+    }
+
+    fn choice_hint(&self, lines: &LineSet) -> String {
+        let single = if self.has_invalid_line { "--batch=1, which finds the invalid one, and " } else { "" };
+        format!("{}, then run again with {single}--unknown=send or --unknown=skip", check_hint(lines))
     }
 
     /// How many commands had which outcome; none if all were accepted.
@@ -196,10 +201,6 @@ fn check_hint(lines: &LineSet) -> String {
         _ => String::new(),
     };
     format!("check {}{command}", if lines.count() == 1 { "it" } else { "them" })
-}
-
-fn choice_hint(lines: &LineSet) -> String {
-    format!("{}, then run again with --unknown=send or --unknown=skip", check_hint(lines))
 }
 
 /// Whole minutes, at least one, in which lines that were sent first at this time may be repeated.
@@ -414,6 +415,9 @@ mod tests {
         assert_eq!(stopped(&useless, Nothing), format!("{done}{again} within 3 minutes"));
         useless.set_keys_are_useless();
         assert_eq!(stopped(&useless, Nothing), format!("{done}{choice}"));
+        useless.set_has_invalid_line();
+        let single = choice.replace("with", "with --batch=1, which finds the invalid one, and");
+        assert_eq!(stopped(&useless, Nothing), format!("{done}{single}"));
         let journaled = |done| Ledger { done, ..Ledger::journaled() };
         assert_eq!(stopped(&journaled(0), Lines), format!("no lines done; line 1 onwards not accepted: {again}"));
         assert_eq!(
