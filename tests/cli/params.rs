@@ -377,3 +377,16 @@ fn deep_params_are_sent() {
         assert!(sent_body(form, &server) == body);
     }
 }
+
+#[test]
+fn text_in_no_encoding_of_json_is_named() {
+    for (content, problem) in [
+        (&b"\x1f\x8b\x08\0"[..], "compressed data (gzip); decompress it: gunzip -c FILE"),
+        (b"\0{\0}", "UTF-16; convert it to UTF-8: iconv -f UTF-16BE -t UTF-8"),
+        (b"{}\0", "a NUL character; expected one JSON object"),
+    ] {
+        let cent = cent().config("[a]\naddress = http://localhost:1\nsecret = s\n").file("params", content);
+        let output = cent.args(&["a", "publish", "--params=@params"]).run();
+        output.assert_output(2, "", &format!("cent: params: {problem}\n"));
+    }
+}

@@ -148,6 +148,9 @@ fn problem(source: &Source, text: &[u8]) -> Option<String> {
     if let Some(problem) = encoding_problem(text) {
         return Some(problem.to_owned());
     }
+    if memchr::memchr(0, text).is_some() {
+        return Some("a NUL character; expected one JSON object".to_owned());
+    }
     if has_several_lines_of_objects(text) {
         let lines = match source {
             Source::File(path) => format!("--lines < {}", path.display()),
@@ -162,17 +165,26 @@ fn problem(source: &Source, text: &[u8]) -> Option<String> {
     Some(format!("invalid JSON '{}'; to read a file, use --params=@{file}", String::from_utf8_lossy(text).trim()))
 }
 
-/// What to do about text that is in no encoding of JSON, by its first two bytes.
+/// What to do about text that is in no encoding of JSON, by its first four bytes.
 pub(crate) fn encoding_problem(text: &[u8]) -> Option<&'static str> {
-    match text {
+    let is_text = |byte: u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    match *text {
         [0x1f, 0x8b, ..] => Some("compressed data (gzip); decompress it: gunzip -c FILE"),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some(UTF_16),
-        [0, other, ..] | [other, 0, ..] if other.is_ascii_graphic() || other.is_ascii_whitespace() => Some(UTF_16),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("compressed data (zstd); decompress it: zstd -dc FILE"),
+        [0xfd, b'7', b'z', b'X', ..] => Some("compressed data (xz); decompress it: xz -dc FILE"),
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some("compressed data (bzip2); decompress it: bunzip2 -c FILE"),
+        [b'P', b'K', 3, 4, ..] => Some("compressed data (zip); decompress it: unzip -p FILE"),
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some(UTF_32),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16; convert it to UTF-8: iconv -f UTF-16 -t UTF-8"),
+        // Without a byte order mark, iconv has to be told the order.
+        [first, 0, 0, 0, ..] if is_text(first) => Some(UTF_32),
+        [first, 0, ..] if is_text(first) => Some("UTF-16; convert it to UTF-8: iconv -f UTF-16LE -t UTF-8"),
+        [0, second, ..] if is_text(second) => Some("UTF-16; convert it to UTF-8: iconv -f UTF-16BE -t UTF-8"),
         _ => None,
     }
 }
 
-const UTF_16: &str = "UTF-16; convert it to UTF-8: iconv -f UTF-16 -t UTF-8";
+const UTF_32: &str = "UTF-32; convert it to UTF-8: iconv -f UTF-32 -t UTF-8";
 
 fn is_blank(text: &[u8]) -> bool {
     text.iter().all(u8::is_ascii_whitespace)

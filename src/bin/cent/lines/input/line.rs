@@ -152,7 +152,7 @@ const NO_OBJECT: &str = "not a JSON object; use KEY=VALUE, with data@- for text 
 
 /// What a line begins and ends with, which says more than the error of its JSON.
 struct Shape {
-    beginning: [u8; 2],
+    beginning: [u8; 4],
     /// The first byte that is no white space.
     first: u8,
     end: u8,
@@ -165,7 +165,7 @@ impl Shape {
         let end = text.trim_ascii_end().last().copied().unwrap_or_default();
         let start = text.trim_ascii_start();
         Self {
-            beginning: [byte(text, 0), byte(text, 1)],
+            beginning: [0, 1, 2, 3].map(|index| byte(text, index)),
             first: byte(start, 0),
             end,
             has_nul: memchr::memchr(0, text).is_some(),
@@ -179,7 +179,7 @@ impl Shape {
             (b'{', b'{' | b'[' | b',' | b':') => Some("JSON over several lines; expected one object per line: jq -c ."),
             (b'{', _) | (0, 0) => None,
             // Typographic quotes have errors of their own.
-            _ if self.beginning == [0xe2, 0x80] => None,
+            _ if self.beginning.starts_with(&[0xe2, 0x80]) => None,
             _ => Some(NO_OBJECT),
         })
     }
@@ -202,6 +202,12 @@ mod tests {
             (b"\xff\xfe{\0", "UTF-16"),
             (b"\0{\0\"", "UTF-16"),
             (b"\x1f\x8b\x08\x00", "compressed data (gzip)"),
+            (b"\x28\xb5\x2f\xfd\x00", "compressed data (zstd)"),
+            (b"\xfd7zXZ\x00", "compressed data (xz)"),
+            (b"BZh9", "compressed data (bzip2)"),
+            (b"PK\x03\x04", "compressed data (zip)"),
+            (b"{\0\0\0", "UTF-32"),
+            (b"\xff\xfe\0\0", "UTF-32"),
             (b"{\"a\" 1}\n", "none"),
             (b"", "none"),
         ] {
