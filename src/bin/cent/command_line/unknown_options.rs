@@ -14,7 +14,7 @@ use crate::quoting::{for_shell, shorten};
 const CONFIG_HINT: &str = "set address and api_key in a section of the config file (see cent --help)";
 
 /// What to do here, by the names of options of curl, xh, `mosquitto_pub`, gh, nats and kubectl.
-const HABITS: [(&[&str], Habit); 16] = [
+const HABITS: [(&[&str], Habit); 19] = [
     (&["d", "data", "data-raw", "data-binary", "body", "m", "message"], Habit::Param("data")),
     (&["t", "topic", "subject"], Habit::Param("channel")),
     (&["e", "env", "profile", "context", "section"], Habit::Section),
@@ -25,6 +25,9 @@ const HABITS: [(&[&str], Habit); 16] = [
     (&["cacert", "capath", "cafile", "ca-file", "tlsca"], Habit::Hint("set ca_file in the section")),
     (&["E", "cert", "cert-file", "tlscert"], Habit::Hint("set client_cert_file in the section")),
     (&["key-file", "tlskey"], Habit::Hint("set client_key_file in the section")),
+    (&["key"], Habit::Hint("set api_key or, for a client certificate, client_key_file in the section")),
+    (&["tls", "ssl"], Habit::Hint("use https:// in the address of the section")),
+    (&["x", "proxy"], Habit::Hint("set the variable HTTP_PROXY or HTTPS_PROXY")),
     (&["H", "header"], Habit::Hint("headers are fixed; set the API key as api_key in the section")),
     (&["X", "request"], Habit::Hint("requests are always POST; remove it")),
     (&["o", "output"], Habit::Hint("output is JSON; use > FILE to save it")),
@@ -269,6 +272,8 @@ mod tests {
             (&["-ojson"], "output is JSON; use > FILE to save it"),
             (&["-k"], "certificates are always verified; to trust another one, set ca_file in the section"),
             (&["--cert", "x.pem"], "set client_cert_file in the section"),
+            (&["--key", "x.pem"], "set api_key or, for a client certificate, client_key_file in the section"),
+            (&["-x", "http://proxy:3128"], "set the variable HTTP_PROXY or HTTPS_PROXY"),
         ] {
             let message = message(words, "publish").unwrap();
             assert!(message.ends_with(&format!("; {hint}")), "{message}");
