@@ -1,10 +1,11 @@
 //! One line as a command, and what is wrong with input that is not one command per line.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use anyhow::{anyhow, bail};
-use cent::{Command, Endpoint, Error, IdempotencyKey, Method};
+use cent::{ApiVersion, Command, Endpoint, Error, IdempotencyKey, Method};
 use serde_json::value::RawValue;
 
 use super::super::journal::record::FixedParams;
@@ -67,6 +68,13 @@ impl LineKind {
         command.map_err(|error| (error, None))
     }
 
+    fn method(&self) -> Option<&'static Method> {
+        match self {
+            Self::Command => None,
+            Self::Params { method } | Self::Value { method, .. } => Method::find(method),
+        }
+    }
+
     /// None where any text is a line.
     fn shape(&self, text: &[u8]) -> Option<Shape> {
         match self {
@@ -105,9 +113,11 @@ impl<OnNote: Fn(&str)> LineParser<OnNote> {
         let shape = self.kind.shape(&text);
         let validated = |command: Command| command.validated(&self.endpoint).map_err(|error| (error, None));
         let command = self.kind.command(text).and_then(|command| command.map(validated).transpose());
-        let command = command.map_err(|(error, problem)| match problem.or_else(|| shape?.problem()) {
-            Some(problem) => anyhow!("line {number}: {problem}"),
-            None => error.with_first_line(number).into(),
+        let command = command.map_err(|(error, problem)| {
+            match problem.map(Cow::from).or_else(|| shape?.problem(self.kind.method())) {
+                Some(problem) => anyhow!("line {number}: {problem}"),
+                None => error.with_first_line(number).into(),
+            }
         })?;
         let Some(command) = command else { return Ok(None) };
         for problem in self.unknown_params.borrow_mut().find(&command, &self.endpoint) {
@@ -150,6 +160,18 @@ fn params_problem(text: &[u8]) -> Option<&'static str> {
 const NO_OBJECT: &str = "not a JSON object; use KEY=VALUE, with data@- for text or data:@- for JSON: \
                          cent live publish --lines channel=news data@-";
 
+/// What to type for lines of text.
+fn no_object(method: Option<&Method>) -> Cow<'static, str> {
+    let Some(method) = method.filter(|method| method.params.iter().all(|param| param.name != "data")) else {
+        return NO_OBJECT.into();
+    };
+    let mut required = method.params.iter().filter(|param| param.is_required(ApiVersion::V2)).map(|param| param.name);
+    let Some(first) = required.next() else { return "not a JSON object; use {} for no params".into() };
+    let others: String = required.map(|name| format!(" {name}=…")).collect();
+    let command = format!("cent live {} --lines{others} {first}@-", method.name);
+    format!("not a JSON object; use KEY=VALUE, with {first}@- for text: {command}").into()
+}
+
 /// What a line begins and ends with, which says more than the error of its JSON.
 struct Shape {
     beginning: [u8; 4],
@@ -172,16 +194,20 @@ impl Shape {
         }
     }
 
-    fn problem(&self) -> Option<&'static str> {
-        encoding_problem(&self.beginning).or(match (self.first, self.end) {
-            _ if self.has_nul => Some("a NUL character; end each command with a newline: tr '\\0' '\\n'"),
-            (b'[', b'[' | b']' | b'{' | b',') => Some("an array; expected one JSON object per line: jq -c '.[]'"),
-            (b'{', b'{' | b'[' | b',' | b':') => Some("JSON over several lines; expected one object per line: jq -c ."),
-            (b'{', _) | (0, 0) => None,
+    fn problem(&self, method: Option<&Method>) -> Option<Cow<'static, str>> {
+        if let Some(problem) = encoding_problem(&self.beginning) {
+            return Some(problem.into());
+        }
+        let problem = match (self.first, self.end) {
+            _ if self.has_nul => "a NUL character; end each command with a newline: tr '\\0' '\\n'",
+            (b'[', b'[' | b']' | b'{' | b',') => "an array; expected one JSON object per line: jq -c '.[]'",
+            (b'{', b'{' | b'[' | b',' | b':') => "JSON over several lines; expected one object per line: jq -c .",
+            (b'{', _) | (0, 0) => return None,
             // Typographic quotes have errors of their own.
-            _ if self.beginning.starts_with(&[0xe2, 0x80]) => None,
-            _ => Some(NO_OBJECT),
-        })
+            _ if self.beginning.starts_with(&[0xe2, 0x80]) => return None,
+            _ => return Some(no_object(method)),
+        };
+        Some(problem.into())
     }
 }
 
@@ -191,7 +217,10 @@ mod tests {
 
     #[test]
     fn shapes_of_other_input_are_recognized() {
-        let problem = |text: &[u8]| Shape::of_line(text).problem().unwrap_or("none").split(';').next().unwrap();
+        let problem = |text: &[u8]| {
+            let problem = Shape::of_line(text).problem(None).unwrap_or("none".into());
+            problem.split(';').next().unwrap().to_owned()
+        };
         for (text, expected) in [
             (&b"{\n"[..], "JSON over several lines"),
             (b"{\"channel\": \"a\",\r\n", "JSON over several lines"),
@@ -212,6 +241,19 @@ mod tests {
             (b"", "none"),
         ] {
             assert_eq!(problem(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lines_of_text_have_a_hint() {
+        for (method, command) in [
+            ("publish", "cent live publish --lines channel=news data@-"),
+            ("disconnect", "cent live disconnect --lines user@-"),
+            ("unsubscribe", "cent live unsubscribe --lines channel=… user@-"),
+            ("presence", "cent live presence --lines channel@-"),
+        ] {
+            let problem = Shape::of_line(b"anna\n").problem(Method::find(method)).unwrap();
+            assert!(problem.ends_with(&format!(": {command}")), "{problem}");
         }
     }
 
