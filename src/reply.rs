@@ -30,22 +30,25 @@ use crate::methods::Method;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reply {
     text: ReplyText,
-    errors: Vec<ReplyError>,
+    errors: Box<[ReplyError]>,
     /// The method of its command; `None` if this crate does not know it.
     method: Option<&'static Method>,
     /// How many channels a broadcast had, where its reply need not list them.
-    channels: Option<usize>,
+    channels: Option<u32>,
 }
 
 impl Reply {
     /// A reply that is this range of a response.
     pub(crate) fn new(response: &Arc<String>, range: Range<usize>, errors: Vec<ReplyError>) -> Self {
-        Self { text: ReplyText { response: Arc::clone(response), range }, errors, method: None, channels: None }
+        // Responses are not that large.
+        let position = |position: usize| u32::try_from(position).unwrap_or(u32::MAX);
+        let text = ReplyText { response: Arc::clone(response), range: [range.start, range.end].map(position) };
+        Self { text, errors: errors.into(), method: None, channels: None }
     }
 
     /// Adds what is known of its command.
     pub(crate) fn with_method(self, method: Option<&'static Method>, channels: Option<usize>) -> Self {
-        Self { method, channels, ..self }
+        Self { method, channels: channels.map(|count| u32::try_from(count).unwrap_or(u32::MAX)), ..self }
     }
 
     /// Whether it replies to one of these methods.
@@ -55,7 +58,7 @@ impl Reply {
 
     /// How many channels a broadcast had, where its reply need not list them.
     pub(crate) fn channel_count(&self) -> Option<usize> {
-        self.channels
+        self.channels.and_then(|count| usize::try_from(count).ok())
     }
 
     /// The JSON text of the reply: the server's own, except that bytes that are not UTF-8 became U+FFFD.
@@ -107,12 +110,14 @@ impl Reply {
 #[derive(Clone)]
 struct ReplyText {
     response: Arc<String>,
-    range: Range<usize>,
+    /// Start and end, in bytes.
+    range: [u32; 2],
 }
 
 impl ReplyText {
     fn as_str(&self) -> &str {
-        self.response.get(self.range.clone()).unwrap_or_default()
+        let [start, end] = self.range.map(|position| usize::try_from(position).unwrap_or(usize::MAX));
+        self.response.get(start..end).unwrap_or_default()
     }
 }
 

@@ -1,26 +1,21 @@
 //! The body of a request.
 
 use std::fmt;
+use std::iter::Enumerate;
+use std::slice;
 
 use crate::command::Command;
 use crate::json;
 
-/// Params of this many bytes or more are not copied into the body's text.
-const LARGE_PARAMS_BYTES: usize = 64 * 1024;
-
-/// An estimate of what a command takes besides method and params, to allocate once.
-const COMMAND_OVERHEAD_BYTES: usize = 32;
-
-/// A body in chunks: small params are joined, large ones stay in their command, so that megabytes are not copied.
+/// A body in chunks: params stay in their commands, so that nothing is copied before it is sent.
 pub(super) struct Body {
-    chunks: Vec<Chunk>,
+    /// Up to the first params.
+    open: String,
+    /// What is between the params of a command and those of the one before, from the command at this index on: most
+    /// commands have the same method as the one before.
+    joints: Vec<(usize, String)>,
+    close: String,
     len: u64,
-}
-
-enum Chunk {
-    Text(String),
-    /// The params of the command at this index.
-    Params(usize),
 }
 
 impl Body {
@@ -42,44 +37,35 @@ impl Body {
         push_method: impl Fn(&mut String, &Command),
         after_params: &str,
     ) -> Self {
-        let mut chunks = Vec::new();
-        let copied = |len| if len < LARGE_PARAMS_BYTES { len } else { 0 };
-        let size = |command: &Command| COMMAND_OVERHEAD_BYTES + command.method().len() + copied(command.params_size());
-        let mut text = String::with_capacity(commands.iter().map(size).sum());
-        text.push_str(open);
-        // Most commands have the same method as the one before.
-        let (mut prefix, mut last_method) = (String::new(), None);
-        for (index, command) in commands.iter().enumerate() {
-            if index > 0 {
-                text.push_str(separator);
-            }
+        let mut body = Self::empty();
+        let Some((first, others)) = commands.split_first() else { return body };
+        body.open.push_str(open);
+        push_method(&mut body.open, first);
+        body.close = [after_params, close].concat();
+        let mut len = body.open.len() + first.params().len() + body.close.len();
+        let (mut joint_len, mut last_method) = (0, None);
+        for (index, command) in (1..).zip(others) {
             if last_method != Some(command.method()) {
-                prefix.clear();
-                push_method(&mut prefix, command);
+                let mut joint = [after_params, separator].concat();
+                push_method(&mut joint, command);
+                joint_len = joint.len();
+                body.joints.push((index, joint));
                 last_method = Some(command.method());
             }
-            text.push_str(&prefix);
-            let params = command.params();
-            if params.len() < LARGE_PARAMS_BYTES {
-                text.push_str(params);
-            } else {
-                chunks.extend([Chunk::Text(std::mem::take(&mut text)), Chunk::Params(index)]);
-            }
-            text.push_str(after_params);
+            len += joint_len + command.params().len();
         }
-        text.push_str(close);
-        chunks.push(Chunk::Text(text));
-        let len = texts(&chunks, commands).map(|text| text.len() as u64).sum();
-        Self { chunks, len }
+        body.len = len as u64;
+        body
     }
 
     pub(super) fn empty() -> Self {
-        Self { chunks: Vec::new(), len: 0 }
+        Self { open: String::new(), joints: Vec::new(), close: String::new(), len: 0 }
     }
 
     /// The chunks in order; `commands` are those that the body was built of.
     pub(super) fn chunks<'a>(&'a self, commands: &'a [Command]) -> impl Iterator<Item = &'a str> {
-        texts(&self.chunks, commands)
+        Chunks { commands: commands.iter().enumerate(), joints: &self.joints, next_joint: &self.open, params: None }
+            .chain([self.close.as_str()])
     }
 
     /// The size in bytes.
@@ -88,11 +74,30 @@ impl Body {
     }
 }
 
-fn texts<'a>(chunks: &'a [Chunk], commands: &'a [Command]) -> impl Iterator<Item = &'a str> {
-    chunks.iter().map(|chunk| match chunk {
-        Chunk::Text(text) => text,
-        Chunk::Params(index) => commands.get(*index).map_or("", Command::params),
-    })
+/// The chunks before the last one: for each command, what is before its params, and these.
+struct Chunks<'a> {
+    commands: Enumerate<slice::Iter<'a, Command>>,
+    joints: &'a [(usize, String)],
+    next_joint: &'a str,
+    params: Option<&'a str>,
+}
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        if let Some(params) = self.params.take() {
+            return Some(params);
+        }
+        let (index, command) = self.commands.next()?;
+        self.params = Some(command.params());
+        if let Some(((start, joint), rest)) = self.joints.split_first()
+            && *start == index
+        {
+            (self.joints, self.next_joint) = (rest, joint);
+        }
+        Some(self.next_joint)
+    }
 }
 
 impl fmt::Debug for Body {
@@ -106,13 +111,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn large_params_are_joined_like_small_ones() {
-        let large = format!(r#"{{"channel":"a","data":"{}"}}"#, "x".repeat(LARGE_PARAMS_BYTES));
-        let small = r#"{"channel":"a","data":1}"#;
-        let commands = [&large, small, &large].map(|params| Command::new("publish", params).unwrap());
-        let body = Body::from_commands(&commands, "[", ",", "]");
-        let [large, small] = [&large, small].map(|params| format!(r#"{{"method":"publish","params":{params}}}"#));
-        assert_eq!(body.chunks(&commands).collect::<String>(), format!("[{large},{small},{large}]"));
-        assert_eq!(body.chunks(&commands).count(), 5);
+    fn chunks_are_the_commands_in_order() {
+        let command = |method: &str, params: &str| Command::new(method, params).unwrap();
+        let commands = [
+            command("publish", r#" {"channel":"a","data":1} "#),
+            command("publish", r#"{"channel":"a","data":2}"#),
+            command("info", "{}"),
+            command("publish", r#"{"channel":"a","data":3}"#),
+        ];
+        let publish = |number: u8| format!(r#"{{"method":"publish","params":{{"channel":"a","data":{number}}}}}"#);
+        let info = r#"{"method":"info","params":{}}"#;
+        for (count, expected) in [
+            (0, String::new()),
+            (1, format!("[{}]", publish(1))),
+            (4, format!("[{},{},{info},{}]", publish(1), publish(2), publish(3))),
+        ] {
+            let commands = &commands[..count];
+            let body = Body::from_commands(commands, "[", ",", "]");
+            assert_eq!(body.chunks(commands).collect::<String>(), expected);
+            assert_eq!(body.len(), expected.len() as u64);
+        }
     }
 }

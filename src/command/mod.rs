@@ -300,11 +300,6 @@ impl Command {
         self.params.trim_ascii()
     }
 
-    /// The size of the params in bytes, whitespace included.
-    pub(crate) fn params_size(&self) -> usize {
-        self.params.len()
-    }
-
     /// The text that the params were created of, surrounding whitespace included. A program that creates many commands can
     /// use its memory again.
     pub fn into_params(self) -> String {
