@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::json::{self, RawObject, SyntaxError};
-use crate::methods::{ApiVersion, Method, ParamErrors};
+use crate::methods::{ApiVersion, Method, Param, ParamErrors};
 use crate::server::endpoint::Endpoint;
 use idempotency::IdempotencyKey;
 
@@ -51,7 +51,11 @@ struct UnknownParams {
 }
 
 impl UnknownParams {
-    fn find(method: &Method, params: &RawObject<'_>) -> Self {
+    fn find(method: &Method, rows: Option<&[Param]>, params: &RawObject<'_>) -> Self {
+        if let Some(rows) = rows {
+            let is_unknown = |version| rows.iter().any(|param| param.versions(version).is_none());
+            return Self { v1: is_unknown(ApiVersion::V1), v2: is_unknown(ApiVersion::V2) };
+        }
         let mut unknown = Self { v1: false, v2: false };
         for key in params.quoted_keys() {
             // Most keys are written as the table has them, which is fast to compare.
@@ -64,6 +68,8 @@ impl UnknownParams {
     }
 }
 
+const IDEMPOTENCY_KEY: &str = "idempotency_key";
+
 /// Whether params have an idempotency key, as the server reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeyParam {
@@ -74,9 +80,12 @@ enum KeyParam {
 }
 
 impl KeyParam {
-    fn find(params: &RawObject<'_>) -> Self {
+    fn find(rows: Option<&[Param]>, params: &RawObject<'_>) -> Self {
         let mut key = Self::Missing;
-        for value in params.get_all("idempotency_key") {
+        if rows.is_some_and(|rows| rows.iter().all(|param| param.name != IDEMPOTENCY_KEY)) {
+            return key;
+        }
+        for value in params.get_all(IDEMPOTENCY_KEY) {
             let is_empty = key == Self::Empty || matches!(value, "\"\"" | "null");
             key = if is_empty { Self::Empty } else { Self::Present };
         }
@@ -103,10 +112,11 @@ impl Command {
         })?;
         let object = json::parse_object(&params).map_err(|error| not_an_object(params.as_bytes(), &error, HINT))?;
         let method = Method::find(name);
-        let param_errors = method.and_then(|method| ParamErrors::find(method, &object));
+        let rows = method.and_then(|method| method.rows_in_order(&object));
+        let param_errors = method.and_then(|method| ParamErrors::find(method, rows, &object));
         let unknown_params =
-            method.map_or(UnknownParams { v1: false, v2: false }, |method| UnknownParams::find(method, &object));
-        let idempotency_key = KeyParam::find(&object);
+            method.map_or(UnknownParams { v1: false, v2: false }, |method| UnknownParams::find(method, rows, &object));
+        let idempotency_key = KeyParam::find(rows, &object);
         let name = match method {
             Some(method) if method.name == name => method.name.into(),
             _ => name.to_owned().into(),
@@ -469,6 +479,30 @@ mod tests {
     fn keyed(method: &str, params: &str) -> Command {
         let key = "000102030405060708090a0b0c0d0e0f".parse().unwrap();
         Command::new(method, params).unwrap().with_idempotency_key(key)
+    }
+
+    #[test]
+    fn order_of_params_changes_no_check() {
+        let values = ["\"a\"", "\"\"", "null", "1", "{}", "[]", "[\"a\"]", "[null]", "true"];
+        for (method, keys) in [
+            ("publish", ["channel", "data"]),
+            ("publish", ["channel", "b64data"]),
+            ("broadcast", ["channels", "data"]),
+            ("subscribe", ["user", "channel"]),
+            ("disconnect", ["user", "disconnect"]),
+            ("map_remove", ["channel", "key"]),
+            ("rpc", ["method", "params"]),
+            ("publish", ["idempotency_key", "channel"]),
+        ] {
+            for (first, second) in values.iter().flat_map(|first| values.iter().map(move |second| (first, second))) {
+                let [a, b] = [(keys[0], first), (keys[1], second)].map(|(key, value)| format!("\"{key}\":{value}"));
+                let [ordered, reversed] =
+                    [[&a, &b], [&b, &a]].map(|[a, b]| Command::new(method, format!("{{{a},{b}}}")).unwrap());
+                assert!(ordered.param_errors == reversed.param_errors, "{method} {a} {b}");
+                let facts = |command: &Command| (command.unknown_params, command.idempotency_key);
+                assert_eq!(facts(&ordered), facts(&reversed), "{method} {a} {b}");
+            }
+        }
     }
 
     #[test]

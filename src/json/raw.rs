@@ -28,6 +28,11 @@ impl<'a> RawObject<'a> {
         self.0.iter().map(|&(key, _)| key)
     }
 
+    /// Values as written.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &'a str> + '_ {
+        self.0.iter().map(|&(_, value)| value)
+    }
+
     /// The value of the last member with exactly this key.
     pub(crate) fn get_last(&self, name: &str) -> Option<&'a str> {
         self.0.iter().rev().find(|(key, _)| decoded(key) == name).map(|&(_, value)| value)
@@ -165,7 +170,8 @@ pub(crate) fn push_string(to: &mut String, text: &str) {
 
 /// Whether this key is written exactly like `name`, without escapes.
 pub(crate) fn is_plain_key(quoted: &str, name: &str) -> bool {
-    unquoted(quoted) == name
+    // Quotes are not a part of any other character.
+    quoted.as_bytes().get(1..quoted.len().saturating_sub(1)) == Some(name.as_bytes())
 }
 
 /// Whether the servers read this key, as written, as `name`.

@@ -17,7 +17,15 @@ pub(crate) struct ParamErrors {
 
 impl ParamErrors {
     /// Checks params for both generations; `None` where they are fine in both.
-    pub(crate) fn find(method: &'static Method, params: &RawObject<'_>) -> Option<Box<Self>> {
+    /// `rows` are those of the params, if these are in the order of the table.
+    pub(crate) fn find(
+        method: &'static Method,
+        rows: Option<&'static [Param]>,
+        params: &RawObject<'_>,
+    ) -> Option<Box<Self>> {
+        if rows.is_some_and(|rows| are_required_ones(method, rows, params)) {
+            return None;
+        }
         let v1 = required_in(method, ApiVersion::V1).find_map(|param| param.check(method, ApiVersion::V1, params));
         // What was fine for version 1 need not be checked again.
         let is_fine = |param: &Param| {
@@ -36,6 +44,14 @@ impl ParamErrors {
             ApiVersion::V2 => self.v2.as_ref(),
         }
     }
+}
+
+/// Whether the params, which are those of the rows, are exactly the required ones and fine.
+fn are_required_ones(method: &Method, rows: &[Param], params: &RawObject<'_>) -> bool {
+    let is_required = |param: &Param| param.is_required_in_v1 || param.is_required_in_v2;
+    let is_fine = |(param, value): (&Param, &str)| param.param_type.problem(value).is_none();
+    rows.len() == method.params.iter().take_while(|param| is_required(param)).count()
+        && rows.iter().zip(params.values()).all(is_fine)
 }
 
 /// The params that a generation requires, if it has the method: the first ones in the table.
@@ -274,7 +290,7 @@ mod tests {
     fn similar_key_is_suggested() {
         let hint = |method, params: &str| {
             let errors =
-                ParamErrors::find(Method::find(method).unwrap(), &json::parse_object(params).unwrap()).unwrap();
+                ParamErrors::find(Method::find(method).unwrap(), None, &json::parse_object(params).unwrap()).unwrap();
             errors.in_version(ApiVersion::V2).unwrap().hint().unwrap().into_owned()
         };
         assert_eq!(hint("publish", r#"{"chanel":"a","data":1}"#), r#"did you mean "channel" instead of "chanel"?"#);

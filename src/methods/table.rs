@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::version::{ApiVersion, Versions};
+use crate::json::{self, RawObject};
 
 /// A method that this crate knows. Others are sent as they are.
 ///
@@ -83,6 +84,14 @@ impl Method {
         self.params.iter().filter(move |param| param.versions(version).is_some_and(|versions| versions.last.is_none()))
     }
 
+    /// The rows of params that are written like the first ones of the table, in their order; `None` if they are not. Most
+    /// are, and then there is no need to search for each.
+    pub(crate) fn rows_in_order(&self, params: &RawObject<'_>) -> Option<&'static [Param]> {
+        let rows = self.params.get(..params.len())?;
+        let is_same = |(param, key): (&Param, &str)| json::is_plain_key(key, param.name);
+        rows.iter().zip(params.quoted_keys()).all(is_same).then_some(rows)
+    }
+
     /// Whether it takes an idempotency key, since Centrifugo 5.2.
     pub fn takes_idempotency_key(&self) -> bool {
         self.params.iter().any(|param| param.name == IDEMPOTENCY_KEY.name)
@@ -140,8 +149,8 @@ pub struct Param {
     pub is_pro: bool,
     v1: Option<Versions>,
     v2: Option<Versions>,
-    is_required_in_v1: bool,
-    is_required_in_v2: bool,
+    pub(super) is_required_in_v1: bool,
+    pub(super) is_required_in_v2: bool,
 }
 
 impl Param {
