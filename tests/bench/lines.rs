@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::form::Form;
 use crate::harness::{Cores, Invocation, Stub, has, measure_interleaved};
+use crate::single_call::ROUNDS;
 use crate::{BATCH, Bench, CHANNEL, Target, nanoseconds, number, params, print_ratio, print_row, print_skipped};
 
 /// Where the replies go; wrk discards them.
@@ -22,12 +23,13 @@ impl Bench {
         self.lines(Form::Key, Cores::All, Replies::Discarded, 40, Target::AtLeast(0.80));
         self.lines_against_python();
         self.memory_of_lines(Form::Signed, Target::AtMost(5.5), Target::AtMost(384.0));
-        self.memory_of_lines(Form::Key, Target::AtMost(12.0), Target::None);
+        self.memory_of_lines(Form::Key, Target::AtMost(10.0), Target::None);
     }
 
     pub(crate) fn journal_figures(&self) {
         self.journal(&[]);
         self.journal(&["--idempotent"]);
+        self.one_line_with_journal();
     }
 
     /// Against wrk, which sends the same commands over one connection, 100 per request, and checks only the status of a
@@ -137,6 +139,24 @@ impl Bench {
             let _ = fs::remove_file(&journal);
             self.syncs_of_journal(&recorded, &mut stub);
         }
+    }
+
+    /// It asks the server for its version before anything counts as sent, then takes a new connection, and writes to the
+    /// disk three times.
+    fn one_line_with_journal(&self) {
+        let form = Form::Key;
+        let mut stub = self.stub(form, Cores::All, &[]);
+        let plain = self.publish_lines(form, &self.input(CHANNEL, 1), 1);
+        let journal = self.dir.path("journal");
+        let recorded = plain.clone().args(&[&format!("--journal={}", journal.display())]);
+        let run_recorded = || {
+            // Missing before the first run.
+            let _ = fs::remove_file(&journal);
+            nanoseconds(self.dir.run(&recorded))
+        };
+        let times = measure_interleaved(ROUNDS, run_recorded, self.timed(&plain));
+        stub.expect_commands(2 * ROUNDS as u64, 2 * ROUNDS as u64);
+        print_ratio("--lines --journal, one line: times that without", &times, Target::None);
     }
 
     fn syncs_of_journal(&self, recorded: &Invocation, stub: &mut Stub) {
