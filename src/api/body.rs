@@ -9,7 +9,7 @@ use crate::json;
 
 /// A body in chunks: params stay in their commands, so that nothing is copied before it is sent.
 pub(super) struct Body {
-    /// Up to the first params.
+    /// Up to the first params; empty without commands.
     open: String,
     /// What is between the params of a command and those of the one before, from the command at this index on: most
     /// commands have the same method as the one before.
@@ -37,11 +37,12 @@ impl Body {
         push_method: impl Fn(&mut String, &Command),
         after_params: &str,
     ) -> Self {
-        let mut body = Self::empty();
-        let Some((first, others)) = commands.split_first() else { return body };
-        body.open.push_str(open);
+        let Some((first, others)) = commands.split_first() else {
+            let close = [open, close].concat();
+            return Self { len: close.len() as u64, close, ..Self::empty() };
+        };
+        let mut body = Self { open: open.to_owned(), close: [after_params, close].concat(), ..Self::empty() };
         push_method(&mut body.open, first);
-        body.close = [after_params, close].concat();
         let mut len = body.open.len() + first.params().len() + body.close.len();
         let (mut joint_len, mut last_method) = (0, None);
         for (index, command) in (1..).zip(others) {
@@ -122,7 +123,7 @@ mod tests {
         let publish = |number: u8| format!(r#"{{"method":"publish","params":{{"channel":"a","data":{number}}}}}"#);
         let info = r#"{"method":"info","params":{}}"#;
         for (count, expected) in [
-            (0, String::new()),
+            (0, "[]".to_owned()),
             (1, format!("[{}]", publish(1))),
             (4, format!("[{},{},{info},{}]", publish(1), publish(2), publish(3))),
         ] {

@@ -167,8 +167,8 @@ fn no_object(method: Option<&Method>) -> Cow<'static, str> {
     };
     let mut required = method.params.iter().filter(|param| param.is_required(ApiVersion::V2)).map(|param| param.name);
     let Some(first) = required.next() else { return "not a JSON object; use {} for no params".into() };
-    let others: String = required.map(|name| format!(" {name}=…")).collect();
-    let command = format!("cent live {} --lines{others} {first}@-", method.name);
+    let others: Vec<String> = required.map(|name| format!(" {name}=…")).collect();
+    let command = format!("cent live {} --lines{} {first}@-", method.name, others.concat());
     format!("not a JSON object; use KEY=VALUE, with {first}@- for text: {command}").into()
 }
 

@@ -230,6 +230,7 @@ pub(crate) struct Contradiction;
 
 /// All lines up to [`done`](Self::done) are settled (accepted, rejected or skipped), except those that are
 /// [unknown](Self::unknown). What comes after both was not sent, or not accepted.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact about the job")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Ledger {
     done: u64,
