@@ -19,6 +19,7 @@ mod program {
     }
     pub(crate) mod did_you_mean;
     pub(crate) mod exit;
+    pub(crate) mod hints;
     pub(crate) mod lines {
         pub(crate) mod journal;
         pub(crate) mod ledger;
@@ -26,7 +27,7 @@ mod program {
     pub(crate) mod options;
 }
 
-pub(crate) use program::{clock, console, did_you_mean, exit, options};
+pub(crate) use program::{clock, console, did_you_mean, exit, hints, options};
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -95,7 +96,8 @@ pub fn journal(data: &[u8]) {
     use program::options::UnknownChoice;
 
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let job = Job { section: "live".to_owned(), address: "http://h".to_owned(), method: Some("publish".to_owned()) };
+    let (section, address, method) = ("live".to_owned(), "http://h".to_owned(), Some("publish".to_owned()));
+    let job = Job { section, address, method, params: None };
     let header = text.split_inclusive('\n').next().unwrap_or_default();
     if let Ok(id) = job.parse_header(header) {
         assert_eq!(job.header_with(id), header);
