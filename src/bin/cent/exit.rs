@@ -148,7 +148,7 @@ pub(crate) const EXIT_TABLE: [ExitRow; 7] = [
     ExitRow {
         codes: "129, 130, 143",
         single: "ended by SIGHUP, Ctrl-C or SIGTERM; it may have been executed",
-        lines: "the same; lines before the named one are done, none is unknown",
+        lines: "ended; lines before the named one are done, none is unknown",
         advice: "check before running it again; with --lines, do what the summary says",
     },
 ];

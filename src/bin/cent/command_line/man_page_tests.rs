@@ -107,7 +107,8 @@ fn methods() -> Roff {
             roff.text([roman(method_help::describe(param, ApiVersion::V2))]);
         }
         roff.control("PD", []);
-        let in_v1 = method.params.iter().filter(|param| param.versions(ApiVersion::V1).is_some());
+        let is_in_v1 = method.versions(ApiVersion::V1).is_some();
+        let in_v1 = method.params.iter().filter(|param| is_in_v1 && param.versions(ApiVersion::V1).is_some());
         let in_v1: Vec<&str> = in_v1.map(|param| param.name).collect();
         if !in_v1.is_empty() {
             roff.control("PP", []);
