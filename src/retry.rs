@@ -29,7 +29,8 @@ pub enum Repeat {
     /// Whatever happened: none of its commands changes anything.
     Reads,
     /// To a server that [recognizes idempotency keys](crate::Client::idempotency_support), as the one of the first attempt
-    /// did: each command that changes anything has one. Within [`REPEAT_LIMIT`](crate::REPEAT_LIMIT) after the first attempt, it is executed once.
+    /// did: each command that changes anything has one. Within [`REPEAT_LIMIT`](crate::REPEAT_LIMIT) after the first
+    /// attempt, it is executed once.
     Keys,
     /// No: it would be executed twice.
     Nothing,

@@ -98,7 +98,6 @@ pub(super) fn status_hint(status: u16, commands: &[Command]) -> Option<String> {
 mod tests {
     use super::*;
 
-    // RFC 4231, test case 2.
     #[test]
     fn signature_does_not_depend_on_chunks() {
         let text: String = ('a'..='z').cycle().take(5 * MAX_JOINED_BYTES).collect();
@@ -117,6 +116,7 @@ mod tests {
         }
     }
 
+    // RFC 4231, test case 2.
     #[test]
     fn signature_matches_rfc4231() {
         assert_eq!(

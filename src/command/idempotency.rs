@@ -181,7 +181,7 @@ mod tests {
         assert_ne!(first, second);
     }
 
-    /// As `printf 17 | openssl dgst -sha256 -mac HMAC -macopt hexkey:…` prints it.
+    /// As `printf '17 {"channel":"news"}' | openssl dgst -sha256 -mac HMAC -macopt hexkey:…` prints it.
     #[test]
     fn derived_key_is_hmac_of_number_and_params() {
         let derived = key("000102030405060708090a0b0c0d0e0f").derived(17, r#"{"channel":"news"}"#).to_string();

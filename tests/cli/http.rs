@@ -469,7 +469,7 @@ fn transport_mode_errors_are_printed_like_others() {
             false,
             1,
             r#"{"code":112,"message":"unrecoverable position"}"#,
-            r#"unrecoverable position (112); omit "since": the history no longer reaches back to that position"#,
+            r#"unrecoverable position (112); omit "since": the history no longer reaches back to that position, or has another epoch"#,
         ),
         (
             6,

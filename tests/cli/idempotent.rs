@@ -107,8 +107,14 @@ fn own_key_and_other_methods_are_sent_as_written() {
 fn dry_run_shows_key() {
     let server = Current.server().expect_no_connection();
     let output = publish(Current, &server).arg("--dry-run").run();
-    assert_eq!(output.exit_code(), Some(0));
+    let note = "cent: the idempotency key is an example: each call has another\n";
+    assert_eq!((output.exit_code(), output.stderr().as_str()), (Some(0), note));
     assert_distinct_keys(&keys_in(&output.stdout()), 1);
+    let args = ["bananas", "publish", "--lines", "--idempotent", "--retry=1", "--dry-run"];
+    let output = Current.cent(&server).args(&args).stdin_bytes(lines(1..=2)).run();
+    let summary = "cent: dry run: 2 commands in 1 request, nothing sent; the idempotency keys are examples\n";
+    assert_eq!((output.exit_code(), output.stderr().as_str()), (Some(0), summary));
+    assert_distinct_keys(&keys_in(&output.stdout()), 2);
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub(crate) fn run(options: &Options, console: Console, client: Client, method: &
     let endpoint = client.requests().endpoint();
     ensure!(!options.idempotent || !endpoint.is_signed(), IDEMPOTENT_REQUIRES_KEY);
     let command = params::read_command(options.params.as_deref(), &options.key_values, method, endpoint, console)?;
+    let own_len = command.params().len();
     let command = if options.idempotent { command.with_idempotency_key(IdempotencyKey::random()?) } else { command };
     let request = client.requests().request(slice::from_ref(&command));
     let mut request = request.map_err(|error| with_usage_hint(error, options, method))?;
@@ -38,6 +39,10 @@ pub(crate) fn run(options: &Options, console: Console, client: Client, method: &
     if options.dry_run {
         if let Some(note) = misspelled_method(client.requests().endpoint(), method) {
             console.print_message(&note);
+        }
+        // Not the caller's own key.
+        if command.params().len() > own_len {
+            console.print_message("the idempotency key is an example: each call has another");
         }
         return exit_status_of_printing(console.print_request(&request, true));
     }

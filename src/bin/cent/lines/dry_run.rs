@@ -9,7 +9,12 @@ use crate::console::Console;
 use crate::exit::{Effect, ExitStatus, OutputError};
 
 /// Prints the requests, with an empty line between two.
-pub(super) fn dry_run(console: Console, queue: &Queue, requests: &RequestBuilder) -> anyhow::Result<ExitStatus> {
+pub(super) fn dry_run(
+    console: Console,
+    queue: &Queue,
+    requests: &RequestBuilder,
+    has_keys: bool,
+) -> anyhow::Result<ExitStatus> {
     let (mut commands, mut count) = (0, 0);
     while let Some(mut batch) = queue.pop() {
         let printed = console.print_request(batch.request(requests)?, count == 0);
@@ -29,6 +34,6 @@ pub(super) fn dry_run(console: Console, queue: &Queue, requests: &RequestBuilder
         Some(StopReason::Signal(signal)) => (signal_text(signal), ExitStatus::Signal(signal)),
         _ => ("dry run", ExitStatus::Success),
     };
-    console.print_message(&format!("{reason}: {}", dry_run_summary(commands, count)));
+    console.print_message(&format!("{reason}: {}", dry_run_summary(commands, count, has_keys)));
     Ok(status)
 }

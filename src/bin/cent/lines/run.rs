@@ -80,7 +80,7 @@ pub(crate) fn run(
     let parser = LineParser::new(kind, requests.endpoint(), line_keys(options, journal.as_ref())?, on_note);
     reader::start(&queue, requests.clone(), known, move |text, number| parser.parse(text, number))?;
     if options.dry_run {
-        return dry_run::dry_run(console, &queue, &requests);
+        return dry_run::dry_run(console, &queue, &requests, options.idempotent);
     }
     let print = {
         let progress = progress.clone();
