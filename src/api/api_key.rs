@@ -51,7 +51,10 @@ fn reply_error(code: u64, message: String, is_temporary: bool) -> ReplyError {
         104 => (ErrorKind::Rejected, "this server or edition does not support the method"),
         107 => (ErrorKind::Rejected, "check the params for wrong types and missing keys"),
         108 => (ErrorKind::Rejected, HINT_ENABLE),
-        112 => (ErrorKind::Rejected, r#"omit "since": the history no longer reaches back to that position, or has another epoch"#),
+        112 => (
+            ErrorKind::Rejected,
+            r#"omit "since": the history no longer reaches back to that position, or has another epoch"#,
+        ),
         _ => (ErrorKind::Rejected, "retrying will not help"),
     };
     ReplyError::new(kind, Some(code), message, hint)

@@ -86,8 +86,7 @@ impl<'a> Retrier<'a> {
         loop {
             let start = Instant::now();
             let result = if is_repetition {
-                let age = first.age(&self.now()).unwrap_or(KEY_LIFETIME);
-                self.client.send_request_within(request, KEY_LIFETIME.saturating_sub(age).saturating_sub(KEY_MARGIN))
+                self.client.send_request_within(request, key_time_left(first, &self.now()))
             } else {
                 self.client.send_request(request)
             };
@@ -131,9 +130,6 @@ impl<'a> Retrier<'a> {
     }
 
     fn may_repeat(&mut self, first: &Timestamp) -> Resend {
-        if self.is_too_late(first) {
-            return Resend::Never;
-        }
         let problem = match self.read_again(Client::idempotency_support) {
             Ok(IdempotencySupport::NoNodes) => Err(NO_NODES.to_owned()),
             Ok(support) => Ok(ignorance(&support)),
@@ -153,16 +149,12 @@ impl<'a> Retrier<'a> {
                 Resend::Later
             }
         };
-        // Retries of the question take their time.
-        if resend == Resend::Now && self.is_too_late(first) { Resend::Never } else { resend }
-    }
-
-    fn is_too_late(&self, first: &Timestamp) -> bool {
-        let is_too_late = first.age(&self.now()).is_none_or(|age| age >= REPEAT_LIMIT);
-        if is_too_late {
+        // After the question, whose retries take their time.
+        if resend == Resend::Now && is_too_late(first, &self.now()) {
             self.report_expired_keys();
+            return Resend::Never;
         }
-        is_too_late
+        resend
     }
 
     fn report_expired_keys(&self) {
@@ -256,6 +248,17 @@ pub(crate) enum Resend {
     Never,
 }
 
+/// Whether a request that was sent first at this time must not be repeated any more.
+fn is_too_late(first: &Timestamp, now: &Timestamp) -> bool {
+    first.age(now).is_none_or(|age| age >= REPEAT_LIMIT)
+}
+
+/// How long a repetition may take, so that it ends before the server forgets its keys.
+fn key_time_left(first: &Timestamp, now: &Timestamp) -> Duration {
+    let age = first.age(now).unwrap_or(KEY_LIFETIME);
+    KEY_LIFETIME.saturating_sub(age).saturating_sub(KEY_MARGIN)
+}
+
 const NO_NODES: &str = "the reply to info lists no nodes";
 
 /// Why idempotency keys are of no use.
@@ -305,6 +308,24 @@ fn random_jitter() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp { time: seconds, uptime: seconds, machine: Some("m".to_owned()) }
+    }
+
+    #[test]
+    fn requests_are_repeated_for_four_minutes() {
+        assert!(!is_too_late(&at(0), &at(239)) && is_too_late(&at(0), &at(240)));
+        let restarted = Timestamp { machine: Some("other".to_owned()), ..at(1) };
+        assert!(is_too_late(&at(0), &restarted));
+    }
+
+    #[test]
+    fn repetition_ends_before_keys_do() {
+        let left = |now: &Timestamp| key_time_left(&at(0), now).as_secs();
+        assert_eq!([0, 239, 297, 298, 1000].map(|seconds| left(&at(seconds))), [298, 59, 1, 0, 0]);
+        assert_eq!(left(&Timestamp { machine: None, ..at(1) }), 0);
+    }
 
     #[test]
     fn jitter_is_random() {
