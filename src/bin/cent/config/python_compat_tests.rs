@@ -242,8 +242,9 @@ fn reference_outcome(text: &str) -> PythonOutcome {
     PythonOutcome::Sections(sections.into_iter().map(section).collect())
 }
 
-/// Whether the reference parser agrees with Python, except for what it does not know: the kinds of errors, references to
-/// other keys, and what `getint` accepts besides digits.
+/// Whether the reference parser agrees with Python on known keys, except for what it does not know: the kinds of errors,
+/// references to other keys, and what `getint` accepts besides digits. Other keys may have another lower case in Python's
+/// older version of Unicode.
 fn agrees(ours: &PythonOutcome, python: &PythonOutcome) -> bool {
     let (ours, python) = match (ours, python) {
         (PythonOutcome::Sections(ours), PythonOutcome::Sections(python)) => (ours, python),
@@ -252,8 +253,11 @@ fn agrees(ours: &PythonOutcome, python: &PythonOutcome) -> bool {
     let refers = |value: &Value| matches!(value, Value::Raw { raw } if configparser::interpolated(raw).is_none());
     ours.len() == python.len()
         && ours.iter().zip(python).all(|((name, ours, _), (theirs, python, _))| {
-            let keys = ours.keys().eq(python.keys());
-            name == theirs && keys && ours.iter().all(|(key, value)| refers(value) || python.get(key) == Some(value))
+            let is_same = |key: &str| match (ours.get(key), python.get(key)) {
+                (Some(ours), Some(theirs)) => ours == theirs || refers(ours),
+                (ours, theirs) => ours.is_none() && theirs.is_none(),
+            };
+            name == theirs && KNOWN_KEYS.into_iter().all(is_same)
         })
 }
 
