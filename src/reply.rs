@@ -39,10 +39,8 @@ pub struct Reply {
 
 impl Reply {
     /// A reply that is this range of a response.
-    pub(crate) fn new(response: &Arc<String>, range: Range<usize>, errors: Vec<ReplyError>) -> Self {
-        // Responses are not that large.
-        let position = |position: usize| u32::try_from(position).unwrap_or(u32::MAX);
-        let text = ReplyText { response: Arc::clone(response), range: [range.start, range.end].map(position) };
+    pub(crate) fn new(response: &Arc<String>, range: impl Into<TextRange>, errors: Vec<ReplyError>) -> Self {
+        let text = ReplyText { response: Arc::clone(response), range: range.into() };
         Self { text, errors: errors.into(), method: None, channels: None }
     }
 
@@ -110,14 +108,33 @@ impl Reply {
 #[derive(Clone)]
 struct ReplyText {
     response: Arc<String>,
-    /// Start and end, in bytes.
-    range: [u32; 2],
+    range: TextRange,
+}
+
+/// Start and end of a part of a response, in bytes. Responses are not larger than fits, and there is one for each reply.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TextRange {
+    start: u32,
+    end: u32,
+}
+
+impl TextRange {
+    pub(crate) fn text(self, response: &str) -> &str {
+        let position = |position: u32| usize::try_from(position).unwrap_or(usize::MAX);
+        response.get(position(self.start)..position(self.end)).unwrap_or_default()
+    }
+}
+
+impl From<Range<usize>> for TextRange {
+    fn from(range: Range<usize>) -> Self {
+        let position = |position: usize| u32::try_from(position).unwrap_or(u32::MAX);
+        Self { start: position(range.start), end: position(range.end) }
+    }
 }
 
 impl ReplyText {
     fn as_str(&self) -> &str {
-        let [start, end] = self.range.map(|position| usize::try_from(position).unwrap_or(usize::MAX));
-        self.response.get(start..end).unwrap_or_default()
+        self.range.text(&self.response)
     }
 }
 

@@ -4,7 +4,6 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
-use std::ops::Range;
 
 use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
@@ -19,7 +18,7 @@ use crate::command::Command;
 use crate::error_kind::ErrorKind;
 use crate::json::{self, Elements, ElementsSeed, RawObject};
 use crate::methods::ApiVersion;
-use crate::reply::ReplyError;
+use crate::reply::{ReplyError, TextRange};
 use crate::server::address::Address;
 
 pub(super) fn method_url(address: &Address, commands: &[Command]) -> String {
@@ -53,7 +52,7 @@ pub(super) fn encode_batch(commands: &[Command], order: Order) -> Body {
 /// The replies of a batch, each as the same command would be answered alone.
 pub(super) struct BatchReplies {
     pub(super) text: String,
-    pub(super) ranges: Vec<Range<usize>>,
+    pub(super) ranges: Vec<TextRange>,
     /// How many there are; only as many as there are commands have a range.
     pub(super) count: usize,
     /// The indexes of those that are not about their command.
@@ -105,13 +104,13 @@ pub(super) fn unwrap_batch(response: &str, commands: &[Command]) -> serde_json::
     let error = batch.error.map_or(Some(None), |error| api_key::parse_error(error.get()));
     let (Some(replies), Some(error)) = (batch.replies, error) else { return Ok(None) };
     let mut text = String::with_capacity(response.len());
-    let mut ranges: Vec<Range<usize>> = Vec::with_capacity(replies.first.len());
+    let mut ranges: Vec<TextRange> = Vec::with_capacity(replies.first.len());
     let (mut last, mut foreign) = (None, Vec::new());
     for (index, (reply, command)) in replies.first.iter().zip(commands).enumerate() {
         let key = (reply.get(), command.canonical_name());
         // Most replies are the same as the one before: they can share its text.
         if last == Some(key)
-            && let Some(range) = ranges.last().cloned()
+            && let Some(range) = ranges.last().copied()
         {
             ranges.push(range);
             continue;
@@ -122,7 +121,7 @@ pub(super) fn unwrap_batch(response: &str, commands: &[Command]) -> serde_json::
         } else {
             foreign.push(index);
         }
-        ranges.push(start..text.len());
+        ranges.push((start..text.len()).into());
     }
     Ok(Some(BatchReplies { text, ranges, count: replies.count, foreign, error }))
 }

@@ -70,7 +70,7 @@ fn parse(response: String, request: &HttpRequest<'_>) -> Result<Vec<Reply>, Erro
     // Most replies are the same as the one before: those are not parsed again.
     let mut last_success = None;
     for (index, (range, command)) in ranges.into_iter().zip(commands).enumerate() {
-        let text = response.get(range.clone()).unwrap_or_default();
+        let text = range.text(&response);
         let errors = if last_success == Some((text, command.method())) {
             Some(Vec::new())
         } else if foreign.contains(&index) {
@@ -119,7 +119,8 @@ fn split(response: String, request: &HttpRequest<'_>) -> Result<BatchReplies, Er
     };
     let Elements { first, count } = elements.map_err(|error| parse_error(&response, &error))?;
     let start = |text: &str| text.as_ptr().addr() - response.as_ptr().addr();
-    let ranges = first.into_iter().map(RawValue::get).map(|text| start(text)..start(text) + text.len()).collect();
+    let ranges =
+        first.into_iter().map(RawValue::get).map(|text| (start(text)..start(text) + text.len()).into()).collect();
     Ok(BatchReplies { text: response, ranges, count, foreign: Vec::new(), error: None })
 }
 

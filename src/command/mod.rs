@@ -5,7 +5,6 @@ pub(crate) mod idempotency;
 pub(crate) mod optional_params;
 pub(crate) mod options;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -32,8 +31,8 @@ use idempotency::IdempotencyKey;
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Command {
-    /// Borrowed where the method is known, so that a stream of commands need not copy it.
-    name: Cow<'static, str>,
+    /// None where the method is known by exactly this name: a stream of commands need not copy it.
+    other_name: Option<Box<str>>,
     /// In any letter case, as Centrifugo 2 and later find it.
     method: Option<&'static Method>,
     params: String,
@@ -117,11 +116,8 @@ impl Command {
         let unknown_params =
             method.map_or(UnknownParams { v1: false, v2: false }, |method| UnknownParams::find(method, rows, &object));
         let idempotency_key = KeyParam::find(rows, &object);
-        let name = match method {
-            Some(method) if method.name == name => method.name.into(),
-            _ => name.to_owned().into(),
-        };
-        Ok(Self { name, method, params, param_errors, unknown_params, idempotency_key })
+        let other_name = method.is_none_or(|method| method.name != name).then(|| name.into());
+        Ok(Self { other_name, method, params, param_errors, unknown_params, idempotency_key })
     }
 
     /// Parses a command from JSON: `{"method": …, "params": …}`. `params` defaults to `{}`.
@@ -206,7 +202,7 @@ impl Command {
         params.push(':');
         params.push_str(&to_json(value)?);
         params.push('}');
-        Self::new(&self.name, params)
+        Self::new(self.method(), params)
     }
 
     /// Validates the command against the rules of the endpoint's server version, so that an invalid command is found
@@ -249,7 +245,7 @@ impl Command {
 
     /// The method's name, as written.
     pub fn method(&self) -> &str {
-        &self.name
+        self.other_name.as_deref().or(self.method.map(|method| method.name)).unwrap_or_default()
     }
 
     /// What is known of the method; `None` if this crate does not know it.
@@ -290,14 +286,14 @@ impl Command {
 
     /// What is known of the method, if servers of this version have it: Centrifugo 1 has names in lower case only.
     pub(crate) fn method_in(&self, version: ApiVersion) -> Option<&'static Method> {
-        let is_found = |method: &&Method| version == ApiVersion::V2 || method.name == self.name;
-        self.method.filter(is_found).filter(|method| method.versions(version).is_some())
+        let is_found_by_name = version == ApiVersion::V2 || self.other_name.is_none();
+        self.method.filter(|method| is_found_by_name && method.versions(version).is_some())
     }
 
     /// The name as the servers write it in paths and batches of Centrifugo 5 and later: that of a known method in lower
     /// case.
     pub(crate) fn canonical_name(&self) -> &str {
-        self.method.map_or(&self.name, |method| method.name)
+        self.method.map_or_else(|| self.method(), |method| method.name)
     }
 
     /// Whether this is a broadcast, whose reply can have an error for each channel.
@@ -324,11 +320,11 @@ impl Command {
     /// Rejects params that a server of this version would reject without a reason or misinterpret.
     pub(crate) fn validate(&self, version: ApiVersion) -> Result<(), Error> {
         if let Some((problem, hint)) = self.name_problem(version) {
-            return Err(Error::invalid(format!("{}: {problem}", self.name)).with_hint(hint));
+            return Err(Error::invalid(format!("{}: {problem}", self.method())).with_hint(hint));
         }
         let errors = self.param_errors.as_ref().filter(|_| self.method_in(version).is_some());
         errors.and_then(|errors| errors.in_version(version)).map_or(Ok(()), |error| {
-            let result = Error::invalid(format!("{}: {error}", self.name)).with_param(error.name());
+            let result = Error::invalid(format!("{}: {error}", self.method())).with_param(error.name());
             Err(match error.hint() {
                 Some(hint) => result.with_hint(hint),
                 None => result,
@@ -341,9 +337,9 @@ impl Command {
         let is_segment = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         if version == ApiVersion::V1 {
             None
-        } else if self.name.eq_ignore_ascii_case("batch") {
+        } else if self.method().eq_ignore_ascii_case("batch") {
             Some(("not a method of its own", "send the commands of the batch"))
-        } else if self.method_in(version).is_none() && !self.name.chars().all(is_segment) {
+        } else if self.method_in(version).is_none() && !self.method().chars().all(is_segment) {
             Some(("not a valid method name", "use letters, digits, _ and - only"))
         } else {
             None
@@ -388,14 +384,14 @@ pub fn check_json(text: &[u8]) -> Result<&str, Error> {
 /// All else follows from these.
 impl Hash for Command {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.name, &self.params).hash(state);
+        (self.method(), &self.params).hash(state);
     }
 }
 
 /// Shows only the size of the params: they can be megabytes.
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Command({:?}, {} bytes of params)", self.name, self.params.len())
+        write!(f, "Command({:?}, {} bytes of params)", self.method(), self.params.len())
     }
 }
 
