@@ -91,11 +91,20 @@ impl<'de> Visitor<'de> for BatchVisitor {
     }
 }
 
+/// Reads as many replies as this.
+fn parse_batch(response: &str, limit: usize) -> serde_json::Result<Batch<'_>> {
+    let list = response.trim_ascii_end().strip_prefix("{\"replies\":[").and_then(|text| text.strip_suffix("]}"));
+    if let Some(replies) = list.and_then(|list| json::equal_elements(list, ',', limit)) {
+        return Ok(Batch { replies: Some(replies), error: None });
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(response);
+    let batch = deserializer.deserialize_map(BatchVisitor(limit))?;
+    deserializer.end().map(|()| batch)
+}
+
 /// Unwraps the replies of a batch: `{"publish": X}` becomes `{"result": X}`. `Ok(None)` where the response is no batch.
 pub(super) fn unwrap_batch(response: &str, commands: &[Command]) -> serde_json::Result<Option<BatchReplies>> {
-    let mut deserializer = serde_json::Deserializer::from_str(response);
-    let batch = deserializer.deserialize_map(BatchVisitor(commands.len()));
-    let batch = match batch.and_then(|batch| deserializer.end().map(|()| batch)) {
+    let batch = match parse_batch(response, commands.len()) {
         Ok(batch) => batch,
         // JSON of another shape, if it is valid.
         Err(error) if error.is_data() => return serde_json::from_str::<IgnoredAny>(response).map(|_| None),

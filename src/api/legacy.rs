@@ -23,6 +23,9 @@ pub(super) fn encode(commands: &[Command]) -> Body {
 
 /// Splits a response into the texts of its replies, up to so many.
 pub(super) fn split_replies(response: &str, limit: usize) -> serde_json::Result<Elements<'_>> {
+    if let Some(elements) = json::equal_elements(response.trim_ascii_end(), '\n', limit) {
+        return Ok(elements);
+    }
     let mut replies = serde_json::Deserializer::from_str(response).into_iter();
     let first = replies.by_ref().take(limit).collect::<serde_json::Result<Vec<&RawValue>>>()?;
     let surplus = replies.try_fold(0, |count, reply| reply.map(|_| count + 1))?;

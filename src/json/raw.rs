@@ -97,9 +97,28 @@ pub(crate) struct Elements<'a> {
 
 /// Splits an array, up to so many elements.
 pub(crate) fn first_elements(text: &str, limit: usize) -> serde_json::Result<Elements<'_>> {
+    let list = text.trim_ascii().strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    if let Some(elements) = list.and_then(|list| equal_elements(list, ',', limit)) {
+        return Ok(elements);
+    }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let elements = ElementsSeed { limit }.deserialize(&mut deserializer)?;
     deserializer.end().map(|()| elements)
+}
+
+/// Splits a list whose elements are all written the same, as the replies to a batch often are: the others are compared
+/// with the first one, not parsed.
+pub(crate) fn equal_elements(list: &str, separator: char, limit: usize) -> Option<Elements<'_>> {
+    let first = serde_json::Deserializer::from_str(list).into_iter::<&RawValue>().next()?.ok()?;
+    let others = match list.strip_prefix(first.get())? {
+        "" => "",
+        rest => rest.strip_prefix(separator)?,
+    };
+    let (element_len, list_len) = (first.get().len() + separator.len_utf8(), list.len() + separator.len_utf8());
+    // Then the list is the same from its second element on.
+    let are_equal = list_len.is_multiple_of(element_len) && list.starts_with(others);
+    let count = list_len / element_len;
+    are_equal.then(|| Elements { first: vec![first; count.min(limit)], count })
 }
 
 /// Splits an array, up to so many elements.
@@ -223,6 +242,24 @@ mod tests {
         }
         for bad in ["{}", "[1", "[1,2", "[] x", "null"] {
             assert!(first_elements(bad, 1).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn equal_elements_are_not_parsed_again() {
+        let split = |list, separator| {
+            let elements = equal_elements(list, separator, 2)?;
+            let first: Vec<_> = elements.first.iter().map(|element| element.get()).collect();
+            Some((first, elements.count))
+        };
+        assert_eq!(split("{}", ','), Some((vec!["{}"], 1)));
+        assert_eq!(split("{\"a\":1},{\"a\":1}", ','), Some((vec!["{\"a\":1}"; 2], 2)));
+        assert_eq!(split("[\"ü,ü\"]\n[\"ü,ü\"]\n[\"ü,ü\"]", '\n'), Some((vec!["[\"ü,ü\"]"; 2], 3)));
+        for list in ["", " {}", "{},", ",{}", "{},[]", "{}{}", "{} ,{}", "{}\n", "{}\n{}", "{,{", "{},{},{", "{},{}}"] {
+            assert_eq!(split(list, ','), None, "{list}");
+        }
+        for list in ["1,11", "11,1", "1,1,2", "2,1,1", "1,1,", "1,,1", "1,1,1 "] {
+            assert_eq!(split(list, ','), None, "{list}");
         }
     }
 
