@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use memchr::memmem;
+
 /// Maximum response size, in bytes: 64 MiB.
 pub const MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -57,8 +59,8 @@ impl HttpResponse {
     fn hide(&mut self, credential: &str) {
         const HIDDEN: &str = "[hidden]";
         // Other text is not JSON, so that nothing of it is printed.
-        if let Ok(text) = std::str::from_utf8(&self.body)
-            && text.contains(credential)
+        if memmem::find(&self.body, credential.as_bytes()).is_some()
+            && let Ok(text) = std::str::from_utf8(&self.body)
         {
             self.body = text.replace(credential, HIDDEN).into_bytes();
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
-use ureq::http::{HeaderValue, Version};
+use ureq::http::{HeaderMap, HeaderValue, Version};
 
 use super::attempt::{Attempt, Progress};
 use super::connector::ServerConnector;
@@ -110,25 +110,17 @@ impl Transport {
         state.max_idle = if is_reusable { keep_alive::max_idle(keep_alive, state.idle_limit) } else { Duration::ZERO };
         drop(state);
         let is_early = self.attempt.state().has_write_failed;
-        let header = |name: &str| headers.get(name).map(header_text);
         let mut result = HttpResponse {
             status: response.status().as_u16(),
-            content_type: header("content-type"),
-            location: header("location"),
-            retry_after: header("retry-after"),
-            date: header("date"),
-            content_encoding: header("content-encoding"),
-            www_authenticate: header("www-authenticate"),
-            proxy_authenticate: headers.get_all("proxy-authenticate").iter().map(header_text).collect(),
-            is_nosniff: header("x-content-type-options").is_some_and(|value| value.eq_ignore_ascii_case("nosniff")),
-            server: header("server"),
             proxy: match &self.route {
                 Route::Forward(proxy) => Some(proxy.name()),
                 Route::Direct | Route::Tunnel(_) => None,
             },
             is_early,
-            body: read_body(response.into_body())?,
+            ..HttpResponse::default()
         };
+        set_headers(&mut result, headers);
+        result.body = read_body(response.into_body())?;
         if let Some((_, value)) = &request.auth_header {
             result.hide_credential(value.expose());
         }
@@ -146,6 +138,31 @@ impl Transport {
         } else {
             errors::sent_error(&error, timeout, &self.attempt).with_proxy(proxy)
         }
+    }
+}
+
+/// The first value of each header, in one pass: a search by name parses the name each time.
+fn set_headers(response: &mut HttpResponse, headers: &HeaderMap) {
+    for (name, value) in headers {
+        let header = match name.as_str() {
+            "content-type" => &mut response.content_type,
+            "location" => &mut response.location,
+            "retry-after" => &mut response.retry_after,
+            "date" => &mut response.date,
+            "content-encoding" => &mut response.content_encoding,
+            "www-authenticate" => &mut response.www_authenticate,
+            "server" => &mut response.server,
+            "proxy-authenticate" => {
+                response.proxy_authenticate.push(header_text(value));
+                continue;
+            }
+            "x-content-type-options" => {
+                response.is_nosniff |= value.as_bytes().eq_ignore_ascii_case(b"nosniff");
+                continue;
+            }
+            _ => continue,
+        };
+        header.get_or_insert_with(|| header_text(value));
     }
 }
 
