@@ -109,12 +109,16 @@ impl<'a> HttpRequest<'a> {
     /// Whether it may be sent again after an attempt whose outcome is unknown.
     pub fn repeat(&self) -> Repeat {
         let version = self.form.version();
-        let repeats = self.commands.iter().map(|command| match version {
-            _ if command.is_read_only(version) => Repeat::Reads,
-            ApiVersion::V2 if command.has_idempotency_key() => Repeat::Keys,
-            _ => Repeat::Nothing,
-        });
-        repeats.max().unwrap_or(Repeat::Reads)
+        let is_safe = |command: &Command| {
+            command.is_read_only(version) || version == ApiVersion::V2 && command.has_idempotency_key()
+        };
+        if !self.commands.iter().all(is_safe) {
+            Repeat::Nothing
+        } else if self.commands.iter().all(|command| command.is_read_only(version)) {
+            Repeat::Reads
+        } else {
+            Repeat::Keys
+        }
     }
 
     /// Remembers that an earlier attempt, such as one of a program that was killed, may have executed the commands: a
