@@ -91,7 +91,8 @@ fn files_are_text_or_json() {
 fn standard_input_is_read_for_dash_only() {
     let piped = |args: &[&str]| configured(args).stdin_bytes("{\"a\": \"é\"}\n");
     assert_eq!(params_of(piped(&["channel=a", "data:@-"])), r#"{"channel":"a","data":{"a": "é"}}"#);
-    assert_eq!(params_of(piped(&["channel=a", "data@-"])), r#"{"channel":"a","data":"{\"a\": \"é\"}\n"}"#);
+    let text = configured(&["channel=a", "data@-"]).stdin_bytes("\"é\"\n");
+    assert_eq!(params_of(text), r#"{"channel":"a","data":"\"é\"\n"}"#);
     assert_eq!(params_of(piped(&["channel=a", "data=-"])), r#"{"channel":"a","data":"-"}"#);
     // Never written to and never closed: reading would block for ever.
     let (_ours, theirs) = UnixStream::pair().unwrap();
@@ -208,17 +209,32 @@ fn unreadable_files_are_reported() {
 }
 
 #[test]
+fn json_sent_as_text_has_a_note() {
+    for (argument, other) in [("data@body", "data:@body"), ("data[a]@-", "data[a]:@-")] {
+        let output = configured(&["channel=a", "-n", argument]).file("body", " [1]\n").stdin_bytes("{}\n").run();
+        let note = format!("cent: {argument}: sent as text; to send it as JSON, use {other}\n");
+        assert_eq!((output.exit_code(), output.stderr()), (Some(0), note));
+        let quiet = configured(&["channel=a", argument, "-nq"]).file("body", "[1]").stdin_bytes("{}").run();
+        assert_eq!((quiet.exit_code(), quiet.stderr()), (Some(0), String::new()));
+    }
+    for (argument, text) in [("data@body", "[1] 2"), ("data@body", "1"), ("b64data@body", "[1]")] {
+        let output = configured(&["channel=a", "-n", argument]).file("body", text).run();
+        assert_eq!((output.exit_code(), output.stderr()), (Some(0), String::new()), "{argument}");
+    }
+}
+
+#[test]
 fn required_params_are_checked() {
     assert_rejected(
         &["channel=a"],
-        "publish: missing param \"data\" (any JSON value) or \"b64data\"; add one to the params",
+        "publish: missing param \"data\" (any JSON value) or \"b64data\"; add data=TEXT or data:=JSON, or data@- or data:@- for standard input",
     );
     let history = |limit: &str| cent().config(CONFIG).args(&["live", "history", "channel=a", limit]);
     let message = "cent: history: param \"limit\" must be a whole number, found a string; use limit:=10\n";
     history("limit=10").run().assert_output(2, "", message);
     // The hint is about the param that is wrong.
     assert_rejected(&["channel=", "data=1"], "publish: param \"channel\" must not be empty; is a variable unset?");
-    assert_rejected(&["data=1"], "publish: missing param \"channel\" (a non-empty string); add it to the params");
+    assert_rejected(&["data=1"], "publish: missing param \"channel\" (a non-empty string); add channel=…");
     assert_eq!(params_of(history("limit:=10")), r#"{"channel":"a","limit":10}"#);
 }
 
@@ -314,9 +330,9 @@ fn text_that_is_json_has_a_note() {
 fn all_users_of_pro_needs_no_user() {
     let disconnect = |args: &[&str]| cent().config(CONFIG).args(&["live", "disconnect"]).args(args).arg("-n").run();
     assert_eq!(disconnect(&["all_users:=true"]).exit_code(), Some(0));
-    for args in [&["all_users:=false"][..], &[]] {
-        let message = "cent: disconnect: missing param \"user\" (a string); add it to the params\n";
-        disconnect(args).assert_output(2, "", message);
+    for (args, hint) in [(&["all_users:=false"][..], "add user=…"), (&[], "add it to the params")] {
+        let message = format!("cent: disconnect: missing param \"user\" (a string); {hint}\n");
+        disconnect(args).assert_output(2, "", &message);
     }
     let filter = disconnect(&["user=42", "label_filter=a"]);
     let message = "cent: disconnect: param \"label_filter\" must be an object such as {\"key\": \"tenant\", \"cmp\": \"eq\", \"val\": \"a\"}, found a string\n";

@@ -105,7 +105,7 @@ fn wrong_arguments_are_found_before_the_first_line() {
     call(&["data@-"]).assert_output(
         2,
         "",
-        "cent: publish: missing param \"channel\" (a non-empty string); add it to the params\n",
+        "cent: publish: missing param \"channel\" (a non-empty string); add channel=…\n",
     );
     call(&["channel=a", "data@-", "idempotency_key=x"]).assert_output(
         2,

@@ -84,6 +84,12 @@ fn read<'a>(
         tree.insert(argument).map_err(|error| anyhow!("{error}"))?;
     }
     let json = tree.to_json(|argument, json| reader.append(argument, json))?;
+    let is_json_text = |argument: &&KeyValue<'_>| reader.json_texts.contains(&argument.argument);
+    for argument in arguments.iter().filter(is_json_text).filter(|argument| takes_any_json(argument, method)) {
+        let key = argument.argument.strip_suffix(argument.value).unwrap_or_default().trim_end_matches('@');
+        let (name, file) = (shorten(argument.argument), argument.value);
+        console.print_message(&format!("{name}: sent as text; to send it as JSON, use {key}:@{file}"));
+    }
     if json.len() as u64 > MAX_PARAMS_BYTES {
         bail!("params are larger than 1 GB; they must be smaller");
     }
@@ -117,10 +123,7 @@ fn note(
         Some(file) if has_reader && is_file(Path::new(file)) => {
             Some(format!("{name}: sent as text; to send the content of the file, use {key}@{file}"))
         }
-        _ if takes_any_json(argument, method)
-            && value.starts_with(['{', '['])
-            && serde_json::from_str::<IgnoredAny>(value).is_ok() =>
-        {
+        _ if takes_any_json(argument, method) && is_object_or_list(value) => {
             Some(format!("{name}: sent as text; to send it as JSON, use {key}:="))
         }
         _ if takes_any_json(argument, method) && value.starts_with('{') && lost_quotes(value.as_bytes()) => {
@@ -137,8 +140,14 @@ fn takes_any_json(argument: &KeyValue<'_>, method: Option<&Method>) -> bool {
     params.find(|param| param.name.eq_ignore_ascii_case(name)).is_none_or(|param| param.param_type == ParamType::Any)
 }
 
+fn is_object_or_list(text: &str) -> bool {
+    text.starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
 #[derive(Default)]
 struct Reader<'a> {
+    /// The arguments whose text is that of an object or a list.
+    json_texts: Vec<&'a str>,
     /// The argument that standard input is for.
     stdin_argument: Option<&'a str>,
     /// Whether `-` is a line of standard input that is not there yet.
@@ -160,7 +169,9 @@ impl<'a> Reader<'a> {
             Operator::Json => json.extend_from_slice(argument.value.as_bytes().trim_ascii()),
             Operator::TextFile => {
                 self.append_content(argument, json)?;
-                cent::check_utf8(&json[start..]).with_context(|| argument.quoted())?;
+                if is_object_or_list(cent::check_utf8(&json[start..]).with_context(|| argument.quoted())?.trim()) {
+                    self.json_texts.push(argument.argument);
+                }
                 quote_from(json, start);
             }
             Operator::JsonFile => {

@@ -66,7 +66,17 @@ pub(crate) fn param_hint(arguments: &[OsString], method: &Method, name: &str) ->
     let arguments = || arguments.iter().filter_map(|argument| parse(argument.to_str()?).ok());
     let is_about_param = |argument: &KeyValue<'_>| matches!(argument.path.first(), Some(Step::Key(key)) if key.eq_ignore_ascii_case(name));
     match arguments().find(is_about_param) {
-        None if operator_for(param.param_type) == "[]=" => arguments().next().map(|_| format!("as in '{name}[]=…'")),
+        None => arguments().next().map(|_| match operator_for(param.param_type) {
+            "[]=" => format!("as in '{name}[]=…'"),
+            // Standard input is for one argument only.
+            _ if param.param_type == ParamType::Any && arguments().any(|argument| argument.takes_stdin()) => {
+                format!("add {name}=TEXT or {name}:=JSON")
+            }
+            _ if param.param_type == ParamType::Any => {
+                format!("add {name}=TEXT or {name}:=JSON, or {name}@- or {name}:@- for standard input")
+            }
+            operator => format!("add {name}{operator}…"),
+        }),
         Some(KeyValue { operator: Operator::Text, value: "", .. }) => Some("is a variable unset?".to_owned()),
         Some(KeyValue { path, operator: Operator::Text | Operator::Json, value, .. }) if path.len() == 1 => {
             suggest(param, value).map(|typed| format!("use {typed}"))
@@ -86,6 +96,10 @@ mod tests {
         };
         for (argument, method, name, expected) in [
             ("channel=a", "broadcast", "channels", "as in 'channels[]=…'"),
+            ("channel=a", "publish", "data", "add data=TEXT or data:=JSON, or data@- or data:@- for standard input"),
+            ("channel@-", "publish", "data", "add data=TEXT or data:=JSON"),
+            ("channel=a", "disconnect", "user", "add user=…"),
+            ("limit=10", "history", "channel", "add channel=…"),
             ("channel=", "publish", "channel", "is a variable unset?"),
             ("channels[]=", "broadcast", "channels", "is a variable unset?"),
             ("channels=a", "broadcast", "channels", "use 'channels[]=a'"),
@@ -100,9 +114,7 @@ mod tests {
         ] {
             assert_eq!(hint(argument, method, name).as_deref(), Some(expected), "{argument}");
         }
-        for (argument, method, name) in
-            [("limit=10", "history", "channel"), ("limit=ten", "history", "limit"), ("limit:=1.5", "history", "limit")]
-        {
+        for (argument, method, name) in [("limit=ten", "history", "limit"), ("limit:=1.5", "history", "limit")] {
             assert_eq!(hint(argument, method, name), None, "{argument}");
         }
     }
