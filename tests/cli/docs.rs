@@ -485,7 +485,7 @@ fn readme_job_runs() {
 fn readme_crontab_runs() {
     let sandbox = Sandbox::new();
     let crontab = code_blocks(section("Recipes"), "cron").concat();
-    let [_, line] = &crontab.lines().collect::<Vec<_>>()[..] else { panic!("the crontab has a comment and a line") };
+    let [_, line, job] = &crontab.lines().collect::<Vec<_>>()[..] else { panic!("a comment, a call and a job") };
     // A command whose output is hostile in the place of uptime.
     sandbox.file("bin/uptime", "#!/bin/sh\ncat \"$HOME/uptime\"\n");
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -497,6 +497,10 @@ fn readme_crontab_runs() {
     }
     assert_texts(&sandbox, "clock", "uptime", &texts);
     assert_texts(&sandbox, "clock", "load", &vec!["100%".to_owned(); texts.len()]);
+    for _ in 0..2 {
+        assert_eq!(sandbox.run_shell(&from_crontab(job), ""), "");
+    }
+    assert_eq!(sandbox.published_data("news"), ["1"]);
 }
 
 /// The script of a deployment.
@@ -534,9 +538,9 @@ fn readme_deployment_publishes_any_version() {
 fn readme_deployment_handles_each_status() {
     assert_eq!(deploy(None, true), "");
     let unavailable = reject(&Response::new(503).header("Retry-After", "0"));
-    assert!(deploy(Some(&unavailable), false).ends_with("\nnot accepted: safe to retry\n"));
+    assert!(deploy(Some(&unavailable), false).ends_with("\nnot published: deploy again\n"));
     let unknown = respond(&Response::plain(502, "bad gateway"));
-    assert!(deploy(Some(&unknown), false).ends_with("\nmay have been executed: check first\n"));
+    assert!(deploy(Some(&unknown), false).ends_with("\nperhaps published: check, then deploy again\n"));
     let rejected = deploy(Some(&reject(&Response::new(401))), false);
     assert_eq!(rejected.lines().count(), 1, "{rejected}");
 }

@@ -218,7 +218,7 @@ const UNSUBSCRIBE_HELP: &str = "\
 unsubscribe: unsubscribe a user's connections from a channel
 
 Params:
-  user          required: the user's ID (a string, or all_users)
+  user          required: the user's ID (a string; all_users replaces it)
   channel       required: the channel (a non-empty string)
   client        only the connection with this client ID (a string; since 3.0)
   session       only the connection with this session ID (a string; since 3.2)

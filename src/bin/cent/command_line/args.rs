@@ -68,9 +68,9 @@ pub(crate) struct Args {
 
     /// Retry up to N times if safe (exit status 3)
     ///
-    /// Only failures with exit status 3 are retried, with growing pauses.
-    /// Without --idempotent, a request that may have been executed is never
-    /// sent again. [default: 0]
+    /// Only failures with exit status 3 are retried, with growing pauses:
+    /// nothing was executed, or the method only reads. --idempotent adds
+    /// requests that may have been executed. [default: 0]
     #[arg(long, value_name = "N", verbatim_doc_comment, value_parser = parse_retries, allow_negative_numbers = true)]
     pub(super) retry: Option<u32>,
 
@@ -125,8 +125,8 @@ pub(crate) struct Args {
 
     /// With --lines: at most N commands per second
     ///
-    /// Commands are sent evenly; fractions are allowed. Requests contain
-    /// what is due, pauses are not caught up. Default: no limit.
+    /// Commands are sent evenly; fractions are allowed. After a pause, such
+    /// as a retry, no faster than before. Default: no limit.
     #[arg(
         long,
         value_name = "N",
@@ -205,7 +205,7 @@ pub(crate) struct Args {
 
     /// Print a completion script: bash, zsh or fish
     #[arg(long, value_name = "SHELL", verbatim_doc_comment, conflicts_with_all = ["section", "method", "dry_run"])]
-    #[arg(value_enum, hide_possible_values = true)]
+    #[arg(value_enum, hide_possible_values = true, hide_short_help = true)]
     pub(crate) completions: Option<Shell>,
 
     /// Print help (see more with --help)

@@ -9,8 +9,10 @@ use crate::exit;
 pub(crate) const ABOUT: &str = "Command-line client for Centrifugo, the real-time messaging server";
 
 pub(crate) const USAGE: &str = "\
-cent [OPTIONS] SECTION METHOD [KEY=VALUE]...  SECTION: from ~/.centrc
-       cent [OPTIONS] --lines SECTION [METHOD] [KEY=VALUE]...  METHOD: publish";
+cent [OPTIONS] SECTION METHOD [KEY=VALUE]...
+       cent [OPTIONS] --lines SECTION [METHOD] [KEY=VALUE]...";
+
+const ARGUMENTS: &str = "SECTION: a server in ~/.centrc; METHOD: publish, info, ... (cent METHOD --help)";
 
 const EXAMPLE: &str = "cent live publish channel=news 'data[text]=Hello!' 'data[n]:=1'";
 
@@ -93,8 +95,8 @@ cent live disconnect --lines --rate=50 user@- < users.txt",
     (
         "In a deploy script:",
         r#"cent live publish -q --retry=3 channel=news "data=$VERSION" || case $? in
-  3) echo "not accepted: safe to retry" >&2; exit 1 ;;
-  4) echo "may have been executed: check first" >&2; exit 1 ;;
+  3) echo "not published: deploy again" >&2; exit 1 ;;
+  4) echo "perhaps published: check, then deploy again" >&2; exit 1 ;;
   *) exit 1 ;;
 esac"#,
     ),
@@ -102,7 +104,7 @@ esac"#,
 
 /// The end of the short help, which must fit 24 lines together with the next prompt.
 pub(crate) fn short_footer() -> String {
-    format!("Example: {EXAMPLE}\n{EXIT_SUMMARY}")
+    format!("{ARGUMENTS}\nExample: {EXAMPLE}\n{EXIT_SUMMARY}")
 }
 
 /// Options that belong together: a heading, their long names, and what to know besides.

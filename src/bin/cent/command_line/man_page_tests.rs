@@ -85,8 +85,8 @@ fn methods() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["METHODS"]);
     roff.text([roman(
-        "These are the methods of open-source servers, and their params in Centrifugo 2 and later. Servers before the \
-         version that is given ignore a param.",
+        "These are the methods of the open-source server, with their params in Centrifugo 2 and later. \"Since 3.0\" means \
+         that earlier versions ignore the param. Params of Centrifugo PRO are marked.",
     )]);
     for method in Method::all().iter().filter(|method| !method.is_pro) {
         let availability = |version| method.availability(version);

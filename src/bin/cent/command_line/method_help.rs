@@ -81,7 +81,7 @@ fn params(method: &Method, version: ApiVersion, heading: &str) -> String {
 pub(super) fn describe(param: &Param, version: ApiVersion) -> String {
     let required = if param.is_required(version) { "required: " } else { "" };
     let alternative = param.alternative.filter(|_| version == ApiVersion::V2);
-    let alternative = alternative.map(|name| format!(", or {name}")).unwrap_or_default();
+    let alternative = alternative.map(|name| format!("; {name} replaces it")).unwrap_or_default();
     let pro = if param.is_pro { "; Centrifugo PRO" } else { "" };
     let versions = param.versions(version).unwrap_or_default();
     let since = versions.first.map(|first| format!("; since {first}")).unwrap_or_default();
