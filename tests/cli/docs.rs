@@ -540,7 +540,7 @@ fn readme_deployment_handles_each_status() {
     let unavailable = reject(&Response::new(503).header("Retry-After", "0"));
     assert!(deploy(Some(&unavailable), false).ends_with("\nnot published: deploy again\n"));
     let unknown = respond(&Response::plain(502, "bad gateway"));
-    assert!(deploy(Some(&unknown), false).ends_with("\nperhaps published: check, then deploy again\n"));
+    assert!(deploy(Some(&unknown), false).ends_with("\nperhaps published: check before you deploy again\n"));
     let rejected = deploy(Some(&reject(&Response::new(401))), false);
     assert_eq!(rejected.lines().count(), 1, "{rejected}");
 }

@@ -52,11 +52,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     pub(crate) config: Option<OsString>,
 
-    /// Time limit per attempt [default: 5]
+    /// Time limit per attempt [default: 5, disconnect: 10]
     ///
     /// From DNS lookup to the last byte of the response: seconds, such as 5
     /// or 2.5, or with a unit: 500ms, 5s, 2m. Overrides the timeout of the
-    /// section. The default is 10 for disconnect.
+    /// section.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -69,8 +69,8 @@ pub(crate) struct Args {
     /// Retry up to N times if safe (exit status 3)
     ///
     /// Only failures with exit status 3 are retried, with growing pauses:
-    /// nothing was executed, or the method only reads. --idempotent adds
-    /// requests that may have been executed. [default: 0]
+    /// nothing was executed, or the method only reads. With --idempotent,
+    /// what may have been executed is retried, too. [default: 0]
     #[arg(long, value_name = "N", verbatim_doc_comment, value_parser = parse_retries, allow_negative_numbers = true)]
     pub(super) retry: Option<u32>,
 
@@ -88,7 +88,7 @@ pub(crate) struct Args {
     )]
     pub(super) retry_max_time: Option<Duration>,
 
-    /// Add idempotency keys, so that --retry repeats more
+    /// Add idempotency keys, to retry status 4, too
     ///
     /// Adds an idempotency_key to publish, broadcast, map_publish and
     /// map_remove, unless the params have one. Centrifugo 5.2 and later then
@@ -149,17 +149,17 @@ pub(crate) struct Args {
     /// With --lines: record progress in FILE, to resume
     ///
     /// Run the same command with the same input again until it exits with
-    /// 0 or 1: it skips the lines that are done (accepted or rejected), and
-    /// goes on. With --idempotent, lines that may have been executed are
-    /// sent again for up to 4 minutes. Otherwise the exit status is 4: see
-    /// --unknown.
+    /// 0, or with 1 for rejected lines: it skips the lines that are done
+    /// (accepted or rejected), and goes on. With --idempotent, lines that
+    /// may have been executed are sent again for up to 4 minutes. Otherwise
+    /// the exit status is 4: see --unknown.
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     pub(crate) journal: Option<OsString>,
 
     /// With --journal: send or skip unknown lines
     ///
-    /// WHAT is send or skip, and applies to all lines that an earlier run
-    /// sent without learning the outcome. Check them first.
+    /// WHAT is send or skip, for the lines that an earlier run sent without
+    /// learning the outcome. Check them first.
     #[arg(long, value_name = "WHAT", verbatim_doc_comment, hide_short_help = true)]
     #[arg(value_enum, hide_possible_values = true)]
     pub(crate) unknown: Option<UnknownChoice>,
@@ -194,7 +194,8 @@ pub(crate) struct Args {
     /// When to use color: auto, always or never
     ///
     /// Applies to printed JSON and to error messages. With auto, color is
-    /// used on a terminal, unless NO_COLOR is set. [default: auto]
+    /// used on a terminal, unless NO_COLOR is set; CLICOLOR_FORCE=1 forces
+    /// it elsewhere, too. [default: auto]
     #[arg(long, value_name = "WHEN", verbatim_doc_comment, default_value = "auto", hide_default_value = true)]
     #[arg(value_enum, hide_possible_values = true, hide_short_help = true)]
     pub(crate) color: ColorChoice,
@@ -204,14 +205,16 @@ pub(crate) struct Args {
     pub(crate) sections: bool,
 
     /// Print a completion script: bash, zsh or fish
+    ///
+    /// COMPLETION in the man page says how to load it.
     #[arg(long, value_name = "SHELL", verbatim_doc_comment, conflicts_with_all = ["section", "method", "dry_run"])]
     #[arg(value_enum, hide_possible_values = true, hide_short_help = true)]
     pub(crate) completions: Option<Shell>,
 
     /// Print help (see more with --help)
     ///
-    /// After SECTION and METHOD: the params of that method, with an
-    /// example.
+    /// After METHOD, with or without SECTION: the params of that method,
+    /// with an example.
     #[arg(short, long, verbatim_doc_comment, action = ArgAction::Help)]
     help: Option<bool>,
 

@@ -24,8 +24,8 @@ const MAX_WIDTH: usize = 80;
 /// What the program does, in paragraphs.
 pub(crate) const DESCRIPTION: [&str; 3] = [
     "\
-Sends one command to a Centrifugo server and pretty-prints its reply, as a list
-of one. SECTION is a section of the config file: it has the server's address and
+Sends one command to a Centrifugo server and pretty-prints its reply, in a JSON
+list. SECTION is a section of the config file: it has the server's address and
 the API key or secret. METHOD is a method of the server's HTTP API.",
     "\
 KEY=VALUE arguments are the method's params: key=text sets a string, key:=json
@@ -48,9 +48,8 @@ One section per server:
   [live]
   address = http://localhost:8000
   api_key = key-of-the-server
-  timeout = 5
-For Centrifugo 1, use secret instead of api_key. timeout is optional.
-The man page has the other keys: credentials in files, certificates.",
+For Centrifugo 1, use secret instead of api_key. More keys, such as timeout
+and ca_file: see CONFIGURATION FILE in the man page.",
 )];
 
 pub(crate) const ENVIRONMENT: [HelpEntry; 5] = [
@@ -96,7 +95,7 @@ cent live disconnect --lines --rate=50 user@- < users.txt",
         "In a deploy script:",
         r#"cent live publish -q --retry=3 channel=news "data=$VERSION" || case $? in
   3) echo "not published: deploy again" >&2; exit 1 ;;
-  4) echo "perhaps published: check, then deploy again" >&2; exit 1 ;;
+  4) echo "perhaps published: check before you deploy again" >&2; exit 1 ;;
   *) exit 1 ;;
 esac"#,
     ),
@@ -123,8 +122,8 @@ const OPTION_GROUPS: [OptionGroup; 5] = [
     OptionGroup {
         heading: "Retries",
         options: &["retry", "retry-max-time", "idempotent"],
-        text: "Only what has status 3 is retried. With --idempotent also what may have been \
-               executed, for 4 minutes: Centrifugo 5.2 and later execute it once.",
+        text: "Only failures with status 3 are retried. With --idempotent, also those with 4, \
+               for 4 minutes: Centrifugo 5.2 and later execute such a command once.",
     },
     OptionGroup {
         heading: "Many commands",

@@ -86,12 +86,16 @@ fn methods() -> Roff {
     roff.control("SH", ["METHODS"]);
     roff.text([roman(
         "These are the methods of the open-source server, with their params in Centrifugo 2 and later. \"Since 3.0\" means \
-         that earlier versions ignore the param. Params of Centrifugo PRO are marked.",
+         that earlier versions ignore the param. Params of Centrifugo PRO are marked. Params of Centrifugo 1 in \
+         brackets are optional.",
     )]);
     for method in Method::all().iter().filter(|method| !method.is_pro) {
         let availability = |version| method.availability(version);
         let versions = match (method.versions(ApiVersion::V1), method.versions(ApiVersion::V2)) {
-            (Some(_), None) => Some("only Centrifugo 1".to_owned()),
+            (Some(versions), None) => Some(match versions.first {
+                Some(first) => format!("only Centrifugo 1, since {first}"),
+                None => "only Centrifugo 1".to_owned(),
+            }),
             (None, Some(_)) => availability(ApiVersion::V2).or_else(|| Some("Centrifugo 2 or later".to_owned())),
             _ => availability(ApiVersion::V1),
         };
@@ -109,7 +113,12 @@ fn methods() -> Roff {
         roff.control("PD", []);
         let is_in_v1 = method.versions(ApiVersion::V1).is_some();
         let in_v1 = method.params.iter().filter(|param| is_in_v1 && param.versions(ApiVersion::V1).is_some());
-        let in_v1: Vec<&str> = in_v1.map(|param| param.name).collect();
+        let in_v1: Vec<String> =
+            in_v1
+                .map(|param| {
+                    if param.is_required(ApiVersion::V1) { param.name.to_owned() } else { format!("[{}]", param.name) }
+                })
+                .collect();
         if !in_v1.is_empty() {
             roff.control("PP", []);
             roff.text([roman(format!("Centrifugo 1: {}.", in_v1.join(", ")))]);
