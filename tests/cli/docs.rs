@@ -538,7 +538,7 @@ fn readme_deployment_publishes_any_version() {
 fn readme_deployment_handles_each_status() {
     assert_eq!(deploy(None, true), "");
     let unavailable = reject(&Response::new(503).header("Retry-After", "0"));
-    assert!(deploy(Some(&unavailable), false).ends_with("\nnot published: deploy again\n"));
+    assert!(deploy(Some(&unavailable), false).ends_with("\nnot published: see above, then deploy again\n"));
     let unknown = respond(&Response::plain(502, "bad gateway"));
     assert!(deploy(Some(&unknown), false).ends_with("\nperhaps published: check before you deploy again\n"));
     let rejected = deploy(Some(&reject(&Response::new(401))), false);

@@ -98,10 +98,10 @@ fn standard_input_is_read_for_dash_only() {
     let (_ours, theirs) = UnixStream::pair().unwrap();
     let cent = configured(&["channel=a", "data=1"]).stdin(std::os::fd::OwnedFd::from(theirs));
     assert_eq!(params_of(cent), r#"{"channel":"a","data":"1"}"#);
-    piped(&["channel@-", "data:@-"]).run().assert_output(
+    piped(&["b64data@-", "data:@-"]).run().assert_output(
         2,
         "",
-        "cent: 'channel@-' and 'data:@-' both read standard input; keep one of them\n",
+        "cent: 'b64data@-' and 'data:@-' both read standard input; keep one of them\n",
     );
 }
 
@@ -206,6 +206,33 @@ fn unreadable_files_are_reported() {
     assert_rejected(&["data@none"], "'data@none': cannot read none: no such file or directory");
     assert_rejected(&["data:@."], "'data:@.': cannot read .: is a directory");
     assert_rejected(&["data@"], "'data@': missing file name after @; use @FILE, or - for standard input");
+}
+
+#[test]
+fn names_have_no_line_breaks() {
+    let disconnect = |argument: &str| {
+        let call = cent().config(CONFIG).args(&["live", "disconnect", argument]);
+        call.file("one file", "anna\n").file("two", "anna\nbert\n").stdin_bytes("anna\n").run()
+    };
+    for (argument, problem) in [
+        ("user@two", "the user has several lines; for a command per line, use --lines user@- < two"),
+        ("user@one file", "the user would end with a newline; use \"user=$(cat 'one file')\""),
+        ("user@-", "the user would end with a newline; use \"user=$(cat)\""),
+    ] {
+        disconnect(argument).assert_output(2, "", &format!("cent: '{argument}': {problem}\n"));
+    }
+    let problem = "the user has several lines; for a command per line, use --lines user@-";
+    disconnect("user=a\nb").assert_output(2, "", &format!("cent: 'user=a…': {problem}\n"));
+    assert_eq!(params_of(configured(&["channel:=\"a\\n\"", "data=1"])), r#"{"channel":"a\n","data":"1"}"#);
+    assert_eq!(params_of(configured(&["channel=a", "data=b\nc"])), r#"{"channel":"a","data":"b\nc"}"#);
+}
+
+#[test]
+fn misspelled_key_is_suggested_before_missing_one() {
+    assert_rejected(
+        &["chanel=a", "data=1"],
+        "publish: missing param \"channel\" (a non-empty string); did you mean \"channel\" instead of \"chanel\"?",
+    );
 }
 
 #[test]

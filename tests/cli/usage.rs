@@ -42,6 +42,12 @@ fn unexpected_arguments_are_rejected() {
     unexpected("{\n  \"channel\": \"news\"}", "'{…'; pass params with --params='{…}'");
     unexpected("@news.json", "'@news.json'; use --params=@news.json");
     unexpected("-", "'-'; use --params=-");
+    unexpected("news.json", "'news.json'; use --params=@news.json");
+    unexpected("help", "'help'; use cent publish --help");
+    assert_usage_error(
+        &["bananas", "disconnect", "anna"],
+        "unexpected argument 'anna'; params are KEY=VALUE without spaces around the =, such as user=42",
+    );
     let key_value = "params are KEY=VALUE without spaces around the =, such as channel=news";
     unexpected("news", &format!("'news'; {key_value}"));
     unexpected("channel:", &format!("'channel:'; {key_value}"));

@@ -92,8 +92,7 @@ fn misspelled_method(endpoint: &Endpoint, method: &str) -> Option<String> {
 
 /// What to type instead of arguments that make no valid request.
 fn with_usage_hint(error: Error, options: &Options, method: &str) -> anyhow::Error {
-    let param_hint = |param| key_value::param_hint(&options.key_values, Method::find(method)?, param);
-    match error.param().and_then(param_hint) {
+    match key_value::param_hint(&options.key_values, method, &error) {
         Some(hint) => anyhow!("{}; {hint}", error.message()),
         None if method.eq_ignore_ascii_case("batch") => anyhow!("{error}; use --lines without METHOD"),
         None => error.into(),

@@ -94,7 +94,7 @@ cent live disconnect --lines --rate=50 user@- < users.txt",
     (
         "In a deploy script:",
         r#"cent live publish -q --retry=3 channel=news "data=$VERSION" || case $? in
-  3) echo "not published: deploy again" >&2; exit 1 ;;
+  3) echo "not published: see above, then deploy again" >&2; exit 1 ;;
   4) echo "perhaps published: check before you deploy again" >&2; exit 1 ;;
   *) exit 1 ;;
 esac"#,

@@ -266,8 +266,16 @@ fn unexpected_argument(
         format!("unexpected argument '{shown}'; quote the value: '{}:=…'", shorten(key))
     } else if let Some((key, _)) = previous.and_then(|previous| previous.split_once('=')) {
         format!("unexpected argument '{shown}'; quote a value with spaces: {}=\"…\"", shorten(key))
+    } else if is_file_like(arg) {
+        format!("unexpected argument '{shown}'; use --params=@{shown}")
+    } else if let Some(method) = method.filter(|_| arg == "help") {
+        format!("unexpected argument 'help'; use cent {} --help", method.name)
     } else {
-        format!("unexpected argument '{shown}'; params are KEY=VALUE without spaces around the =, such as channel=news")
+        let example = match method.and_then(|method| method.params.iter().find(|param| param.name == "user")) {
+            Some(_) => "user=42",
+            None => "channel=news",
+        };
+        format!("unexpected argument '{shown}'; params are KEY=VALUE without spaces around the =, such as {example}")
     }
 }
 

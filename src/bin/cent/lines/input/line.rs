@@ -143,8 +143,7 @@ fn check_fixed_params(options: &Options, method: &str, endpoint: &Endpoint, para
     if error.param().is_some_and(|param| param.eq_ignore_ascii_case(params.line_param())) {
         return Ok(());
     }
-    let param_hint = |param| key_value::param_hint(&options.key_values, Method::find(method)?, param);
-    Err(match error.param().and_then(param_hint) {
+    Err(match key_value::param_hint(&options.key_values, method, &error) {
         Some(hint) => anyhow!("{}; {hint}", error.message()),
         None => error.into(),
     })

@@ -18,7 +18,7 @@ pub(super) fn find(argument: &KeyValue<'_>, method: Option<&Method>) -> Option<S
     let param = params.iter().find(|param| param.name.eq_ignore_ascii_case(name));
     find_number(argument)
         .or_else(|| if param.is_none() { find_other_separator(argument, name, params) } else { None })
-        .or_else(|| find_in_text(argument, name, param, params))
+        .or_else(|| find_in_text(argument, name, param, method))
         .or_else(|| param.and_then(|param| find_in_json(argument, param)))
 }
 
@@ -41,12 +41,15 @@ fn find_other_separator(argument: &KeyValue<'_>, name: &str, params: &[Param]) -
 }
 
 /// A text that is empty, or has what belongs around it.
-fn find_in_text(argument: &KeyValue<'_>, name: &str, param: Option<&Param>, params: &[Param]) -> Option<String> {
+fn find_in_text(argument: &KeyValue<'_>, name: &str, param: Option<&Param>, method: Option<&Method>) -> Option<String> {
     let (Operator::Text, [_], value) = (argument.operator, &argument.path[..], argument.value) else { return None };
     // One that must not be empty is checked anyway.
     let may_be_empty = !param.is_some_and(|param| param.param_type == ParamType::NonEmptyString);
     if value.is_empty() && may_be_empty && TARGETS.contains(&name) {
         return Some(format!("the value is empty: is a variable unset? (for an empty {name}, use {name}:='\"\"')"));
+    }
+    if let Some(problem) = find_line_break(argument, value, method) {
+        return Some(problem);
     }
     let param = param.filter(|param| operator_for(param.param_type) == "=")?;
     let use_instead = |text: &str| suggest(param, text).map_or_else(String::new, |typed| format!("; use {typed}"));
@@ -62,13 +65,28 @@ fn find_in_text(argument: &KeyValue<'_>, name: &str, param: Option<&Param>, para
     }
     let is_argument = |word: &str| {
         let key = word.split(['=', ':', '@', '[']).next().unwrap_or_default();
-        key.len() < word.len() && params.iter().any(|param| param.name == key)
+        key.len() < word.len() && method.is_some_and(|method| method.params.iter().any(|param| param.name == key))
     };
     let (first, rest) = value.split_once(' ').filter(|(_, rest)| is_argument(rest))?;
     let rest: Vec<&str> = if rest.split(' ').all(is_argument) { rest.split(' ').collect() } else { vec![rest] };
     let arguments: Vec<String> = rest.into_iter().map(for_shell).collect();
     let first = for_shell(&format!("{name}={first}"));
     Some(format!("the quotes are around several arguments; use {first} {}", arguments.join(" ")))
+}
+
+/// A line break in a name: a file of several names, or the newline at its end.
+pub(super) fn find_line_break(argument: &KeyValue<'_>, text: &str, method: Option<&Method>) -> Option<String> {
+    let [Step::Key(name)] = &argument.path[..] else { return None };
+    if method.is_none() || !TARGETS.contains(&&**name) || !text.contains('\n') {
+        return None;
+    }
+    let file = (argument.operator == Operator::TextFile && argument.value != "-").then(|| for_shell(argument.value));
+    if argument.operator == Operator::TextFile && text.trim_end().lines().count() <= 1 {
+        let file = file.map(|file| format!(" {file}")).unwrap_or_default();
+        return Some(format!("the {name} would end with a newline; use \"{name}=$(cat{file})\""));
+    }
+    let input = file.map(|file| format!(" < {file}")).unwrap_or_default();
+    Some(format!("the {name} has several lines; for a command per line, use --lines {name}@-{input}"))
 }
 
 /// JSON where the param has another type, for which the error of the JSON would not help.

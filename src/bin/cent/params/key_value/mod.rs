@@ -83,7 +83,7 @@ fn read<'a>(
         }
         tree.insert(argument).map_err(|error| anyhow!("{error}"))?;
     }
-    let json = tree.to_json(|argument, json| reader.append(argument, json))?;
+    let json = tree.to_json(|argument, json| reader.append(argument, method, json))?;
     let is_json_text = |argument: &&KeyValue<'_>| reader.json_texts.contains(&argument.argument);
     for argument in arguments.iter().filter(is_json_text).filter(|argument| takes_any_json(argument, method)) {
         let key = argument.argument.strip_suffix(argument.value).unwrap_or_default().trim_end_matches('@');
@@ -158,7 +158,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Appends the value of an argument, as JSON text.
-    fn append(&mut self, argument: &KeyValue<'a>, json: &mut Vec<u8>) -> anyhow::Result<()> {
+    fn append(&mut self, argument: &KeyValue<'a>, method: Option<&Method>, json: &mut Vec<u8>) -> anyhow::Result<()> {
         let start = json.len();
         if self.takes_line && argument.takes_stdin() {
             self.line_at = start;
@@ -169,7 +169,11 @@ impl<'a> Reader<'a> {
             Operator::Json => json.extend_from_slice(argument.value.as_bytes().trim_ascii()),
             Operator::TextFile => {
                 self.append_content(argument, json)?;
-                if is_object_or_list(cent::check_utf8(&json[start..]).with_context(|| argument.quoted())?.trim()) {
+                let text = cent::check_utf8(&json[start..]).with_context(|| argument.quoted())?;
+                if let Some(mistake) = mistakes::find_line_break(argument, text, method) {
+                    bail!("{}: {mistake}", argument.quoted());
+                }
+                if is_object_or_list(text.trim()) {
                     self.json_texts.push(argument.argument);
                 }
                 quote_from(json, start);

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use cent::{Method, Param, ParamType};
+use cent::{Error, Method, Param, ParamType};
 use serde_json::Value;
 
 use super::parser::{KeyValue, Operator, Step, parse};
@@ -60,8 +60,16 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// What to type instead, where a param is missing, empty or of another type: `limit:=10` for `limit=10`.
-pub(crate) fn param_hint(arguments: &[OsString], method: &Method, name: &str) -> Option<String> {
+/// What to type instead, where a param is missing, empty or of another type: `limit:=10` for `limit=10`. None where the
+/// error suggests another key itself.
+pub(crate) fn param_hint(arguments: &[OsString], method: &str, error: &Error) -> Option<String> {
+    if error.hint().is_some_and(|hint| hint.starts_with("did you mean ")) {
+        return None;
+    }
+    hint_about(arguments, Method::find(method)?, error.param()?)
+}
+
+fn hint_about(arguments: &[OsString], method: &Method, name: &str) -> Option<String> {
     let param = method.params.iter().find(|param| param.name == name)?;
     let arguments = || arguments.iter().filter_map(|argument| parse(argument.to_str()?).ok());
     let is_about_param = |argument: &KeyValue<'_>| matches!(argument.path.first(), Some(Step::Key(key)) if key.eq_ignore_ascii_case(name));
@@ -92,7 +100,7 @@ mod tests {
     #[test]
     fn text_of_another_type_has_a_hint() {
         let hint = |argument: &str, method: &str, name: &str| {
-            param_hint(&["a=b".into(), argument.into()], Method::find(method).unwrap(), name)
+            hint_about(&["a=b".into(), argument.into()], Method::find(method).unwrap(), name)
         };
         for (argument, method, name, expected) in [
             ("channel=a", "broadcast", "channels", "as in 'channels[]=…'"),
