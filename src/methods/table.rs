@@ -414,10 +414,10 @@ const METHODS: &[Method] = &[
     Method::new("presence_stats", "count the clients and users of a channel", &[CHANNEL]).v2_only().read_only(),
     Method::new(
         "history",
-        "list the last publications of a channel",
+        "list the publications in a channel's history",
         &[
             CHANNEL,
-            LIMIT.v2_since("3.0").meaning("how many at most; -1 for all, 0 or none for the position only"),
+            LIMIT.v2_since("3.0").meaning("how many at most, oldest first; -1 for all, 0 or no limit for the position"),
             Param::optional("since", Position, "only publications after this position").v2_since("3.0"),
             REVERSE.v2_since("3.0"),
         ],
@@ -487,12 +487,12 @@ const METHODS: &[Method] = &[
     .read_only(),
     Method::new(
         "map_read_stream",
-        "list the last changes of a channel's map",
+        "list the changes of a channel's map",
         &[
             CHANNEL,
             Param::optional("since_offset", Uint64, "only changes after this offset"),
             Param::optional("since_epoch", String, "the epoch of that offset"),
-            LIMIT,
+            LIMIT.meaning("how many at most, oldest first; -1 for all"),
             REVERSE,
         ],
     )

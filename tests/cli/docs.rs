@@ -131,14 +131,15 @@ type NamesByVersions = (String, Vec<String>);
 fn method_table() -> String {
     let mut rows: Vec<(String, Vec<NamesByVersions>)> = Vec::new();
     for method in Method::all().iter().filter(|method| !method.is_pro) {
-        let required = method.params.iter().filter(|param| param.is_required(ApiVersion::V2));
-        let required: Vec<String> = required.map(|param| format!("`{}`", param.name)).collect();
-        let required = match required.join(", ") {
-            none if none.is_empty() => "none".to_owned(),
-            required => required,
+        let required = |version| {
+            let required = method.params.iter().filter(move |param| param.is_required(version));
+            required.map(|param| format!("`{}`", param.name)).collect::<Vec<_>>().join(", ")
         };
-        let groups = entry(&mut rows, required);
-        entry(groups, versions(method)).push(format!("`{}`", method.name));
+        let (in_v1, in_v2) = (required(ApiVersion::V1), required(ApiVersion::V2));
+        let is_in_both = [ApiVersion::V1, ApiVersion::V2].iter().all(|&version| method.versions(version).is_some());
+        let note = if is_in_both && in_v1 != in_v2 { format!(" (1: {in_v1})") } else { String::new() };
+        let groups = entry(&mut rows, if in_v2.is_empty() { "none".to_owned() } else { in_v2 });
+        entry(groups, versions(method)).push(format!("`{}`{note}", method.name));
     }
     let cell = |groups: &mut Vec<NamesByVersions>| {
         // Those that all versions have come first.
@@ -376,8 +377,11 @@ fn without_numbers(text: &str) -> String {
 #[test]
 fn readme_lines_example_matches_output() {
     let blocks = code_blocks(section("Many commands"), "console");
-    let [(command, expected), (resume, resumed)] = &console_commands(&blocks[0])[..] else { panic!("two commands") };
+    let commands = console_commands(&blocks[0]);
+    let [(command, expected), (check, _), (resume, resumed)] = &commands[..] else { panic!("three commands") };
     assert_eq!(resumed, "");
+    let (_, range) = expected.split_once("check them (").expect("the summary says what to check");
+    assert!(range.starts_with(check.split(" news.jsonl").next().unwrap_or_default()), "{check}");
     let sandbox = Sandbox::new();
     let line = |number: usize| format!("{{\"channel\": \"plain:a\", \"data\": {number}}}\n");
     sandbox.file("news.jsonl", &(1..=ALL_LINES).map(line).collect::<String>());

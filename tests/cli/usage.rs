@@ -75,8 +75,7 @@ fn unexpected_arguments_are_rejected() {
         &["bananas", "publish", "channel=news", "--params={}"],
         "'channel=news' cannot be used with --params",
     );
-    let no_line =
-        "no param takes the line; add one with @- for text, such as data@-, or with :@- for JSON, such as data:@-";
+    let no_line = "no param takes the line; use channel@-";
     assert_usage_error(&["bananas", "publish", "data:=1", "--lines"], no_line);
 }
 

@@ -119,7 +119,7 @@ pub(crate) const EXIT_TABLE: [ExitRow; 7] = [
         codes: "1",
         single: "rejected by the server",
         lines: "some lines were rejected, all others accepted; or the server accepts none, as with a wrong key",
-        advice: "fix what the message names; with --lines, send only what was rejected",
+        advice: "fix what the message names, and send only what was not accepted",
     },
     ExitRow {
         codes: "2",
@@ -137,7 +137,7 @@ pub(crate) const EXIT_TABLE: [ExitRow; 7] = [
         codes: "4",
         single: "unknown: timed out or connection lost; the command may have been executed",
         lines: "some lines are unknown: the summary names them",
-        advice: "check whether it was executed before running it again; with --lines, do what the summary says; with --journal, run it again",
+        advice: "check whether it was executed before running it again; with --lines, do what the message says",
     },
     ExitRow {
         codes: "5",
@@ -149,7 +149,7 @@ pub(crate) const EXIT_TABLE: [ExitRow; 7] = [
         codes: "129, 130, 143",
         single: "ended by SIGHUP, Ctrl-C or SIGTERM; it may have been executed",
         lines: "the same as 5",
-        advice: "check before running it again; with --lines, do what the summary says",
+        advice: "check before running it again; with --lines, do what the message says",
     },
 ];
 

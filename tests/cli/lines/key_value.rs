@@ -97,6 +97,8 @@ fn wrong_arguments_are_found_before_the_first_line() {
         "",
         "cent: no param takes the line; add one with @- for text, such as data@-, or with :@- for JSON, such as data:@-\n",
     );
+    call(&["data@-x"]).assert_output(2, "", "cent: no param takes the line; use data@- < -x\n");
+    call(&["data=b"]).assert_output(2, "", "cent: no param takes the line; use channel@-\n");
     call(&["channel@-", "data@-"]).assert_output(
         2,
         "",

@@ -95,7 +95,8 @@ pub(crate) struct Args {
     /// execute a repeated command once, and --retry also repeats these
     /// commands if they may have been executed, for up to 4 minutes. The
     /// call begins with info: an older server gets nothing else. Requires
-    /// --retry or --journal. Not with a NATS broker, which ignores keys.
+    /// --retry or --journal. Do not use it with a NATS broker, which ignores
+    /// keys.
     #[arg(long, verbatim_doc_comment)]
     pub(crate) idempotent: bool,
 
@@ -168,7 +169,7 @@ pub(crate) struct Args {
     ///
     /// Needs no METHOD. Prints one line for each step as far as it gets,
     /// with --compact one JSON object. Changes nothing on the server. With
-    /// --retry, waits until the server is up.
+    /// --retry, waits for the server to be up, within that limit.
     #[arg(long, verbatim_doc_comment)]
     #[arg(conflicts_with_all = ["method", "params", "lines", "dry_run", "sections", "completions"])]
     pub(crate) check: bool,

@@ -130,7 +130,8 @@ const OPTION_GROUPS: [OptionGroup; 5] = [
         options: &["lines", "batch", "rate", "unordered", "journal", "unknown"],
         text: "A line has the params of METHOD or, without METHOD, a complete command: \
                {\"method\": ..., \"params\": ...}. For a job that must finish, use --journal and \
-               --idempotent, and run the same command until it exits with 0 or 1.",
+               --idempotent, and run the same command until it exits with 0, or with 1 for \
+               rejected lines.",
     },
     OptionGroup { heading: "Output", options: &["compact", "quiet", "verbose", "color"], text: "" },
     OptionGroup {

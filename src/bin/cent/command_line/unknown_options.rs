@@ -4,11 +4,11 @@
 
 use std::ffi::OsString;
 
-use cent::Param;
+use cent::{Param, ParamType};
 use clap::{Arg, ArgAction, Command};
 
 use crate::did_you_mean::{closest_match, did_you_mean, only_beginning};
-use crate::params::key_value::{has_operator, suggest};
+use crate::params::key_value::{has_operator, operator_for, suggest};
 use crate::quoting::{for_shell, shorten};
 
 const CONFIG_HINT: &str = "set address and api_key in a section of the config file (see cent --help)";
@@ -155,7 +155,9 @@ impl<'a> Unknown<'a> {
             Some(file) => Some(for_shell(&format!("{}@{file}", param.name))),
             None => suggest(param, value),
         });
-        format!("params have no dashes: {}", typed.unwrap_or_else(|| format!("{}=…", param.name)))
+        let example = if param.param_type == ParamType::Boolean { "true" } else { "…" };
+        let typed = typed.unwrap_or_else(|| format!("{}{}{example}", param.name, operator_for(param.param_type)));
+        format!("params have no dashes: {typed}")
     }
 
     fn closest_param(&self, params: &'static [Param]) -> Option<String> {
@@ -241,6 +243,7 @@ mod tests {
             ("---quiet", "unknown option ---quiet; did you mean --quiet?"),
             ("-channel=a", "unknown option -channel; params have no dashes: channel=a"),
             ("-chan", "unknown option -chan; params have no dashes: channel=…"),
+            ("-skip_history", "unknown option -skip_history; params have no dashes: skip_history:=true"),
             ("-skip_history=yes", "unknown option -skip_history; params have no dashes: skip_history:=true"),
             ("-hc", "unknown option -hc; -h, -V and -p are written alone: -h -c"),
             ("-cp", "unknown option -cp; -h, -V and -p are written alone: -c -p"),

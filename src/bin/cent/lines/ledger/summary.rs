@@ -32,9 +32,10 @@ impl Ledger {
         }
         let (seconds, rate) = (elapsed.as_secs_f64(), rate(self.run.replies, elapsed, max_rate));
         let (count, outcome) = (command_count(self.run.replies), self.outcome_counts());
+        let decimals = if seconds < 0.1 { 3 } else { 1 };
         let run = match outcome {
-            Some(outcome) => format!("{count} in {seconds:.1} s ({rate}): {outcome}"),
-            None => format!("{count} accepted in {seconds:.1} s ({rate})"),
+            Some(outcome) => format!("{count} in {seconds:.decimals$} s ({rate}): {outcome}"),
+            None => format!("{count} accepted in {seconds:.decimals$} s ({rate})"),
         };
         self.job_counts().map_or_else(|| run.clone(), |job| format!("{run}; {job}"))
     }
@@ -337,6 +338,7 @@ mod tests {
         let finished = |run, elapsed| ledger(0, run).finished_summary(elapsed, None);
         assert_eq!(finished(totals(0, 0, 0), second), "no commands on standard input");
         assert_eq!(finished(totals(1, 0, 0), second), "1 command accepted in 1.0 s (1.0/s)");
+        assert_eq!(finished(totals(100, 0, 0), second / 50), "100 commands accepted in 0.020 s (5000/s)");
         assert_eq!(
             finished(totals(3000, 2, 0), 2 * second),
             "3000 commands in 2.0 s (1500/s): 2998 accepted, 2 rejected"

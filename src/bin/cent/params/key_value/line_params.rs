@@ -1,10 +1,11 @@
 //! The params of each line of `--lines`: KEY=VALUE arguments, one of which takes the line.
 
 use anyhow::{bail, ensure};
-use cent::Error;
+use cent::{ApiVersion, Error, Method, Param, ParamType};
 use sha2::{Digest, Sha256};
 
 use super::parser::{KeyValue, Operator, Step};
+use crate::quoting::for_shell;
 
 const IDEMPOTENCY_KEY: &str = "idempotency_key";
 
@@ -24,16 +25,14 @@ pub(crate) struct LineParams {
 
 impl LineParams {
     /// Checks the arguments before their files are read.
-    pub(super) fn check(arguments: &[KeyValue<'_>]) -> anyhow::Result<()> {
+    pub(super) fn check(arguments: &[KeyValue<'_>], method: Option<&Method>) -> anyhow::Result<()> {
         let mut takers = arguments.iter().filter(|argument| argument.takes_stdin());
         match (takers.next(), takers.next()) {
             (Some(_), None) => {}
             (Some(first), Some(second)) => {
                 bail!("{} and {} both take the line; keep one of them", first.quoted(), second.quoted())
             }
-            (None, _) => bail!(
-                "no param takes the line; add one with @- for text, such as data@-, or with :@- for JSON, such as data:@-"
-            ),
+            (None, _) => bail!("no param takes the line; {}", what_takes_line(arguments, method)),
         }
         let is_key = |argument: &&KeyValue<'_>| {
             !argument.takes_stdin() && param(argument).is_some_and(|name| name.eq_ignore_ascii_case(IDEMPOTENCY_KEY))
@@ -105,6 +104,23 @@ impl LineParams {
         hash.update(&self.start);
         hash.update(&self.end);
         hash
+    }
+}
+
+/// What to type, so that a param takes the line.
+fn what_takes_line(arguments: &[KeyValue<'_>], method: Option<&Method>) -> String {
+    let has_file = |argument: &&KeyValue<'_>| matches!(argument.operator, Operator::TextFile | Operator::JsonFile);
+    if let Some(argument) = arguments.iter().find(has_file) {
+        let key = argument.argument.strip_suffix(argument.value).unwrap_or_default();
+        return format!("use {} < {}", for_shell(&format!("{key}-")), for_shell(argument.value));
+    }
+    let is_missing = |required: &&Param| {
+        let is_given = |argument| param(argument).is_some_and(|name| name.eq_ignore_ascii_case(required.name));
+        required.is_required(ApiVersion::V2) && !arguments.iter().any(is_given)
+    };
+    match method.and_then(|method| method.params.iter().find(is_missing)) {
+        Some(missing) if missing.param_type != ParamType::Any => format!("use {}@-", missing.name),
+        _ => "add one with @- for text, such as data@-, or with :@- for JSON, such as data:@-".to_owned(),
     }
 }
 

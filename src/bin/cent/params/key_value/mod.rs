@@ -25,9 +25,7 @@ mod tree;
 pub(crate) use line_params::LineParams;
 pub(crate) use mistakes::{LOST_QUOTES, lost_quotes};
 pub(crate) use parser::has_operator;
-#[cfg(test)]
-pub(crate) use suggestions::operator_for;
-pub(crate) use suggestions::{param_hint, suggest};
+pub(crate) use suggestions::{operator_for, param_hint, suggest};
 
 /// The params of a method that these arguments describe, as JSON text.
 ///
@@ -53,7 +51,7 @@ pub(crate) fn read_line_params(
     console: Console,
 ) -> anyhow::Result<LineParams> {
     let arguments = parse_arguments(arguments)?;
-    LineParams::check(&arguments)?;
+    LineParams::check(&arguments, method)?;
     let (json, reader) = read(&arguments, method, console, Reader { takes_line: true, ..Reader::default() })?;
     LineParams::new(&arguments, json, reader.line_at)
 }
