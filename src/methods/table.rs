@@ -385,7 +385,7 @@ const METHODS: &[Method] = &[
             Param::optional(
                 "disconnect",
                 Object(r#"{"code": 4000, "reason": "bye"}"#),
-                "code and reason for the client; from 4500 on, it does not reconnect",
+                "code and reason for the client, which does not reconnect from code 4500 on",
             )
             .v2_since("3.0"),
             CLIENT.v2_since("3.0"),

@@ -137,7 +137,7 @@ fn method_table() -> String {
         };
         let (in_v1, in_v2) = (required(ApiVersion::V1), required(ApiVersion::V2));
         let is_in_both = [ApiVersion::V1, ApiVersion::V2].iter().all(|&version| method.versions(version).is_some());
-        let note = if is_in_both && in_v1 != in_v2 { format!(" (1: {in_v1})") } else { String::new() };
+        let note = if is_in_both && in_v1 != in_v2 { format!(" (Centrifugo 1: only {in_v1})") } else { String::new() };
         let groups = entry(&mut rows, if in_v2.is_empty() { "none".to_owned() } else { in_v2 });
         entry(groups, versions(method)).push(format!("`{}`{note}", method.name));
     }
