@@ -417,7 +417,7 @@ const METHODS: &[Method] = &[
         "list the publications in a channel's history",
         &[
             CHANNEL,
-            LIMIT.v2_since("3.0").meaning("how many at most, oldest first; -1 for all, 0 or no limit for the position"),
+            LIMIT.v2_since("3.0").meaning("how many at most, oldest first; -1: all; 0 or left out: only the position"),
             Param::optional("since", Position, "only publications after this position").v2_since("3.0"),
             REVERSE.v2_since("3.0"),
         ],

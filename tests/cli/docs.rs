@@ -107,7 +107,9 @@ fn versions(method: &Method) -> String {
     let first_of_2 = |versions: Versions| versions.first.unwrap_or("2");
     match (method.versions(ApiVersion::V1), method.versions(ApiVersion::V2)) {
         (Some(v1), Some(_)) => v1.first.map_or_else(String::new, |first| format!("since {first}: ")),
-        (Some(v1), None) => v1.first.map_or_else(|| "only 1: ".to_owned(), |first| format!("only 1, since {first}: ")),
+        (Some(v1), None) => v1
+            .first
+            .map_or_else(|| "only Centrifugo 1: ".to_owned(), |first| format!("only Centrifugo 1, since {first}: ")),
         (None, Some(v2)) => match v2.last {
             Some(last) => format!("{} to {last}: ", first_of_2(v2)),
             None => format!("since {}: ", first_of_2(v2)),

@@ -125,19 +125,19 @@ pub(crate) const EXIT_TABLE: [ExitRow; 7] = [
         codes: "2",
         single: "invalid arguments, config or params; nothing was sent",
         lines: "the same, or the journal is in use",
-        advice: "fix what the message names",
+        advice: "fix the cause, or wait for the other run",
     },
     ExitRow {
         codes: "3",
         single: "server unreachable or unavailable for now; nothing has changed",
         lines: "the same; nothing was accepted at all",
-        advice: "run it again, it is safe",
+        advice: "run it again, it is safe; fix the cause if it lasts",
     },
     ExitRow {
         codes: "4",
         single: "unknown: timed out or connection lost; the command may have been executed",
         lines: "some lines are unknown: the summary names them",
-        advice: "check whether it was executed before running it again; with --lines, do what the message says",
+        advice: "before running it again, check whether it was executed; with --lines, do what the message says",
     },
     ExitRow {
         codes: "5",

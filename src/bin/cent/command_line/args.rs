@@ -68,8 +68,8 @@ pub(crate) struct Args {
 
     /// Retry up to N times if safe (exit status 3)
     ///
-    /// Only failures with exit status 3 are retried, with growing pauses:
-    /// nothing was executed, or the method only reads. With --idempotent,
+    /// Only failures with exit status 3 are retried (nothing was executed,
+    /// or the method only reads), with growing pauses. With --idempotent,
     /// what may have been executed is retried, too. [default: 0]
     #[arg(long, value_name = "N", verbatim_doc_comment, value_parser = parse_retries, allow_negative_numbers = true)]
     pub(super) retry: Option<u32>,
@@ -169,7 +169,7 @@ pub(crate) struct Args {
     ///
     /// Needs no METHOD. Prints one line for each step as far as it gets,
     /// with --compact one JSON object. Changes nothing on the server. With
-    /// --retry, waits for the server to be up, within that limit.
+    /// --retry, waits for the server to be up, for at most N retries.
     #[arg(long, verbatim_doc_comment)]
     #[arg(conflicts_with_all = ["method", "params", "lines", "dry_run", "sections", "completions"])]
     pub(crate) check: bool,
