@@ -117,7 +117,7 @@ const OPTION_GROUPS: [OptionGroup; 5] = [
     OptionGroup {
         heading: "Call",
         options: &["params", "config", "timeout", "dry-run"],
-        text: "Without params on the command line, a pipe or file on standard input is read.",
+        text: "Without params, a pipe or file on standard input is read (not by channels).",
     },
     OptionGroup {
         heading: "Retries",
