@@ -117,13 +117,13 @@ const OPTION_GROUPS: [OptionGroup; 5] = [
     OptionGroup {
         heading: "Call",
         options: &["params", "config", "timeout", "dry-run"],
-        text: "Without params, a pipe or file on standard input is read (not by channels).",
+        text: "Without params, most methods read a pipe or file on standard input.",
     },
     OptionGroup {
         heading: "Retries",
         options: &["retry", "retry-max-time", "idempotent"],
-        text: "Only failures with status 3 are retried. With --idempotent, also those with 4, \
-               for 4 minutes: Centrifugo 5.2 and later execute such a command once.",
+        text: "Only failures with status 3 are retried. With --idempotent, publishing is also \
+               retried after 4, for 4 minutes: Centrifugo 5.2 and later execute it once.",
     },
     OptionGroup {
         heading: "Many commands",
