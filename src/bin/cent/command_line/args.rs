@@ -160,8 +160,8 @@ pub(crate) struct Args {
     /// With --journal: send or skip unknown lines
     ///
     /// WHAT is send or skip, for the lines that an earlier run sent without
-    /// learning the outcome. Check them first. With --idempotent, lines are
-    /// sent again, not skipped, while the server knows their keys.
+    /// learning the outcome. Check them first. With --idempotent, lines
+    /// first sent less than 4 minutes ago are sent again, not skipped.
     #[arg(long, value_name = "WHAT", verbatim_doc_comment, hide_short_help = true)]
     #[arg(value_enum, hide_possible_values = true)]
     pub(crate) unknown: Option<UnknownChoice>,

@@ -123,7 +123,7 @@ const OPTION_GROUPS: [OptionGroup; 5] = [
         heading: "Retries",
         options: &["retry", "retry-max-time", "idempotent"],
         text: "Only failures with status 3 are retried. With --idempotent, publishing is also \
-               retried after 4, for 4 minutes: Centrifugo 5.2 and later execute it once.",
+               retried after 4, for 4 minutes: Centrifugo 5.2+ executes it once (not NATS).",
     },
     OptionGroup {
         heading: "Many commands",
