@@ -218,6 +218,8 @@ fn names_have_no_line_breaks() {
         ("user@two", "the user has several lines; for a command per line, use --lines user@- < two"),
         ("user@one file", "the user would end with a newline; use \"user=$(cat 'one file')\""),
         ("user@-", "the user would end with a newline; use \"user=$(cat)\""),
+        ("USER@two", "the USER has several lines; for a command per line, use --lines USER@- < two"),
+        ("USER=", "the value is empty: is a variable unset? (for an empty USER, use USER:='\"\"')"),
     ] {
         disconnect(argument).assert_output(2, "", &format!("cent: '{argument}': {problem}\n"));
     }

@@ -11,6 +11,11 @@ use crate::quoting::for_shell;
 /// Params that name whom a command is about. An empty one would be about others.
 const TARGETS: [&str; 5] = ["user", "client", "session", "channel", "idempotency_key"];
 
+/// In any letter case, as the servers read keys.
+fn is_target(name: &str) -> bool {
+    TARGETS.iter().any(|target| target.eq_ignore_ascii_case(name))
+}
+
 /// What is wrong with an argument, and what to type instead.
 pub(super) fn find(argument: &KeyValue<'_>, method: Option<&Method>) -> Option<String> {
     let Some(Step::Key(name)) = argument.path.first() else { return None };
@@ -45,7 +50,7 @@ fn find_in_text(argument: &KeyValue<'_>, name: &str, param: Option<&Param>, meth
     let (Operator::Text, [_], value) = (argument.operator, &argument.path[..], argument.value) else { return None };
     // One that must not be empty is checked anyway.
     let may_be_empty = !param.is_some_and(|param| param.param_type == ParamType::NonEmptyString);
-    if value.is_empty() && may_be_empty && TARGETS.contains(&name) {
+    if value.is_empty() && may_be_empty && is_target(name) {
         return Some(format!("the value is empty: is a variable unset? (for an empty {name}, use {name}:='\"\"')"));
     }
     if let Some(problem) = find_line_break(argument, value, method) {
@@ -77,7 +82,7 @@ fn find_in_text(argument: &KeyValue<'_>, name: &str, param: Option<&Param>, meth
 /// A line break in a name: a file of several names, or the newline at its end.
 pub(super) fn find_line_break(argument: &KeyValue<'_>, text: &str, method: Option<&Method>) -> Option<String> {
     let [Step::Key(name)] = &argument.path[..] else { return None };
-    if method.is_none() || !TARGETS.contains(&&**name) || !text.contains('\n') {
+    if method.is_none() || !is_target(name) || !text.contains('\n') {
         return None;
     }
     let file = (argument.operator == Operator::TextFile && argument.value != "-").then(|| for_shell(argument.value));

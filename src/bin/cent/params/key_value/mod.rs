@@ -81,13 +81,7 @@ fn read<'a>(
         }
         tree.insert(argument).map_err(|error| anyhow!("{error}"))?;
     }
-    let json = tree.to_json(|argument, json| reader.append(argument, method, json))?;
-    let is_json_text = |argument: &&KeyValue<'_>| reader.json_texts.contains(&argument.argument);
-    for argument in arguments.iter().filter(is_json_text).filter(|argument| takes_any_json(argument, method)) {
-        let key = argument.argument.strip_suffix(argument.value).unwrap_or_default().trim_end_matches('@');
-        let (name, file) = (shorten(argument.argument), argument.value);
-        console.print_message(&format!("{name}: sent as text; to send it as JSON, use {key}:@{file}"));
-    }
+    let json = tree.to_json(|argument, json| reader.append(argument, method, console, json))?;
     if json.len() as u64 > MAX_PARAMS_BYTES {
         bail!("params are larger than 1 GB; they must be smaller");
     }
@@ -144,8 +138,6 @@ fn is_object_or_list(text: &str) -> bool {
 
 #[derive(Default)]
 struct Reader<'a> {
-    /// The arguments whose text is that of an object or a list.
-    json_texts: Vec<&'a str>,
     /// The argument that standard input is for.
     stdin_argument: Option<&'a str>,
     /// Whether `-` is a line of standard input that is not there yet.
@@ -156,7 +148,13 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Appends the value of an argument, as JSON text.
-    fn append(&mut self, argument: &KeyValue<'a>, method: Option<&Method>, json: &mut Vec<u8>) -> anyhow::Result<()> {
+    fn append(
+        &mut self,
+        argument: &KeyValue<'a>,
+        method: Option<&Method>,
+        console: Console,
+        json: &mut Vec<u8>,
+    ) -> anyhow::Result<()> {
         let start = json.len();
         if self.takes_line && argument.takes_stdin() {
             self.line_at = start;
@@ -171,8 +169,10 @@ impl<'a> Reader<'a> {
                 if let Some(mistake) = mistakes::find_line_break(argument, text, method) {
                     bail!("{}: {mistake}", argument.quoted());
                 }
-                if is_object_or_list(text.trim()) {
-                    self.json_texts.push(argument.argument);
+                if takes_any_json(argument, method) && is_object_or_list(text.trim()) {
+                    let key = argument.argument.strip_suffix(argument.value).unwrap_or_default().trim_end_matches('@');
+                    let (name, file) = (shorten(argument.argument), argument.value);
+                    console.print_message(&format!("{name}: sent as text; to send it as JSON, use {key}:@{file}"));
                 }
                 quote_from(json, start);
             }
