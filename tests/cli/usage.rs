@@ -189,8 +189,6 @@ fn conflicting_options_are_rejected() {
     assert_usage_error(&["bananas", "publish", "--journal=state"], "--journal requires --lines");
     assert_usage_error(&["bananas", "publish", "--lines", "--journal="], "--journal: missing file name");
     assert_usage_error(&["bananas", "publish", "--lines", "--unknown=send"], "--unknown requires --journal");
-    let dry_run = ["bananas", "publish", "--lines", "--journal=state", "--dry-run"];
-    assert_usage_error(&dry_run, &conflict("--journal", "--dry-run"));
     assert_usage_error(
         &["bananas", "publish", "--lines", "--journal=state", "--unknown=maybe"],
         "invalid value 'maybe' for --unknown; expected send or skip",

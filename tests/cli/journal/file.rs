@@ -136,6 +136,20 @@ fn unusable_paths_are_errors_before_sending() {
 }
 
 #[test]
+fn dry_run_neither_reads_nor_makes_journal() {
+    let server = Current.server().expect_no_connection();
+    for journal in [None, Some(&b"not a journal"[..])] {
+        let run = run(&server, &["publish", "-n", "--idempotent"], &lines(1..=2), journal);
+        let summary = "cent: dry run: 2 commands in 1 request, nothing sent; the idempotency keys are examples; the journal \
+                       was not read: these are all lines\n";
+        run.assert(0, summary);
+        assert_eq!(run.output.stdout().matches("POST ").count(), 1);
+        assert_eq!(run.output.home.path().join("state").exists(), journal.is_some());
+        assert_eq!(run.journal, journal.unwrap_or_default());
+    }
+}
+
+#[test]
 fn journal_in_use_is_an_error() {
     let server = Current.server().expect_no_connection();
     let cent = call(Current, &server, &["publish"], &lines(1..=3), Some(b""));

@@ -49,8 +49,6 @@ fn find_in_options(args: &Args) -> Option<&'static str> {
         _ if args.retry_max_time.is_some() && args.retry.is_none() => Some("--retry-max-time requires --retry"),
         Some(_) if !args.lines => Some("--journal requires --lines"),
         Some(path) if path.is_empty() => Some("--journal: missing file name"),
-        // It reads no journal, so it would print other requests than a real run.
-        Some(_) if args.dry_run => Some("--journal cannot be used with --dry-run"),
         Some(path) if path == "-" => Some("--journal: - is not a file; use the name of one, such as ./state"),
         None if args.unknown.is_some() => Some("--unknown requires --journal"),
         None if args.idempotent && args.retry.is_none() => {

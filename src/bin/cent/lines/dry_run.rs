@@ -7,13 +7,14 @@ use super::ledger::summary::dry_run_summary;
 use super::signals::signal_text;
 use crate::console::Console;
 use crate::exit::{Effect, ExitStatus, OutputError};
+use crate::options::Options;
 
 /// Prints the requests, with an empty line between two.
 pub(super) fn dry_run(
     console: Console,
     queue: &Queue,
     requests: &RequestBuilder,
-    has_keys: bool,
+    options: &Options,
 ) -> anyhow::Result<ExitStatus> {
     let (mut commands, mut count) = (0, 0);
     while let Some(mut batch) = queue.pop() {
@@ -34,6 +35,7 @@ pub(super) fn dry_run(
         Some(StopReason::Signal(signal)) => (signal_text(signal), ExitStatus::Signal(signal)),
         _ => ("dry run", ExitStatus::Success),
     };
-    console.print_message(&format!("{reason}: {}", dry_run_summary(commands, count, has_keys)));
+    let summary = dry_run_summary(commands, count, options.idempotent, options.journal.is_some());
+    console.print_message(&format!("{reason}: {summary}"));
     Ok(status)
 }

@@ -80,7 +80,7 @@ pub(crate) fn run(
     let parser = LineParser::new(kind, requests.endpoint(), line_keys(options, journal.as_ref())?, on_note);
     reader::start(&queue, requests.clone(), known, move |text, number| parser.parse(text, number))?;
     if options.dry_run {
-        return dry_run::dry_run(console, &queue, &requests, options.idempotent);
+        return dry_run::dry_run(console, &queue, &requests, options);
     }
     let print = {
         let progress = progress.clone();
@@ -132,7 +132,9 @@ fn open_journal(
     method: Option<&str>,
     params: Option<FixedParams>,
 ) -> anyhow::Result<(Option<Journal>, Ledger)> {
-    let Some(path) = &options.journal else { return Ok((None, Ledger::default())) };
+    // A dry run shows what a first run would send.
+    let path = options.journal.as_ref().filter(|_| !options.dry_run);
+    let Some(path) = path else { return Ok((None, Ledger::default())) };
     let path = expand_tilde(Path::new(path), home_dir().as_deref());
     let path = path.context("--journal: HOME is not set; use an absolute path")?;
     let job = Job {

@@ -234,10 +234,11 @@ fn name_lines(lines: &LineSet) -> String {
 }
 
 /// The summary of a dry run.
-pub(crate) fn dry_run_summary(commands: u64, requests: u64, has_keys: bool) -> String {
+pub(crate) fn dry_run_summary(commands: u64, requests: u64, has_keys: bool, has_journal: bool) -> String {
     let plural = if requests == 1 { "" } else { "s" };
     let keys = if has_keys { "; the idempotency keys are examples" } else { "" };
-    format!("{} in {requests} request{plural}, nothing sent{keys}", command_count(commands))
+    let journal = if has_journal { "; the journal was not read: these are all lines" } else { "" };
+    format!("{} in {requests} request{plural}, nothing sent{keys}{journal}", command_count(commands))
 }
 
 /// Commands per second, with a decimal if there are few.
@@ -505,8 +506,10 @@ mod tests {
 
     #[test]
     fn dry_run_summary_counts_requests() {
-        assert_eq!(dry_run_summary(1, 1, false), "1 command in 1 request, nothing sent");
+        assert_eq!(dry_run_summary(1, 1, false, false), "1 command in 1 request, nothing sent");
         let keys = "3 commands in 2 requests, nothing sent; the idempotency keys are examples";
-        assert_eq!(dry_run_summary(3, 2, true), keys);
+        assert_eq!(dry_run_summary(3, 2, true, false), keys);
+        let journal = "3 commands in 2 requests, nothing sent; the journal was not read: these are all lines";
+        assert_eq!(dry_run_summary(3, 2, false, true), journal);
     }
 }
