@@ -166,7 +166,7 @@ fn request_builder(options: &Options, client: &Client) -> anyhow::Result<Request
     Ok(requests.unordered())
 }
 
-/// With a secret the size is fixed: Centrifugo 1 accepts 100 commands by default.
+/// With a secret the size is fixed; Centrifugo 1 itself has no limit.
 fn batch_size(options: &Options, requests: &RequestBuilder) -> BatchSize {
     if requests.endpoint().is_signed() {
         BatchSize::fixed(options.batch.unwrap_or(INITIAL_SIZE))

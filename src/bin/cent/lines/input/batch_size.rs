@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What Centrifugo 1 accepts by default, and where the size starts otherwise.
+/// The size with a secret, and where it starts otherwise.
 pub(in crate::lines) const INITIAL_SIZE: usize = 100;
 
 /// The most unless `--batch` says otherwise.
