@@ -209,20 +209,25 @@ fn unreadable_files_are_reported() {
 }
 
 #[test]
-fn names_have_no_line_breaks() {
+fn names_are_one_line() {
     let disconnect = |argument: &str| {
         let call = cent().config(CONFIG).args(&["live", "disconnect", argument]);
-        call.file("one file", "anna\n").file("two", "anna\nbert\n").stdin_bytes("anna\n").run()
+        let call = call.file("one file", "anna\n").file("two", "anna\nbert\n").file("empty", "");
+        call.stdin_bytes("anna\n").run()
     };
     for (argument, problem) in [
         ("user@two", "the user has several lines; for a command per line, use --lines user@- < two"),
         ("user@one file", "the user would end with a newline; use \"user=$(cat 'one file')\""),
         ("user@-", "the user would end with a newline; use \"user=$(cat)\""),
+        ("user@empty", "the file is empty (for an empty user, use user:='\"\"')"),
         ("USER@two", "the USER has several lines; for a command per line, use --lines USER@- < two"),
         ("USER=", "the value is empty: is a variable unset? (for an empty USER, use USER:='\"\"')"),
     ] {
         disconnect(argument).assert_output(2, "", &format!("cent: '{argument}': {problem}\n"));
     }
+    let nothing = cent().config(CONFIG).args(&["live", "disconnect", "user@-"]).stdin_bytes("").run();
+    let problem = "standard input is empty (for an empty user, use user:='\"\"')";
+    nothing.assert_output(2, "", &format!("cent: 'user@-': {problem}\n"));
     let problem = "the user has several lines; for a command per line, use --lines user@-";
     disconnect("user=a\nb").assert_output(2, "", &format!("cent: 'user=a…': {problem}\n"));
     assert_eq!(params_of(configured(&["channel:=\"a\\n\"", "data=1"])), r#"{"channel":"a\n","data":"1"}"#);

@@ -45,15 +45,10 @@ fn find_other_separator(argument: &KeyValue<'_>, name: &str, params: &[Param]) -
     Some(format!("use {}", for_shell(&format!("{outer}[{inner}]{rest}"))))
 }
 
-/// A text that is empty, or has what belongs around it.
+/// A text that has what belongs around it.
 fn find_in_text(argument: &KeyValue<'_>, name: &str, param: Option<&Param>, method: Option<&Method>) -> Option<String> {
     let (Operator::Text, [_], value) = (argument.operator, &argument.path[..], argument.value) else { return None };
-    // One that must not be empty is checked anyway.
-    let may_be_empty = !param.is_some_and(|param| param.param_type == ParamType::NonEmptyString);
-    if value.is_empty() && may_be_empty && is_target(name) {
-        return Some(format!("the value is empty: is a variable unset? (for an empty {name}, use {name}:='\"\"')"));
-    }
-    if let Some(problem) = find_line_break(argument, value, method) {
+    if let Some(problem) = find_in_target(argument, value, method) {
         return Some(problem);
     }
     let param = param.filter(|param| operator_for(param.param_type) == "=")?;
@@ -79,18 +74,35 @@ fn find_in_text(argument: &KeyValue<'_>, name: &str, param: Option<&Param>, meth
     Some(format!("the quotes are around several arguments; use {first} {}", arguments.join(" ")))
 }
 
-/// A line break in a name: a file of several names, or the newline at its end.
-pub(super) fn find_line_break(argument: &KeyValue<'_>, text: &str, method: Option<&Method>) -> Option<String> {
+/// The name of a user or channel that is empty, or has line breaks: a file without a name or with several ones, or the
+/// newline at its end.
+pub(super) fn find_in_target(argument: &KeyValue<'_>, text: &str, method: Option<&Method>) -> Option<String> {
     let [Step::Key(name)] = &argument.path[..] else { return None };
-    if method.is_none() || !is_target(name) || !text.contains('\n') {
+    if !is_target(name) {
         return None;
     }
-    let file = (argument.operator == Operator::TextFile && argument.value != "-").then(|| for_shell(argument.value));
-    if argument.operator == Operator::TextFile && text.trim_end().lines().count() <= 1 {
-        let file = file.map(|file| format!(" {file}")).unwrap_or_default();
-        return Some(format!("the {name} would end with a newline; use \"{name}=$(cat{file})\""));
+    let file = (argument.operator == Operator::TextFile).then_some(argument.value);
+    if text.is_empty() {
+        let mut params = method.map_or(&[][..], |method| method.params).iter();
+        let param = params.find(|param| param.name.eq_ignore_ascii_case(name));
+        // One that must not be empty is checked anyway.
+        let may_be_empty = !param.is_some_and(|param| param.param_type == ParamType::NonEmptyString);
+        let found = match file {
+            None => "the value is empty: is a variable unset?",
+            Some("-") => "standard input is empty",
+            Some(_) => "the file is empty",
+        };
+        return may_be_empty.then(|| format!("{found} (for an empty {name}, use {name}:='\"\"')"));
     }
-    let input = file.map(|file| format!(" < {file}")).unwrap_or_default();
+    if !text.contains('\n') {
+        return None;
+    }
+    let path = file.filter(|&file| file != "-").map(for_shell);
+    if file.is_some() && text.trim_end().lines().count() <= 1 {
+        let path = path.map(|path| format!(" {path}")).unwrap_or_default();
+        return Some(format!("the {name} would end with a newline; use \"{name}=$(cat{path})\""));
+    }
+    let input = path.map(|path| format!(" < {path}")).unwrap_or_default();
     Some(format!("the {name} has several lines; for a command per line, use --lines {name}@-{input}"))
 }
 

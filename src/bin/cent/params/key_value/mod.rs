@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
             Operator::TextFile => {
                 self.append_content(argument, json)?;
                 let text = cent::check_utf8(&json[start..]).with_context(|| argument.quoted())?;
-                if let Some(mistake) = mistakes::find_line_break(argument, text, method) {
+                if let Some(mistake) = mistakes::find_in_target(argument, text, method) {
                     bail!("{}: {mistake}", argument.quoted());
                 }
                 if takes_any_json(argument, method) && is_object_or_list(text.trim()) {
